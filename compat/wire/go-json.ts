@@ -1,0 +1,227 @@
+import { parse as parseLossless } from 'lossless-json';
+import { err, ok, type Result } from '../../src/kernel/result.ts';
+import { nsPerSecond, parseGoDuration, type Nanoseconds } from './go-duration.ts';
+
+/** JSON with integers above 2^53 kept exact as bigint: `Flags` is a uint64 and Lock flags use all of it. */
+export type JsonValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue };
+
+export type JsonObject = { readonly [name: string]: JsonValue };
+
+const longDigits = /\d{16}/;
+
+/** Parses a JSON text without losing integers. The error is a one-line reason. */
+export function parseJson(text: string): Result<JsonValue, string> {
+  try {
+    // Plain JSON.parse is several times as fast and exact where no number has 16 digits.
+    if (!longDigits.test(text)) return ok(JSON.parse(text) as JsonValue);
+    return ok(parseLossless(text, null, exactNumber) as JsonValue);
+  } catch (error) {
+    if (text.trim() === '') return err('EOF');
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function exactNumber(text: string): number | bigint {
+  const value = Number(text);
+  return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? BigInt(text) : value;
+}
+
+/**
+ * Renders compact JSON as Go's encoding/json does: `<`, `>`, `&`, U+2028 and U+2029 escaped, bigint as an
+ * integer, `undefined` fields left out. `indent` is the number of spaces (`?pretty` uses 4).
+ */
+export function renderJson(value: unknown, indent = 0): string {
+  const text = JSON.stringify(value, bigintAsToken, indent);
+  // A bigint cannot pass JSON.stringify as a bare number: it travels as a marked string and is unwrapped here.
+  const unwrapped = text.includes(bigintMark) ? text.replaceAll(bigintToken, '$1') : text;
+  return goEscapable.test(unwrapped) ? unwrapped.replaceAll(goEscapableAll, goEscape) : unwrapped;
+}
+
+const bigintMark = '\\u0000bigint:';
+const bigintToken = /"\\u0000bigint:(-?\d+)"/g;
+const goEscapable = /[<>&\u2028\u2029]/;
+const goEscapableAll = /[<>&\u2028\u2029]/g;
+
+function bigintAsToken(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `\u0000bigint:${value}` : value;
+}
+
+function goEscape(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** A JSON string literal with Go's escapes, for hand-built bodies on hot paths. */
+export function renderJsonString(text: string): string {
+  const quoted = JSON.stringify(text);
+  return goEscapable.test(quoted) ? quoted.replaceAll(goEscapableAll, goEscape) : quoted;
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Go's name of a JSON value's kind, as it stands in `json: cannot unmarshal … into …`. */
+export function goKind(value: JsonValue): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'bigint') return 'number';
+  return typeof value;
+}
+
+/**
+ * Reads fields of a JSON object as Go's decoder does: names match without regard to case, the last of
+ * several spellings wins, `null` leaves the zero value, a wrong kind is an error. Unknown fields are
+ * ignored, because newer clients send newer fields. Errors collect: check `problem` when done.
+ */
+export class GoFields {
+  readonly #fields = new Map<string, JsonValue>();
+  readonly #struct: string;
+  #problem: string | undefined;
+
+  constructor(value: JsonValue, struct: string) {
+    this.#struct = struct;
+    if (value === null) return;
+    if (!isJsonObject(value)) {
+      this.#problem = `json: cannot unmarshal ${goKind(value)} into Go value of type ${struct}`;
+      return;
+    }
+    for (const name of Object.keys(value)) this.#fields.set(name.toLowerCase(), value[name] as JsonValue);
+  }
+
+  /** The first thing that was wrong, in Go's words; undefined when all fields read so far were right. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Records a problem found by the caller; the first one is kept. */
+  fail(problem: string): void {
+    this.#problem ??= problem;
+  }
+
+  has(...names: readonly string[]): boolean {
+    return this.raw(...names) !== undefined;
+  }
+
+  /** The raw value under the first of these names that is there and not null. */
+  raw(...names: readonly string[]): JsonValue | undefined {
+    for (const name of names) {
+      const value = this.#fields.get(name.toLowerCase());
+      if (value !== undefined && value !== null) return value;
+    }
+    return undefined;
+  }
+
+  string(...names: readonly string[]): string {
+    const value = this.raw(...names);
+    if (value === undefined) return '';
+    if (typeof value === 'string') return value;
+    this.#mismatch(value, names, 'string');
+    return '';
+  }
+
+  bool(...names: readonly string[]): boolean {
+    const value = this.raw(...names);
+    if (value === undefined) return false;
+    if (typeof value === 'boolean') return value;
+    this.#mismatch(value, names, 'bool');
+    return false;
+  }
+
+  /** A Go `int`: an integer within the safe range. */
+  int(...names: readonly string[]): number {
+    const value = this.raw(...names);
+    if (value === undefined) return 0;
+    if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+    this.#mismatch(value, names, 'int');
+    return 0;
+  }
+
+  float(...names: readonly string[]): number {
+    const value = this.raw(...names);
+    if (value === undefined) return 0;
+    if (typeof value === 'number') return value;
+    this.#mismatch(value, names, 'float64');
+    return 0;
+  }
+
+  uint64(...names: readonly string[]): bigint {
+    const value = this.raw(...names);
+    if (value === undefined) return 0n;
+    if (typeof value === 'bigint' && value >= 0n && value <= 0xffff_ffff_ffff_ffffn) return value;
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return BigInt(value);
+    this.#mismatch(value, names, 'uint64');
+    return 0n;
+  }
+
+  strings(...names: readonly string[]): readonly string[] {
+    const value = this.raw(...names);
+    if (value === undefined) return [];
+    if (Array.isArray(value) && value.every((item): item is string => typeof item === 'string')) return value;
+    this.#mismatch(value, names, '[]string');
+    return [];
+  }
+
+  stringMap(...names: readonly string[]): Readonly<Record<string, string>> {
+    const value = this.raw(...names);
+    if (value === undefined) return {};
+    if (isJsonObject(value)) {
+      const entries = Object.entries(value);
+      if (entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')) {
+        return Object.fromEntries(entries);
+      }
+    }
+    this.#mismatch(value, names, 'map[string]string');
+    return {};
+  }
+
+  array(...names: readonly string[]): readonly JsonValue[] {
+    const value = this.raw(...names);
+    if (value === undefined) return [];
+    if (Array.isArray(value)) return value;
+    this.#mismatch(value, names, '[]interface {}');
+    return [];
+  }
+
+  /** The fields of a nested object; undefined when it is absent or null. */
+  object(struct: string, ...names: readonly string[]): GoFields | undefined {
+    const value = this.raw(...names);
+    if (value === undefined) return undefined;
+    const fields = new GoFields(value, struct);
+    if (fields.problem !== undefined) this.fail(fields.problem);
+    return fields;
+  }
+
+  /** A duration: a Go duration string, or a number of nanoseconds. */
+  duration(...names: readonly string[]): Nanoseconds {
+    const value = this.raw(...names);
+    if (value === undefined || value === '') return 0;
+    if (typeof value === 'number') return value;
+    if (typeof value === 'string') {
+      const parsed = parseGoDuration(value);
+      if (parsed.ok) return parsed.value;
+      this.fail(parsed.error);
+      return 0;
+    }
+    this.#mismatch(value, names, 'time.Duration');
+    return 0;
+  }
+
+  #mismatch(value: JsonValue, names: readonly string[], type: string): void {
+    this.fail(
+      `json: cannot unmarshal ${goKind(value)} into Go struct field ${this.#struct}.${names[0] ?? ''} of type ${type}`,
+    );
+  }
+}
+
+/** Session LockDelay's rule: a number or numeric string below 1000 means seconds (Consul 1.8.7). */
+export function secondsIfSmall(ns: Nanoseconds): Nanoseconds {
+  return ns !== 0 && Math.abs(ns) < 1000 ? ns * nsPerSecond : ns;
+}
