@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { describe, test } from '@jest/globals';
+import type { describe as jestDescribe, test as jestTest } from '@jest/globals';
 import {
   type AgentOptions,
   type AgentProcess,
@@ -34,7 +34,9 @@ function look(): { readonly path: string } | { readonly missing: string } {
     return { path: stdout.trim() };
   } catch (error) {
     const stderr = (error as { stderr?: unknown }).stderr;
-    return { missing: typeof stderr === 'string' && stderr !== '' ? stderr.trim() : String(error) };
+    const said =
+      typeof stderr === 'string' ? stderr.split('\n').filter((line) => line.startsWith('real-consul:')) : [];
+    return { missing: said.length === 0 ? String(error) : said.join(' ').replaceAll('real-consul: ', '') };
   }
 }
 
@@ -89,10 +91,15 @@ export async function startRealConsul(options: AgentOptions = {}): Promise<RealC
 }
 
 /**
- * `describe` for tests that need a real Consul. Where the binary cannot be had they are left out, with the
- * reason as the title of a skipped test; with GRAPEVINE_REQUIRE_CONSUL=1 that is an error instead.
+ * `describe` for tests that need a real Consul. Where the binary cannot be had they are skipped, with the
+ * reason in the title; with GRAPEVINE_REQUIRE_CONSUL=1 that is an error instead.
  */
 export function describeRealConsul(title: string, fn: () => void): void {
+  // Taken from jest's globals, not imported: demo and benchmarks use this module too, outside of jest.
+  const { describe, test } = globalThis as unknown as {
+    describe: typeof jestDescribe;
+    test: typeof jestTest;
+  };
   const binary = findConsulBinary();
   if ('path' in binary) {
     describe(title, fn);
@@ -100,6 +107,6 @@ export function describeRealConsul(title: string, fn: () => void): void {
   }
   if (process.env['GRAPEVINE_REQUIRE_CONSUL'] === '1') throw new Error(`${title}: ${binary.missing}`);
   describe(title, () => {
-    test.skip(`left out, no real Consul: ${binary.missing.replaceAll('\n', ' ')}`, () => {});
+    test.todo(`needs a real Consul, which cannot be had: ${binary.missing}`);
   });
 }
