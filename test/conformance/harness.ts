@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AgentProcess } from '../support/agent-process.ts';
+import { startGateway } from '../support/gateway-process.ts';
+import { describeRealConsul, startRealConsul } from '../support/real-consul.ts';
+import { type Difference, compareAnswers } from './compare.ts';
+import { Correspondence } from './correspondence.ts';
+import { type Side, type StepResult, runScenario, unmet } from './run-scenario.ts';
+import { type Declared, type Scenario, declaredOf } from './scenario.ts';
+
+/** The scenarios of one part of the API. */
+export interface Area {
+  readonly name: string;
+  readonly scenarios: readonly Scenario[];
+  /** For the agents of both sides, above what all areas share. */
+  readonly config?: object;
+}
+
+// One name on both sides, so that lists which are sorted by node name come in the same order.
+const sharedConfig = {
+  node_name: 'agent-one',
+  enable_script_checks: true,
+  telemetry: { prometheus_retention_time: '60s' },
+};
+
+/** Headers that newer versions of Consul send, and 1.8.7 does not: the gateway sends them. */
+const newerHeaders = new Set(['X-Consul-Default-Acl-Policy', 'X-Consul-Query-Backend']);
+
+const startMsMax = 90_000;
+const scenarioMsMax = 120_000;
+
+/** Tests that a gateway answers every scenario as a real Consul does, but for what is declared. */
+export function compareWithConsul(area: Area): void {
+  comparePair(`${area.name}: a gateway answers as Consul does`, area, startGateway, true);
+}
+
+/** Tests the scenarios and the comparison themselves: two real Consuls must not differ in anything. */
+export function compareConsulWithItself(area: Area): void {
+  comparePair(`${area.name}: two real Consuls answer alike`, area, startRealConsul, false);
+}
+
+function comparePair(
+  title: string,
+  area: Area,
+  startOther: (options: { config: object }) => Promise<AgentProcess>,
+  otherIsGateway: boolean,
+): void {
+  describeRealConsul(title, () => {
+    const agents: AgentProcess[] = [];
+    let sides: readonly [Side, Side];
+
+    beforeAll(async () => {
+      const config = { ...sharedConfig, ...area.config };
+      const started = await Promise.all([startRealConsul({ config }), startOther({ config })]);
+      agents.push(...started);
+      await Promise.all(started.map(untilSettled));
+      sides = [sideOf('Consul', started[0]), sideOf(otherIsGateway ? 'gateway' : 'other Consul', started[1])];
+    }, startMsMax);
+
+    afterAll(() => Promise.all(agents.map((agent) => agent.stop())), startMsMax);
+
+    test.each(area.scenarios.map((scenario) => [scenario.title, scenario] as const))(
+      '%s',
+      async (_, scenario) => {
+        expect(await problemsOf(scenario, sides, otherIsGateway)).toEqual([]);
+      },
+      scenarioMsMax,
+    );
+  });
+}
+
+/** Runs one scenario on both sides at once; says, in words, all that is not as it should be. */
+export async function problemsOf(
+  scenario: Scenario,
+  sides: readonly [Side, Side],
+  otherIsGateway: boolean,
+): Promise<string[]> {
+  const [real, other] = await Promise.all([
+    runScenario(sides[0], scenario.steps),
+    runScenario(sides[1], scenario.steps),
+  ]);
+  const known = new Correspondence(sides[0].ports, sides[1].ports);
+  return real.flatMap((result, i) => {
+    const against = other[i];
+    if (against === undefined) return [`${result.where}: no such step on the other side`];
+    const unexpected = unmet(result.answer, result.step.expect ?? {}).map(
+      (text) => `${result.where}: a real Consul was expected to answer ${text}`,
+    );
+    const differences = stepDifferences(result, against, known);
+    const judged = otherIsGateway
+      ? judge(differences, declaredOf(result.step), against, result.where)
+      : differences.map((difference) => inWords(difference, result.where));
+    return [...unexpected, ...judged];
+  });
+}
+
+function stepDifferences(a: StepResult, b: StepResult, known: Correspondence): Difference[] {
+  const found = compareAnswers(a.answer, b.answer, known, a.step, a.where);
+  return a.outcome === b.outcome
+    ? found
+    : [{ at: 'outcome', detail: `${a.outcome} against ${b.outcome}` }, ...found];
+}
+
+function judge(
+  differences: readonly Difference[],
+  declared: readonly Declared[],
+  gateway: StepResult,
+  where: string,
+): string[] {
+  const undeclared = differences
+    .filter(
+      (difference) => !isNewerHeader(difference) && !declared.some((entry) => covers(entry, difference)),
+    )
+    .map((difference) => inWords(difference, where));
+  const gone = declared
+    .filter((entry) => !differences.some((difference) => covers(entry, difference)))
+    .map((entry) => `${where}: the known difference "${entry.id}" no longer occurs`);
+  const otherwise = declared.flatMap((entry) =>
+    unmet(gateway.answer, entry.gateway ?? {}).map((text) => `${where}: "${entry.id}" promises ${text}`),
+  );
+  return [...undeclared, ...gone, ...otherwise];
+}
+
+function covers(entry: Declared, { at }: Difference): boolean {
+  return entry.at.some((prefix) => at.startsWith(prefix));
+}
+
+function isNewerHeader({ at, detail }: Difference): boolean {
+  return at.startsWith('header ') && newerHeaders.has(at.slice(7)) && detail.startsWith('absent against');
+}
+
+function inWords({ at, detail }: Difference, where: string): string {
+  return `${where}: ${at}: ${detail}`;
+}
+
+export function sideOf(name: string, agent: AgentProcess): Side {
+  const ports = Object.entries(agent.ports).map(([use, port]) => [String(port), `the ${use} port`] as const);
+  return { name, url: agent.url, ports: new Map(ports) };
+}
+
+/** Waits until the agent has put all that it knows about itself into the catalog: later writes are ours. */
+export async function untilSettled(agent: AgentProcess): Promise<void> {
+  let index = '0';
+  for (;;) {
+    const response = await fetch(`${agent.url}/v1/catalog/node/${agent.nodeName}?index=${index}&wait=10s`);
+    index = response.headers.get('x-consul-index') ?? '0';
+    const found = (await response.json()) as {
+      Node: { TaggedAddresses: object | null; Meta: object | null };
+      Services: Record<string, unknown>;
+    } | null;
+    if (found?.Node.TaggedAddresses && found.Node.Meta && 'consul' in found.Services) return;
+  }
+}
