@@ -1,0 +1,116 @@
+import Database from 'better-sqlite3';
+
+export interface SqliteOptions {
+  /** Path of the database file, or `:memory:` for `-dev`. */
+  readonly file: string;
+}
+
+/** Version of the tables below. A database of a newer version is refused, one of an older version is migrated. */
+export const schemaVersion = 1;
+
+/** `PRAGMA application_id`: says that the file is Grapevine's ("GRPV"). */
+export const applicationId = 0x47525056;
+
+const migrations: readonly string[] = [
+  // 0 -> 1
+  `CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE registers (
+     kind INTEGER NOT NULL,
+     key TEXT NOT NULL,
+     term INTEGER NOT NULL,
+     timeline INTEGER NOT NULL,
+     stamp INTEGER NOT NULL,
+     born INTEGER NOT NULL,
+     origin INTEGER NOT NULL,
+     seq INTEGER NOT NULL,
+     ix TEXT,
+     create_index INTEGER NOT NULL,
+     modify_index INTEGER NOT NULL,
+     value BLOB,
+     PRIMARY KEY (kind, key)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX registers_by_ix ON registers (kind, ix, key) WHERE ix IS NOT NULL;
+   CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;
+   CREATE TABLE origins (ref INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;`,
+];
+
+/** The file cannot be used as it is; the message says why and what to do. Nothing was changed. */
+export class UnusableDatabaseError extends Error {
+  override readonly name = 'UnusableDatabaseError';
+}
+
+/** Opens or creates the database, checks that it is ours and whole, and brings its tables up to date. */
+export function openDatabase(options: SqliteOptions): Database.Database {
+  const db = new Database(options.file);
+  try {
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = FULL');
+    db.pragma('foreign_keys = ON');
+    db.pragma('cache_size = -16000');
+    migrate(db, options.file);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function migrate(db: Database.Database, file: string): void {
+  const id = db.pragma('application_id', { simple: true }) as number;
+  const version = db.pragma('user_version', { simple: true }) as number;
+  const tables = db
+    .prepare("SELECT count(*) FROM sqlite_schema WHERE type = 'table'")
+    .pluck()
+    .get() as number;
+  if (id !== applicationId && tables > 0) {
+    throw new UnusableDatabaseError(
+      `${file} is a SQLite database, but not Grapevine's: choose another data_dir`,
+    );
+  }
+  if (version > schemaVersion) {
+    throw new UnusableDatabaseError(
+      `${file} was written by a newer Grapevine (data version ${version}, this one knows up to ${schemaVersion}): ` +
+        'start that version again, or restore a snapshot taken by this one into an empty data_dir',
+    );
+  }
+  const check = db.pragma('quick_check(1)', { simple: true }) as string;
+  if (check !== 'ok') {
+    throw new UnusableDatabaseError(
+      `${file} is damaged (${check}): restore the last good archive with "grapevine snapshot restore" into an empty data_dir`,
+    );
+  }
+  db.transaction(() => {
+    for (const sql of migrations.slice(version)) db.exec(sql);
+    db.pragma(`application_id = ${applicationId}`);
+    db.pragma(`user_version = ${schemaVersion}`);
+  })();
+}
+
+/** SQLite's result codes after which going on would mean lying about durability. The process must stop. */
+const fatalCodes: readonly string[] = [
+  'SQLITE_FULL',
+  'SQLITE_IOERR',
+  'SQLITE_CORRUPT',
+  'SQLITE_READONLY',
+  'SQLITE_NOTADB',
+  'SQLITE_CANTOPEN',
+  'SQLITE_PERM',
+];
+
+/** What to tell the operator when the error is one that the gateway cannot go on after; undefined for others. */
+export function fatalDatabaseError(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== 'string') return undefined;
+  const family = fatalCodes.find((fatal) => code === fatal || code.startsWith(`${fatal}_`));
+  if (family === undefined) return undefined;
+  const advice: Readonly<Record<string, string>> = {
+    SQLITE_FULL: 'the disk is full: free some space, then start again',
+    SQLITE_IOERR: 'the disk failed to read or write: check the disk and the kernel log before starting again',
+    SQLITE_CORRUPT: 'the database is damaged: restore the last good archive into an empty data_dir',
+    SQLITE_READONLY: 'the database cannot be written: check ownership, permissions and mount of data_dir',
+    SQLITE_NOTADB: 'the file is not a SQLite database: check data_dir',
+    SQLITE_CANTOPEN: 'the database cannot be opened: check that data_dir exists and may be written',
+    SQLITE_PERM: 'access to the database was denied: check the permissions of data_dir',
+  };
+  return `${advice[family]} (${code}). Nothing that was acknowledged is lost; what was not acknowledged was not written.`;
+}

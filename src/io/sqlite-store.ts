@@ -1,0 +1,182 @@
+import Database from 'better-sqlite3';
+import { assert } from '../kernel/assert.ts';
+import type { Kind } from '../state/kinds.ts';
+import type { KeyRow, Row, Store } from '../state/store.ts';
+import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
+
+const columns =
+  'kind, key, term, timeline, stamp, born, origin, seq, ix, create_index AS createIndex, modify_index AS modifyIndex, value';
+
+type Statement = Database.Statement<unknown[], unknown>;
+
+/**
+ * Registers in one SQLite database: WAL, `synchronous=FULL`, so what `transact` returned from is on disk.
+ * Errors of the disk (full, read-only, corrupt) are thrown as they come: see `fatalDatabaseError`.
+ */
+export class SqliteStore implements Store {
+  readonly #db: Database.Database;
+  readonly #tableIndexes = new Map<number, number>();
+  #tableIndexesBefore: Map<number, number> | undefined;
+  readonly #statements = new Map<string, Statement>();
+  readonly #get: Statement;
+  readonly #put: Statement;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #rollback: Statement;
+
+  constructor(options: SqliteOptions) {
+    this.#db = openDatabase(options);
+    this.#get = this.#db.prepare(`SELECT ${columns} FROM registers WHERE kind = ? AND key = ?`);
+    this.#put = this.#db.prepare(
+      'INSERT INTO registers (kind, key, term, timeline, stamp, born, origin, seq, ix, create_index, modify_index, value)' +
+        ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET' +
+        ' term = excluded.term, timeline = excluded.timeline, stamp = excluded.stamp, born = excluded.born,' +
+        ' origin = excluded.origin, seq = excluded.seq, ix = excluded.ix, create_index = excluded.create_index,' +
+        ' modify_index = excluded.modify_index, value = excluded.value',
+    );
+    this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
+    this.#commit = this.#db.prepare('COMMIT');
+    this.#rollback = this.#db.prepare('ROLLBACK');
+    this.#loadTableIndexes();
+  }
+
+  get(kind: Kind, key: string): Row | undefined {
+    return this.#get.get(kind, key) as Row | undefined;
+  }
+
+  range(kind: Kind, from: string, to: string | undefined): Iterable<Row> {
+    return this.#range(columns, kind, from, to) as Row[];
+  }
+
+  rangeKeys(kind: Kind, from: string, to: string | undefined): Iterable<KeyRow> {
+    const rows = this.#range('key, value IS NOT NULL AS live, modify_index AS modifyIndex', kind, from, to);
+    for (const row of rows as { live: number | boolean }[]) row.live = row.live === 1;
+    return rows as KeyRow[];
+  }
+
+  byIndex(kind: Kind, ix: string): Iterable<Row> {
+    const sql = `SELECT ${columns} FROM registers WHERE kind = ? AND ix = ? ORDER BY key`;
+    return this.#statement(sql).all(kind, ix) as Row[];
+  }
+
+  tableIndex(kind: Kind): number {
+    return this.#tableIndexes.get(kind) ?? 0;
+  }
+
+  transact<T>(work: () => T): T {
+    assert(!this.#db.inTransaction, 'transactions do not nest');
+    this.#tableIndexesBefore = new Map(this.#tableIndexes);
+    this.#begin.run();
+    try {
+      const value = work();
+      this.#commit.run();
+      return value;
+    } catch (error) {
+      if (this.#db.inTransaction) this.#rollback.run();
+      this.#restoreTableIndexes(this.#tableIndexesBefore);
+      throw error;
+    } finally {
+      this.#tableIndexesBefore = undefined;
+    }
+  }
+
+  attempt<T>(work: () => { readonly keep: boolean; readonly value: T }): T {
+    assert(this.#db.inTransaction, 'attempt needs a transaction');
+    const tableIndexes = new Map(this.#tableIndexes);
+    this.#statement('SAVEPOINT attempt').run();
+    let keep = false;
+    try {
+      const outcome = work();
+      keep = outcome.keep;
+      return outcome.value;
+    } finally {
+      if (!keep) {
+        this.#statement('ROLLBACK TO attempt').run();
+        this.#restoreTableIndexes(tableIndexes);
+      }
+      this.#statement('RELEASE attempt').run();
+    }
+  }
+
+  put(row: Row): void {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    this.#put.run(
+      row.kind,
+      row.key,
+      row.term,
+      row.timeline,
+      row.stamp,
+      row.born,
+      row.origin,
+      row.seq,
+      row.ix,
+      row.createIndex,
+      row.modifyIndex,
+      row.value,
+    );
+    if (row.modifyIndex > this.tableIndex(row.kind)) this.#tableIndexes.set(row.kind, row.modifyIndex);
+  }
+
+  remove(kind: Kind, key: string): void {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    // The table's index may not fall with the row that carried it, also not after a restart.
+    this.setMeta(`table-index:${kind}`, String(this.tableIndex(kind)));
+    this.#statement('DELETE FROM registers WHERE kind = ? AND key = ?').run(kind, key);
+  }
+
+  getMeta(name: string): string | undefined {
+    return this.#statement('SELECT value FROM meta WHERE name = ?').pluck().get(name) as string | undefined;
+  }
+
+  setMeta(name: string, value: string): void {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    this.#statement(
+      'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    ).run(name, value);
+  }
+
+  /** Copies the database to a file while it runs, page by page; resolves when the copy is complete. */
+  async backup(file: string): Promise<void> {
+    await this.#db.backup(file);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #range(what: string, kind: Kind, from: string, to: string | undefined): unknown[] {
+    const head = `SELECT ${what} FROM registers WHERE kind = ? AND key >= ?`;
+    return to === undefined
+      ? this.#statement(`${head} ORDER BY key`).all(kind, from)
+      : this.#statement(`${head} AND key < ? ORDER BY key`).all(kind, from, to);
+  }
+
+  #statement(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #loadTableIndexes(): void {
+    const rows = this.#db
+      .prepare('SELECT kind, max(modify_index) AS tableIndex FROM registers GROUP BY kind')
+      .all() as { kind: number; tableIndex: number }[];
+    for (const row of rows) this.#tableIndexes.set(row.kind, row.tableIndex);
+    const floors = this.#db.prepare("SELECT name, value FROM meta WHERE name LIKE 'table-index:%'").all() as {
+      name: string;
+      value: string;
+    }[];
+    for (const floor of floors) {
+      const kind = Number(floor.name.slice('table-index:'.length));
+      this.#tableIndexes.set(kind, Math.max(this.#tableIndexes.get(kind) ?? 0, Number(floor.value)));
+    }
+  }
+
+  #restoreTableIndexes(from: ReadonlyMap<number, number>): void {
+    this.#tableIndexes.clear();
+    for (const [kind, index] of from) this.#tableIndexes.set(kind, index);
+  }
+}

@@ -1,0 +1,27 @@
+import type { CatalogCommand, CatalogOutcome } from './catalog.ts';
+import type { KvDelete, KvOutcome, KvPut } from './kv.ts';
+import type { LocalCommand, LocalOutcome } from './local.ts';
+import type { MirrorApply, MirrorOutcome } from './mirror.ts';
+import type { Refusal } from './outcome.ts';
+import type { SessionCreate, SessionDestroy, SessionOutcome } from './sessions.ts';
+import type { Txn, TxnOutcome } from './txn.ts';
+
+/** Everything that changes state. Commands are data: an owner elsewhere could be handed one. */
+export type Command =
+  | KvPut
+  | KvDelete
+  | Txn
+  | SessionCreate
+  | SessionDestroy
+  | CatalogCommand
+  | LocalCommand
+  | MirrorApply;
+
+export type CommandOutcome =
+  | KvOutcome
+  | TxnOutcome
+  | SessionOutcome
+  | CatalogOutcome
+  | LocalOutcome
+  | MirrorOutcome
+  | Refusal;

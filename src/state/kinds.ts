@@ -1,0 +1,33 @@
+/**
+ * Kinds of register. The numbers are on disk and on the wire: never reuse one.
+ * Kinds from `firstLocalKind` up belong to this gateway alone and are never replicated.
+ */
+export const Kind = {
+  kv: 1,
+  session: 2,
+  node: 3,
+  service: 4,
+  check: 5,
+  zone: 6,
+  coordinate: 7,
+
+  /** serfHealth of a member as this gateway sees it: derived from membership. */
+  memberHealth: 64,
+  /** Until when (ms since the epoch) a key may not be locked again after its session was invalidated. */
+  lockDelay: 65,
+  /** Index at which a service name last lost an instance by renaming, so that its index never falls. */
+  serviceFloor: 66,
+  /** Services and checks of this gateway's own agent, as they were registered. */
+  agentService: 67,
+  agentCheck: 68,
+  /** Progress of mirroring a source Consul: committed together with the records it covers. */
+  mirror: 69,
+} as const;
+
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+export const firstLocalKind = 64;
+
+export function isReplicated(kind: Kind): boolean {
+  return kind < firstLocalKind;
+}

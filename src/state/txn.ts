@@ -1,0 +1,290 @@
+import {
+  deleteCheck,
+  deleteNode,
+  deleteService,
+  ensureCheck,
+  ensureNode,
+  ensureService,
+  getCheck,
+  getNode,
+  getNodeById,
+  getService,
+  nodeValue,
+} from './catalog.ts';
+import { deleteKv, getKv, matchesIndex, putKv, rangeKv } from './kv.ts';
+import { decodeKv, type CheckValue, type NodeValue, type ServiceValue } from './values.ts';
+import type { Refusal } from './outcome.ts';
+import { getSession } from './sessions.ts';
+import type { ReadView, Row } from './store.ts';
+import type { WriteScope } from './write-scope.ts';
+
+export type KvVerb =
+  | 'set'
+  | 'delete'
+  | 'delete-cas'
+  | 'delete-tree'
+  | 'cas'
+  | 'lock'
+  | 'unlock'
+  | 'get'
+  | 'get-tree'
+  | 'get-or-empty'
+  | 'check-session'
+  | 'check-index'
+  | 'check-not-exists';
+
+export type CatalogVerb = 'get' | 'set' | 'cas' | 'delete' | 'delete-cas';
+
+export type TxnOp =
+  | {
+      readonly kind: 'kv';
+      readonly verb: KvVerb;
+      readonly key: string;
+      readonly value: Uint8Array;
+      readonly flags: bigint;
+      readonly index: bigint;
+      readonly session: string;
+    }
+  | { readonly kind: 'node'; readonly verb: CatalogVerb; readonly node: NodeValue; readonly index: bigint }
+  | {
+      readonly kind: 'service';
+      readonly verb: CatalogVerb;
+      readonly service: ServiceValue;
+      readonly index: bigint;
+    }
+  | {
+      readonly kind: 'check';
+      readonly verb: CatalogVerb;
+      readonly check: CheckValue;
+      readonly index: bigint;
+    };
+
+export interface Txn {
+  readonly kind: 'txn';
+  readonly ops: readonly TxnOp[];
+}
+
+/** What an operation gives back. `withValue`: reads show the value of a key, writes do not. */
+export type TxnResult =
+  | { readonly kind: 'kv'; readonly row: Row; readonly withValue: boolean }
+  /** get-or-empty of a key that is not there. */
+  | { readonly kind: 'kv-empty'; readonly key: string }
+  | { readonly kind: 'node' | 'service' | 'check'; readonly row: Row };
+
+export interface TxnError {
+  readonly opIndex: number;
+  readonly what: string;
+}
+
+/** All or nothing: with any error nothing is applied, and every failing operation is listed. */
+export type TxnOutcome =
+  | { readonly kind: 'txn'; readonly results: readonly TxnResult[]; readonly errors: readonly TxnError[] }
+  | Refusal;
+
+const readVerbs: ReadonlySet<string> = new Set([
+  'get',
+  'get-tree',
+  'get-or-empty',
+  'check-session',
+  'check-index',
+  'check-not-exists',
+]);
+
+export function isReadOnly(txn: Txn): boolean {
+  return txn.ops.every((op) => readVerbs.has(op.verb));
+}
+
+export function applyTxn(scope: WriteScope, txn: Txn): TxnOutcome {
+  return scope.attempt(() => {
+    const results: TxnResult[] = [];
+    const errors: TxnError[] = [];
+    txn.ops.forEach((op, opIndex) => {
+      const outcome = applyOp(scope, op);
+      if (typeof outcome === 'string') errors.push({ opIndex, what: outcome });
+      else results.push(...outcome);
+    });
+    const keep = errors.length === 0;
+    return { keep, value: { kind: 'txn', results: keep ? results : [], errors } };
+  });
+}
+
+/** The results of one operation, or what was wrong with it. */
+function applyOp(scope: WriteScope, op: TxnOp): readonly TxnResult[] | string {
+  switch (op.kind) {
+    case 'kv':
+      return applyKvOp(scope, op);
+    case 'node':
+      return applyCatalogOp(nodeTarget(scope, op.node), op.verb, op.index);
+    case 'service':
+      return applyCatalogOp(serviceTarget(scope, op.service), op.verb, op.index);
+    case 'check':
+      return applyCatalogOp(checkTarget(scope, op.check), op.verb, op.index);
+  }
+}
+
+type KvOp = Extract<TxnOp, { kind: 'kv' }>;
+
+function applyKvOp(scope: WriteScope, op: KvOp): readonly TxnResult[] | string {
+  const { key } = op;
+  const held = getKv(scope.view, key);
+  switch (op.verb) {
+    case 'set':
+      return writtenKv(scope, op, { kind: 'plain' }, '');
+    case 'cas':
+      return writtenKv(
+        scope,
+        op,
+        { kind: 'cas', index: op.index },
+        `failed to set key "${key}", index is stale`,
+      );
+    case 'lock':
+      return writtenKv(
+        scope,
+        op,
+        { kind: 'acquire', session: op.session },
+        `failed to lock key "${key}", lock is already held`,
+      );
+    case 'unlock':
+      return writtenKv(
+        scope,
+        op,
+        { kind: 'release', session: op.session },
+        `failed to unlock key "${key}", lock isn't held, or is held by another session`,
+      );
+    case 'delete':
+      deleteKv(scope, { kind: 'kv-delete', key });
+      return [];
+    case 'delete-cas': {
+      const outcome = deleteKv(scope, { kind: 'kv-delete', key, cas: op.index });
+      const applied = outcome.kind === 'kv' && outcome.applied;
+      return applied ? [] : `failed to delete key "${key}", index is stale`;
+    }
+    case 'delete-tree':
+      deleteKv(scope, { kind: 'kv-delete-tree', prefix: key });
+      return [];
+    default:
+      return readKvOp(scope.view, op, held);
+  }
+}
+
+function writtenKv(
+  scope: WriteScope,
+  op: KvOp,
+  mode: Parameters<typeof putKv>[1]['mode'],
+  notApplied: string,
+): readonly TxnResult[] | string {
+  const outcome = putKv(scope, { kind: 'kv-put', key: op.key, flags: op.flags, value: op.value, mode });
+  if (outcome.kind === 'refused') return outcome.message;
+  if (outcome.kind === 'not-owned')
+    return `zone ${JSON.stringify(outcome.zone)} is owned by ${outcome.owner}`;
+  return outcome.applied && outcome.row !== undefined
+    ? [{ kind: 'kv', row: outcome.row, withValue: false }]
+    : notApplied;
+}
+
+function readKvOp(view: ReadView, op: KvOp, held: Row | undefined): readonly TxnResult[] | string {
+  const { key } = op;
+  switch (op.verb) {
+    case 'get':
+      return held === undefined ? `key "${key}" doesn't exist` : [{ kind: 'kv', row: held, withValue: true }];
+    case 'get-or-empty':
+      return held === undefined ? [{ kind: 'kv-empty', key }] : [{ kind: 'kv', row: held, withValue: true }];
+    case 'get-tree':
+      return [...rangeKv(view, key)]
+        .filter((row) => row.value !== null)
+        .map((row) => ({ kind: 'kv' as const, row, withValue: true }));
+    case 'check-session':
+      return checkSession(view, op, held);
+    case 'check-index':
+      if (held === undefined) return `failed to check index, key "${key}" doesn't exist`;
+      return matchesIndex(held, op.index)
+        ? [{ kind: 'kv', row: held, withValue: false }]
+        : `failed index check for key "${key}", current modify index ${held.modifyIndex} != ${op.index}`;
+    case 'check-not-exists':
+      return held === undefined ? [] : `key "${key}" exists`;
+    default:
+      return `unknown KV verb ${JSON.stringify(op.verb)}`;
+  }
+}
+
+function checkSession(view: ReadView, op: KvOp, held: Row | undefined): readonly TxnResult[] | string {
+  if (held === undefined) return `failed to check session, key "${op.key}" doesn't exist`;
+  const current = decodeKv(held.value as Uint8Array).session;
+  if (current !== op.session || (op.session !== '' && getSession(view, op.session) === undefined)) {
+    return `failed session check for key "${op.key}", current session "${current}" != "${op.session}"`;
+  }
+  return [{ kind: 'kv', row: held, withValue: false }];
+}
+
+/** A catalog entry that an operation names, with what each verb does to it. */
+interface CatalogTarget {
+  readonly kind: 'node' | 'service' | 'check';
+  /** As the texts name it. */
+  readonly label: string;
+  find(): Row | undefined;
+  set(): Refusal | undefined;
+  remove(held: Row): void;
+}
+
+function nodeTarget(scope: WriteScope, node: NodeValue): CatalogTarget {
+  return {
+    kind: 'node',
+    label: `node "${node.node || node.id}"`,
+    find: () => (node.id === '' ? getNode(scope.view, node.node) : getNodeById(scope.view, node.id)),
+    set: () => ensureNode(scope, node),
+    remove: (held) => deleteNode(scope, nodeValue(held).node),
+  };
+}
+
+function serviceTarget(scope: WriteScope, service: ServiceValue): CatalogTarget {
+  return {
+    kind: 'service',
+    label: `service "${service.id}" on node "${service.node}"`,
+    find: () => getService(scope.view, service.node, service.id),
+    set: () => ensureService(scope, service),
+    remove: () => deleteService(scope, service.node, service.id),
+  };
+}
+
+function checkTarget(scope: WriteScope, check: CheckValue): CatalogTarget {
+  return {
+    kind: 'check',
+    label: `check "${check.checkId}" on node "${check.node}"`,
+    find: () => getCheck(scope.view, check.node, check.checkId),
+    set: () => ensureCheck(scope, check),
+    remove: () => deleteCheck(scope, check.node, check.checkId),
+  };
+}
+
+function applyCatalogOp(
+  target: CatalogTarget,
+  verb: CatalogVerb,
+  index: bigint,
+): readonly TxnResult[] | string {
+  const held = target.find();
+  switch (verb) {
+    case 'get':
+      return held === undefined ? `${target.label} doesn't exist` : [{ kind: target.kind, row: held }];
+    case 'set':
+    case 'cas': {
+      if (verb === 'cas' && !casAllows(held, index)) return `failed to set ${target.label}, index is stale`;
+      const problem = target.set();
+      if (problem !== undefined) return problem.kind === 'refused' ? problem.message : problem.reason;
+      const row = target.find();
+      return row === undefined ? [] : [{ kind: target.kind, row }];
+    }
+    case 'delete':
+    case 'delete-cas':
+      if (held === undefined) return [];
+      if (verb === 'delete-cas' && !matchesIndex(held, index)) {
+        return `failed to delete ${target.label}, index is stale`;
+      }
+      target.remove(held);
+      return [];
+  }
+}
+
+/** As a KV cas: index 0 creates only, any other index must be the held one. */
+function casAllows(held: Row | undefined, index: bigint): boolean {
+  return index === 0n ? held === undefined : held !== undefined && matchesIndex(held, index);
+}

@@ -1,0 +1,117 @@
+import { decode, encode } from '../kernel/codec.ts';
+
+// What the registers of each kind hold. Values are whole; a field added later sits at the end of its array,
+// is defaulted when read, and so replicates nothing by itself (design, "State and merge", 1).
+
+export interface KvValue {
+  readonly flags: bigint;
+  readonly lockIndex: number;
+  /** Id of the session that holds the lock; empty when none. */
+  readonly session: string;
+  readonly value: Uint8Array;
+}
+
+export function encodeKv(kv: KvValue): Uint8Array {
+  return encode([narrow(kv.flags), kv.lockIndex, kv.session, kv.value]);
+}
+
+export function decodeKv(bytes: Uint8Array): KvValue {
+  const [flags = 0, lockIndex = 0, session = '', value = new Uint8Array()] = decode(bytes) as [
+    number | bigint,
+    number,
+    string,
+    Uint8Array,
+  ];
+  return { flags: BigInt(flags), lockIndex, session, value };
+}
+
+/** A small integer encodes as one: bigint always takes nine bytes. */
+function narrow(value: bigint): number | bigint {
+  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
+
+export type SessionBehavior = 'release' | 'delete';
+
+export interface SessionValue {
+  readonly id: string;
+  readonly name: string;
+  readonly node: string;
+  /** Nanoseconds, as Consul shows it. */
+  readonly lockDelayNs: number;
+  readonly behavior: SessionBehavior;
+  /** As the client gave it (`"15s"`, or empty for none). */
+  readonly ttl: string;
+  readonly nodeChecks: readonly string[];
+  readonly serviceChecks: readonly { readonly id: string; readonly namespace: string }[];
+}
+
+export interface NodeValue {
+  readonly id: string;
+  readonly node: string;
+  readonly address: string;
+  readonly taggedAddresses: Readonly<Record<string, string>> | null;
+  readonly meta: Readonly<Record<string, string>> | null;
+}
+
+export interface ServiceAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ServiceValue {
+  readonly node: string;
+  readonly id: string;
+  readonly service: string;
+  readonly tags: readonly string[];
+  readonly address: string;
+  readonly taggedAddresses: Readonly<Record<string, ServiceAddress>> | null;
+  readonly port: number;
+  readonly meta: Readonly<Record<string, string>> | null;
+  readonly weights: { readonly passing: number; readonly warning: number };
+  readonly enableTagOverride: boolean;
+  /** Kind, Proxy, Connect and whatever else of Consul's service is carried but not understood, as JSON text. */
+  readonly extra: string;
+}
+
+export interface CheckValue {
+  readonly node: string;
+  readonly checkId: string;
+  readonly name: string;
+  /** Free-form in the catalog; the agent allows `passing`, `warning` and `critical` only. */
+  readonly status: string;
+  readonly notes: string;
+  readonly output: string;
+  readonly serviceId: string;
+  readonly serviceName: string;
+  readonly serviceTags: readonly string[];
+  readonly type: string;
+  /** The check's Definition, as JSON text; empty for none. */
+  readonly definition: string;
+}
+
+export interface CoordinateValue {
+  readonly node: string;
+  readonly segment: string;
+  readonly vec: readonly number[];
+  readonly error: number;
+  readonly adjustment: number;
+  readonly height: number;
+}
+
+/** The delegation of a zone: which gateway may write the registers below this prefix, and since which term. */
+export interface ZoneValue {
+  readonly prefix: string;
+  /** Node id of the owning gateway. */
+  readonly ownerId: string;
+  readonly term: number;
+}
+
+/** Encodes any value but KV's: small objects, whose field names are cheap beside their content. */
+export function encodeValue<T extends object>(value: T): Uint8Array {
+  return encode(value);
+}
+
+/** Decodes with defaults for fields that a writer of an older version did not know. */
+export function decodeValue<T extends object>(bytes: Uint8Array, defaults: Partial<T> = {}): T {
+  return { ...defaults, ...(decode(bytes) as T) };
+}
