@@ -20,7 +20,7 @@ export interface ApiRequest {
   /** Whether the body was `Content-Length: 0` or absent. */
   readonly hasBody: boolean;
   readonly remoteAddress: string;
-  /** What Consul calls the default consistency, or the one asked for. */
+  /** From ?token=, X-Consul-Token or Authorization: Bearer, in this order; empty when none. */
   readonly token: string;
 }
 
@@ -45,6 +45,8 @@ export interface Read {
   evaluate(view: ReadView, dependencies: Dependencies): Answer;
   /** Whether Consul sends X-Consul-Effective-Consistency here (catalog, health and query endpoints). */
   readonly effectiveConsistency?: boolean;
+  /** A blocking read returns when its index is greater than the one given (default), or different (events). */
+  readonly wakesOn?: 'increase' | 'difference';
 }
 
 export interface Answer {

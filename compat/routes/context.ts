@@ -1,0 +1,38 @@
+import type { ReadView } from '../../src/state/store.ts';
+
+/** What a gateway is called and where it is reached: the facts that answers show. */
+export interface GatewayFacts {
+  readonly nodeName: string;
+  readonly nodeId: string;
+  readonly datacenter: string;
+  /** Advertised IP address. */
+  readonly address: string;
+  readonly nodeMeta: Readonly<Record<string, string>>;
+  readonly taggedAddresses: Readonly<Record<string, string>>;
+  /** Grapevine's own version. */
+  readonly version: string;
+  /** Port that `status/leader` and `status/peers` show. */
+  readonly serverPort: number;
+}
+
+export interface RouteLimits {
+  /** limits.kv_max_value_size (Consul: 524288). */
+  readonly kvValueBytesMax: number;
+  /** limits.txn_max_req_len (Consul: 524288). */
+  readonly txnBytesMax: number;
+  /** Operations in one transaction (Consul: 64, 128 since 1.14). */
+  readonly txnOpsMax: number;
+}
+
+/**
+ * What routes may use. Routes are pure over it: they read, and answer or propose. Ports with effects are added here
+ * by the part that owns them, as an interface declared beside that part.
+ */
+export interface RouteContext {
+  readonly view: ReadView;
+  readonly gateway: GatewayFacts;
+  readonly limits: RouteLimits;
+  readonly nowMs: () => number;
+  /** A random UUID. */
+  readonly newId: () => string;
+}
