@@ -1,4 +1,4 @@
-import type { ApiRequest, Method, RouteResult } from '../wire/http.ts';
+import type { ApiRequest, Method, Reply, RouteResult } from '../wire/http.ts';
 import type { RouteContext } from './context.ts';
 
 export type Handler = (request: ApiRequest, context: RouteContext) => RouteResult;
@@ -23,6 +23,8 @@ export interface Route {
   readonly hot?: boolean;
   /** Largest body in bytes; a default applies. */
   readonly bodyBytesMax?: (context: RouteContext) => number;
+  /** The answer to a body above that; a plain 413 by default. `bytes` is the declared or the received length. */
+  readonly bodyTooLarge?: (bytes: number, bytesMax: number) => Reply;
   readonly state: RouteState;
   readonly note?: string;
 }

@@ -1,0 +1,321 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Command, CommandOutcome } from '../../src/state/command.ts';
+import type { RouteContext } from '../routes/context.ts';
+import type { Route } from '../routes/route.ts';
+import type { LiveQueries, SharedAnswer } from '../watch/live-queries.ts';
+import {
+  failure,
+  type ApiRequest,
+  type Method,
+  type Read,
+  type Reply,
+  type RouteResult,
+} from '../wire/http.ts';
+import { Query } from '../wire/query.ts';
+import {
+  enterpriseRefusal,
+  parseReadOptions,
+  waitJitterFraction,
+  type ReadOptions,
+} from '../wire/read-options.ts';
+import { readBody } from './body.ts';
+import { cleanPath } from './paths.ts';
+import { pushHeaders, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
+import { Router } from './router.ts';
+
+/** How fresh the local replica is: what KnownLeader and LastContact say. */
+export interface Freshness {
+  readonly knownLeader: boolean;
+  readonly lastContactMs: number;
+}
+
+export interface DispatcherOptions {
+  readonly routes: readonly Route[];
+  readonly context: RouteContext;
+  readonly live: LiveQueries;
+  readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
+  /** Nothing this gateway has shown is above it. */
+  readonly highestIndex: () => number;
+  readonly freshness: () => Freshness;
+  readonly random: () => number;
+  /** http_config.response_headers, sent with every answer. */
+  readonly responseHeaders: Readonly<Record<string, string>>;
+  /** http_config.block_endpoints: prefixes answered with 403. */
+  readonly blockEndpoints: readonly string[];
+  /** http_config.allow_write_http_from: whether this address may write. */
+  readonly mayWrite: (remoteAddress: string) => boolean;
+  readonly onRequest?: (route: Route | undefined, method: string) => void;
+  /** A route threw: a defect. The client got a 500. */
+  readonly onDefect: (error: unknown, path: string) => void;
+}
+
+/** Bodies that no route bounds more tightly. */
+const bodyBytesMaxDefault = 1024 * 1024;
+
+const methods: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE'] satisfies readonly Method[];
+
+const noPath = failure(500, 'No path to datacenter');
+
+/**
+ * Turns HTTP requests into route results and those into answers. The same for both front doors: `node:http` directly
+ * for the endpoints that carry the load, Express for the rest.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #router: Router;
+  readonly #baseHeaders: FlatHeaders;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#router = new Router(options.routes);
+    this.#baseHeaders = ['Vary', 'Accept-Encoding', 'X-Consul-Default-Acl-Policy', 'allow'];
+    pushHeaders(this.#baseHeaders, options.responseHeaders);
+  }
+
+  /** Answers the request if its route is hot; false leaves it to the long tail. */
+  tryHot(req: IncomingMessage, res: ServerResponse): boolean {
+    const url = req.url ?? '/';
+    const cut = url.indexOf('?');
+    const cleaned = cleanPath(cut < 0 ? url : url.slice(0, cut));
+    if (cleaned.kind !== 'path') return false;
+    const match = this.#router.match(cleaned.path);
+    if (match?.route.hot !== true) return false;
+    this.#serve(req, res, match.route, cleaned.path, match.rest, cut < 0 ? '' : url.slice(cut + 1));
+    return true;
+  }
+
+  /** Answers any request; `notFound` is called when there is no such endpoint. */
+  handle(req: IncomingMessage, res: ServerResponse, notFound: () => void): void {
+    const url = req.url ?? '/';
+    const cut = url.indexOf('?');
+    const rawPath = cut < 0 ? url : url.slice(0, cut);
+    const rawQuery = cut < 0 ? '' : url.slice(cut + 1);
+    const cleaned = cleanPath(rawPath);
+    if (cleaned.kind === 'unprintable') return this.#reply(req, res, failure(400, ''));
+    if (cleaned.kind === 'malformed') {
+      return this.#reply(req, res, failure(400, 'Invalid URL path: its escapes are not UTF-8'));
+    }
+    if (cleaned.kind === 'redirect') return this.#redirect(req, res, cleaned.location, rawQuery);
+    const match = this.#router.match(cleaned.path);
+    if (match === undefined) {
+      if (this.#router.wantsSlash(cleaned.path)) return this.#redirect(req, res, `${rawPath}/`, rawQuery);
+      this.#options.onRequest?.(undefined, req.method ?? '');
+      return notFound();
+    }
+    return this.#serve(req, res, match.route, cleaned.path, match.rest, rawQuery);
+  }
+
+  /** The answer to an endpoint that does not exist. */
+  notFound(req: IncomingMessage, res: ServerResponse): void {
+    this.#reply(req, res, failure(404, 'Invalid URL path: not a recognized HTTP API endpoint\n'));
+  }
+
+  #redirect(req: IncomingMessage, res: ServerResponse, path: string, rawQuery: string): void {
+    const location = rawQuery === '' ? path : `${path}?${rawQuery}`;
+    const isGet = req.method === 'GET';
+    this.#reply(req, res, {
+      kind: 'reply',
+      status: 301,
+      body: isGet ? `<a href="${location.replaceAll('&', '&amp;')}">Moved Permanently</a>.\n\n` : '',
+      contentType: isGet ? 'text/html; charset=utf-8' : undefined,
+      headers: { Location: location },
+    });
+  }
+
+  #serve(
+    req: IncomingMessage,
+    res: ServerResponse,
+    route: Route,
+    path: string,
+    rest: string,
+    rawQuery: string,
+  ): void {
+    const { context, blockEndpoints } = this.#options;
+    const method = req.method ?? '';
+    this.#options.onRequest?.(route, method);
+    if (blockEndpoints.length > 0 && blockEndpoints.some((prefix) => path.startsWith(prefix))) {
+      return this.#reply(req, res, failure(403, 'Endpoint is blocked by agent configuration'));
+    }
+    const handler = methods.includes(method) ? route.methods[method as Method] : undefined;
+    if (handler === undefined) return this.#methodProblem(req, res, route, method);
+    const query = Query.parse(rawQuery);
+    if (query === undefined) return this.#reply(req, res, failure(500, ''));
+    const remoteAddress = req.socket.remoteAddress ?? '';
+    if (method !== 'GET' && !this.#options.mayWrite(remoteAddress)) {
+      return this.#reply(req, res, failure(403, 'Access is restricted'));
+    }
+    const answer = (body: Uint8Array): void => {
+      const request: ApiRequest = {
+        method: method as Method,
+        path,
+        rest,
+        query,
+        body,
+        hasBody: body.length > 0,
+        remoteAddress,
+        header: (name) => {
+          const value = req.headers[name];
+          return Array.isArray(value) ? value.join(',') : value;
+        },
+        get token() {
+          return tokenOf(req, query);
+        },
+      };
+      try {
+        this.#answer(req, res, route, request);
+      } catch (error) {
+        this.#options.onDefect(error, path);
+        this.#reply(req, res, failure(500, 'internal error: see the log of this gateway'));
+      }
+    };
+    if (method === 'GET') return answer(noBody);
+    const bytesMax = route.bodyBytesMax?.(context) ?? bodyBytesMaxDefault;
+    readBody(req, bytesMax, (outcome) => {
+      if (outcome.kind === 'body') return answer(outcome.body);
+      if (outcome.kind === 'aborted') return undefined;
+      const tooLarge = route.bodyTooLarge ?? defaultTooLarge;
+      return this.#reply(req, res, tooLarge(outcome.bytes, bytesMax), ['Connection', 'close']);
+    });
+  }
+
+  #methodProblem(req: IncomingMessage, res: ServerResponse, route: Route, method: string): void {
+    const allow = ['OPTIONS', ...Object.keys(route.methods)].join(',');
+    const reply = method === 'OPTIONS' ? { ...failure(200, ''), headers: { Allow: allow } } : undefined;
+    this.#reply(
+      req,
+      res,
+      reply ?? { ...failure(405, `method ${method} not allowed`), headers: { Allow: allow } },
+    );
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse, route: Route, request: ApiRequest): void {
+    let options: ReadOptions | undefined;
+    if (route.common === 'read') {
+      const parsed = parseReadOptions(request);
+      if (!parsed.ok) return this.#reply(req, res, parsed.error);
+      options = parsed.value;
+    } else if (route.common === 'dc') {
+      const refusal = enterpriseRefusal(request);
+      if (refusal !== undefined) return this.#reply(req, res, refusal);
+    }
+    const { context } = this.#options;
+    const result = (route.methods[request.method] as NonNullable<Route['methods'][Method]>)(request, context);
+    if (route.common !== 'none' && result.kind !== 'reply' && this.#foreign(request)) {
+      return this.#reply(req, res, noPath);
+    }
+    return this.#deliver(req, res, result, options);
+  }
+
+  #foreign(request: ApiRequest): boolean {
+    if (request.query.raw === '') return false;
+    const dc = request.query.get('dc');
+    return dc !== '' && dc.toLowerCase() !== this.#options.context.gateway.datacenter;
+  }
+
+  #deliver(
+    req: IncomingMessage,
+    res: ServerResponse,
+    result: RouteResult,
+    options: ReadOptions | undefined,
+  ): void {
+    switch (result.kind) {
+      case 'reply':
+        return this.#reply(req, res, result);
+      case 'write':
+        return this.#options.propose(result.command, (outcome) =>
+          this.#reply(req, res, result.reply(outcome)),
+        );
+      case 'later':
+        result.reply.then(
+          (reply) => this.#reply(req, res, reply),
+          (error: unknown) => {
+            this.#options.onDefect(error, req.url ?? '');
+            this.#reply(req, res, failure(500, error instanceof Error ? error.message : String(error)));
+          },
+        );
+        return undefined;
+      case 'read':
+        return this.#read(req, res, result, options);
+      case 'stream': {
+        res.writeHead(200, [...this.#baseHeaders, 'Content-Type', result.contentType]);
+        res.flushHeaders();
+        const stop = result.start((chunk) => {
+          // A reader that does not keep up loses lines rather than costing memory.
+          if (res.writableLength < streamBacklogBytesMax) res.write(chunk);
+        });
+        res.on('close', stop);
+        return undefined;
+      }
+    }
+  }
+
+  #read(req: IncomingMessage, res: ServerResponse, read: Read, options: ReadOptions | undefined): void {
+    const { live } = this.#options;
+    const shared = live.answer(read);
+    const index = options?.index ?? 0;
+    if (options === undefined || !this.#mustWait(read, index, shared)) {
+      return this.#writeAnswer(req, res, read, shared, options);
+    }
+    const waitMs = options.waitMs * (1 + this.#options.random() / waitJitterFraction);
+    // Rounded up, so that thousands of waits share the timer lists of Node.
+    const timer = setTimeout(() => waiter.expire(), Math.ceil(waitMs / 50) * 50);
+    const waiter = live.wait(read, index, (woken) => {
+      clearTimeout(timer);
+      res.off('close', onClose);
+      this.#writeAnswer(req, res, read, woken, options);
+    });
+    const onClose = (): void => {
+      clearTimeout(timer);
+      waiter.cancel();
+    };
+    res.on('close', onClose);
+  }
+
+  #mustWait(read: Read, index: number | bigint, shared: SharedAnswer): boolean {
+    if (index <= 0) return false;
+    // oxlint-disable-next-line eqeqeq -- number and bigint indexes compare by value
+    if (read.wakesOn === 'difference') return shared.answer.index == index;
+    // An index that this gateway never showed: the client moved here from another one. Answer the true index.
+    return shared.answer.index <= index && index <= this.#options.highestIndex();
+  }
+
+  #writeAnswer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    read: Read,
+    shared: SharedAnswer,
+    options: ReadOptions | undefined,
+  ): void {
+    const { knownLeader, lastContactMs } = this.#options.freshness();
+    const headers = this.#baseHeaders.slice();
+    const { index } = shared.answer;
+    headers.push('X-Consul-Index', index > 0 ? String(index) : '1');
+    headers.push('X-Consul-Knownleader', knownLeader ? 'true' : 'false');
+    headers.push('X-Consul-Lastcontact', String(lastContactMs));
+    if (read.effectiveConsistency === true) {
+      const consistency = options?.consistency ?? 'default';
+      headers.push('X-Consul-Effective-Consistency', consistency === 'default' ? 'leader' : consistency);
+    }
+    writeShared(req, res, shared, headers);
+  }
+
+  #reply(req: IncomingMessage, res: ServerResponse, reply: Reply, extra: FlatHeaders = []): void {
+    writeReply(req, res, reply, [...this.#baseHeaders, ...extra]);
+  }
+}
+
+/** A monitor's client may be this far behind before lines are dropped. Guess. */
+const streamBacklogBytesMax = 1024 * 1024;
+
+const noBody = new Uint8Array();
+
+function defaultTooLarge(bytes: number, bytesMax: number): Reply {
+  return failure(413, `Request body too large: ${bytes} bytes, at most ${bytesMax} are taken`);
+}
+
+function tokenOf(req: IncomingMessage, query: Query): string {
+  if (query.has('token')) return query.get('token');
+  const header = req.headers['x-consul-token'];
+  if (typeof header === 'string') return header;
+  return /^bearer\s+(.+)$/i.exec(req.headers.authorization ?? '')?.[1]?.trim() ?? '';
+}

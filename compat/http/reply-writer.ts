@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gzip } from 'node:zlib';
+import type { Reply } from '../wire/http.ts';
+import type { SharedAnswer } from '../watch/live-queries.ts';
+
+/** Bodies below this are not worth compressing (Consul since 1.9: 1400 bytes). */
+export const gzipBytesMin = 1400;
+
+export function acceptsGzip(req: IncomingMessage): boolean {
+  const accepted = req.headers['accept-encoding'];
+  return accepted !== undefined && /(^|[\s,])gzip(\s*;\s*q=(?!0(\.0*)?\s*(,|$))|[\s,]|$)/.test(accepted);
+}
+
+/** Header names and values alternate: the form that `writeHead` takes without another copy. */
+export type FlatHeaders = string[];
+
+export function pushHeaders(into: FlatHeaders, headers: Readonly<Record<string, string>> | undefined): void {
+  if (headers === undefined) return;
+  for (const name of Object.keys(headers)) into.push(name, headers[name] as string);
+}
+
+/** Sends a finished reply. `headers` are those that the caller adds to the reply's own. */
+export function writeReply(
+  req: IncomingMessage,
+  res: ServerResponse,
+  reply: Reply,
+  headers: FlatHeaders,
+): void {
+  if (reply.contentType !== undefined) headers.push('Content-Type', reply.contentType);
+  pushHeaders(headers, reply.headers);
+  if (reply.body.length >= gzipBytesMin && acceptsGzip(req)) {
+    sendCompressed(res, reply.status, headers, Buffer.from(reply.body));
+    return;
+  }
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+  send(res, reply.status, headers, body);
+}
+
+/** Sends an answer that others may get too: its bytes and its compressed form are made once. */
+export function writeShared(
+  req: IncomingMessage,
+  res: ServerResponse,
+  shared: SharedAnswer,
+  headers: FlatHeaders,
+): void {
+  const { answer } = shared;
+  if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType);
+  pushHeaders(headers, answer.headers);
+  const bytes = (shared.bytes ??= typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body);
+  if (bytes.length < gzipBytesMin || !acceptsGzip(req)) {
+    send(res, answer.status, headers, bytes);
+    return;
+  }
+  if (shared.gzipped !== undefined) {
+    headers.push('Content-Encoding', 'gzip');
+    send(res, answer.status, headers, shared.gzipped);
+    return;
+  }
+  sendCompressed(res, answer.status, headers, bytes, (gzipped) => {
+    shared.gzipped = gzipped;
+  });
+}
+
+function sendCompressed(
+  res: ServerResponse,
+  status: number,
+  headers: FlatHeaders,
+  body: Uint8Array,
+  keep?: (gzipped: Uint8Array) => void,
+): void {
+  gzip(body, { level: 1 }, (error, gzipped) => {
+    if (error !== null) {
+      send(res, status, headers, body);
+      return;
+    }
+    keep?.(gzipped);
+    headers.push('Content-Encoding', 'gzip');
+    send(res, status, headers, gzipped);
+  });
+}
+
+function send(res: ServerResponse, status: number, headers: FlatHeaders, body: Uint8Array): void {
+  if (res.destroyed || res.headersSent) return;
+  headers.push('Content-Length', String(body.length));
+  res.writeHead(status, headers);
+  res.end(body);
+}
