@@ -26,7 +26,7 @@ export type RowFilter = (row: unknown) => boolean;
 
 /** Bounds that Consul does not have: there a long enough expression keeps a server busy for minutes. */
 export const filterLimits = {
-  /** UTF-16 units of the whole expression. Traefik's and Prometheus's stay below 1,000. */
+  /** UTF-16 units of the whole expression. A guess, far above what a person writes. */
   expressionLengthMax: 8192,
   /** Instructions of all regular expressions together; matching takes at most this many steps per character. */
   regexInstructionsMax: 2000,

@@ -36,8 +36,8 @@ type Attempt<T> = Parsed<T> | undefined;
 const nestingMax = 64;
 
 /**
- * Parses the filter language of go-bexpr 0.1.2, which Consul uses from 1.4 to this day: later versions of that
- * library (JSON pointers, `any`, `all`) never came to Consul.
+ * Parses the filter language of go-bexpr 0.1.2, the version in Consul's go.mod from 1.8 to (at least) 1.17's
+ * development. What later versions of that library added (JSON pointers, `any`, `all`) is an error in those.
  *
  * The grammar is a PEG (ordered choice with backtracking), and clients see its traces: `not` is a field name
  * where no expression follows it, and an error names the farthest position reached and all that could have
