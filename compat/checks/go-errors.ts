@@ -1,0 +1,96 @@
+/**
+ * Node's network errors in Go's words, as Consul shows them in a check's output: operators grep for
+ * `connection refused`, and dashboards group by them.
+ */
+export function goNetworkError(error: unknown, network: 'tcp' | 'udp', dialed: string): string {
+  const cause = firstCause(error);
+  const code = cause.code ?? '';
+  if (code === 'ENOTFOUND' || code === 'EAI_NODATA' || code === 'EAI_NONAME') {
+    return `dial ${network}: lookup ${cause.hostname ?? dialed}: no such host`;
+  }
+  if (code === 'EAI_AGAIN') {
+    return `dial ${network}: lookup ${cause.hostname ?? dialed}: Temporary failure in name resolution`;
+  }
+  const address = cause.address === undefined ? dialed : joinHostPort(cause.address, cause.port);
+  const words = Object.hasOwn(errnoWords, code) ? errnoWords[code] : undefined;
+  if (words === undefined) return tlsWords(cause) ?? cause.message;
+  if (cause.syscall === 'connect') return `dial ${network} ${address}: connect: ${words}`;
+  // The peer went away before it answered; Go says so in one word when the end was orderly.
+  if (code === 'ECONNRESET' && cause.syscall === undefined) return 'EOF';
+  return `${cause.syscall ?? 'read'} ${network} ${address}: ${cause.syscall ?? 'read'}: ${words}`;
+}
+
+const errnoWords: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset by peer',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network is unreachable',
+  ETIMEDOUT: 'connection timed out',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EINVAL: 'invalid argument',
+  EPIPE: 'broken pipe',
+  EMFILE: 'too many open files',
+};
+
+type NetworkError = Error & {
+  readonly code?: string;
+  readonly syscall?: string;
+  readonly address?: string;
+  readonly port?: number;
+  readonly hostname?: string;
+  readonly host?: string;
+  readonly cert?: { readonly subjectaltname?: string };
+};
+
+/** Node tries all addresses of a name and reports them together; Go reports the first. */
+function firstCause(error: unknown): NetworkError {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  return first instanceof Error ? first : new Error(String(first));
+}
+
+function tlsWords(error: NetworkError): string | undefined {
+  switch (error.code) {
+    case 'ERR_TLS_CERT_ALTNAME_INVALID': {
+      const names = (error.cert?.subjectaltname ?? '').replaceAll(/(DNS|IP Address):/g, '');
+      return `x509: certificate is valid for ${names}, not ${error.host ?? ''}`;
+    }
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+      return 'x509: certificate signed by unknown authority';
+    case 'CERT_HAS_EXPIRED':
+    case 'CERT_NOT_YET_VALID':
+      return 'x509: certificate has expired or is not yet valid';
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+      return 'tls: first record does not look like a TLS handshake';
+    default:
+      return undefined;
+  }
+}
+
+function joinHostPort(host: string, port: number | undefined): string {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return port === undefined ? shown : `${shown}:${port}`;
+}
+
+/** An address as Go's net.Dial takes it: `host:port`, `[::1]:port`, `:port`. The error is Go's text. */
+export function splitHostPort(
+  address: string,
+): { readonly host: string; readonly port: number } | { readonly problem: string } {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([^:]*)$/.exec(address);
+  if (match === null) {
+    const colons = address.split(':').length - 1;
+    const why =
+      colons > 1 && !address.includes(']') ? 'too many colons in address' : 'missing port in address';
+    return { problem: `address ${address}: ${why}` };
+  }
+  const host = match[1] ?? match[2] ?? '';
+  const port = match[3] ?? '';
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) return { problem: `address ${port}: invalid port` };
+  return { host: host === '' ? 'localhost' : host, port: Number(port) };
+}
