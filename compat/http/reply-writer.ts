@@ -28,12 +28,9 @@ export function writeReply(
 ): void {
   if (reply.contentType !== undefined) headers.push('Content-Type', reply.contentType);
   pushHeaders(headers, reply.headers);
-  if (reply.body.length >= gzipBytesMin && acceptsGzip(req)) {
-    sendCompressed(res, reply.status, headers, Buffer.from(reply.body));
-    return;
-  }
-  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-  send(res, reply.status, headers, body);
+  if (reply.body.length >= gzipBytesMin && acceptsGzip(req))
+    sendCompressed(res, reply.status, headers, reply.body);
+  else send(res, reply.status, headers, reply.body, byteLength(reply.body));
 }
 
 /** Sends an answer that others may get too: its bytes and its compressed form are made once. */
@@ -46,42 +43,57 @@ export function writeShared(
   const { answer } = shared;
   if (answer.contentType !== undefined) headers.push('Content-Type', answer.contentType);
   pushHeaders(headers, answer.headers);
+  if (answer.body.length < gzipBytesMin) {
+    send(res, answer.status, headers, answer.body, (shared.byteLength ??= byteLength(answer.body)));
+    return;
+  }
+  if (acceptsGzip(req)) {
+    if (shared.gzipped !== undefined) {
+      headers.push('Content-Encoding', 'gzip');
+      send(res, answer.status, headers, shared.gzipped, shared.gzipped.length);
+      return;
+    }
+    sendCompressed(res, answer.status, headers, answer.body, (gzipped) => {
+      shared.gzipped = gzipped;
+    });
+    return;
+  }
+  // A long body is encoded once and then sent as bytes; a short one goes out in one piece with its headers.
   const bytes = (shared.bytes ??= typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body);
-  if (bytes.length < gzipBytesMin || !acceptsGzip(req)) {
-    send(res, answer.status, headers, bytes);
-    return;
-  }
-  if (shared.gzipped !== undefined) {
-    headers.push('Content-Encoding', 'gzip');
-    send(res, answer.status, headers, shared.gzipped);
-    return;
-  }
-  sendCompressed(res, answer.status, headers, bytes, (gzipped) => {
-    shared.gzipped = gzipped;
-  });
+  send(res, answer.status, headers, bytes, bytes.length);
+}
+
+function byteLength(body: string | Uint8Array): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.length;
 }
 
 function sendCompressed(
   res: ServerResponse,
   status: number,
   headers: FlatHeaders,
-  body: Uint8Array,
+  body: string | Uint8Array,
   keep?: (gzipped: Uint8Array) => void,
 ): void {
   gzip(body, { level: 1 }, (error, gzipped) => {
     if (error !== null) {
-      send(res, status, headers, body);
+      send(res, status, headers, body, byteLength(body));
       return;
     }
     keep?.(gzipped);
     headers.push('Content-Encoding', 'gzip');
-    send(res, status, headers, gzipped);
+    send(res, status, headers, gzipped, gzipped.length);
   });
 }
 
-function send(res: ServerResponse, status: number, headers: FlatHeaders, body: Uint8Array): void {
+function send(
+  res: ServerResponse,
+  status: number,
+  headers: FlatHeaders,
+  body: string | Uint8Array,
+  contentLength: number,
+): void {
   if (res.destroyed || res.headersSent) return;
-  headers.push('Content-Length', String(body.length));
+  headers.push('Content-Length', String(contentLength));
   res.writeHead(status, headers);
   res.end(body);
 }

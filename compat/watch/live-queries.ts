@@ -5,9 +5,10 @@ import type { Answer, Read } from '../wire/http.ts';
 /** An answer, with room for what the HTTP layer derives from it once for all who get it. */
 export interface SharedAnswer {
   readonly answer: Answer;
-  /** The body as bytes, and compressed: made on first need. */
-  bytes: Uint8Array | undefined;
-  gzipped: Uint8Array | undefined;
+  /** The body's length in bytes, the body as bytes, and compressed: made on first need. */
+  byteLength?: number;
+  bytes?: Uint8Array;
+  gzipped?: Uint8Array;
 }
 
 /** A blocked request. `deliver` is called at most once: when the result changed, or by `expire`. */
@@ -125,11 +126,7 @@ export class LiveQueries {
       read,
       topics: new Set(),
       waiters: new Set(),
-      shared: {
-        answer: { status: 0, body: '', contentType: undefined, index: 0 },
-        bytes: undefined,
-        gzipped: undefined,
-      },
+      shared: { answer: { status: 0, body: '', contentType: undefined, index: 0 } },
       size: 0,
     };
     this.#evaluate(entry);
@@ -142,7 +139,7 @@ export class LiveQueries {
     this.#unlink(entry);
     entry.topics.clear();
     const answer = entry.read.evaluate(this.#view, entry.topics);
-    entry.shared = { answer, bytes: undefined, gzipped: undefined };
+    entry.shared = { answer };
     this.#evaluations += 1;
     this.#memoBytes -= entry.size;
     entry.size = entryOverheadBytes + 2 * answer.body.length;

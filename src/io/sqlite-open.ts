@@ -30,8 +30,7 @@ const migrations: readonly string[] = [
      PRIMARY KEY (kind, key)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX registers_by_ix ON registers (kind, ix, key) WHERE ix IS NOT NULL;
-   CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;
-   CREATE TABLE origins (ref INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;`,
+   CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;`,
 ];
 
 /** The file cannot be used as it is; the message says why and what to do. Nothing was changed. */
@@ -41,8 +40,10 @@ export class UnusableDatabaseError extends Error {
 
 /** Opens or creates the database, checks that it is ours and whole, and brings its tables up to date. */
 export function openDatabase(options: SqliteOptions): Database.Database {
-  const db = new Database(options.file);
+  const db = new Database(options.file, { timeout: 0 });
   try {
+    // One process per data directory: the lock is held until the process ends, however it ends.
+    db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
@@ -51,6 +52,11 @@ export function openDatabase(options: SqliteOptions): Database.Database {
     return db;
   } catch (error) {
     db.close();
+    if ((error as { code?: unknown }).code === 'SQLITE_BUSY') {
+      throw new UnusableDatabaseError(
+        `${options.file} is in use by another process: stop it, or choose another data_dir`,
+      );
+    }
     throw error;
   }
 }

@@ -59,36 +59,43 @@ export function matchesIndex(row: Row, index: bigint): boolean {
 }
 
 export function putKv(scope: WriteScope, put: KvPut): KvOutcome {
-  const held = getKv(scope.view, put.key);
+  const row = scope.view.get(Kind.kv, put.key);
+  const held = row?.value ? row : undefined;
   switch (put.mode.kind) {
     case 'plain':
-      return written(scope, put, heldSession(held), 0);
+      return written(scope, put, row, heldSession(held), 0);
     case 'cas':
       if (
         put.mode.index === 0n ? held !== undefined : held === undefined || !matchesIndex(held, put.mode.index)
       ) {
         return { kind: 'kv', applied: false };
       }
-      return written(scope, put, heldSession(held), 0);
+      return written(scope, put, row, heldSession(held), 0);
     case 'acquire':
-      return acquire(scope, put, held, put.mode.session);
+      return acquire(scope, put, row, held, put.mode.session);
     case 'release': {
       const session = put.mode.session;
       if (held === undefined || session === '' || heldSession(held) !== session)
         return { kind: 'kv', applied: false };
-      return written(scope, put, '', decodeKv(held.value as Uint8Array).lockIndex);
+      return written(scope, put, row, '', decodeKv(held.value as Uint8Array).lockIndex);
     }
   }
 }
 
-function acquire(scope: WriteScope, put: KvPut, held: Row | undefined, session: string): KvOutcome {
+function acquire(
+  scope: WriteScope,
+  put: KvPut,
+  row: Row | undefined,
+  held: Row | undefined,
+  session: string,
+): KvOutcome {
   const invalid = sessionRefusal(scope.view, session);
   if (invalid !== undefined) return invalid;
   const holder = heldSession(held);
   const lockIndex = held === undefined ? 0 : decodeKv(held.value as Uint8Array).lockIndex;
-  if (holder === session) return written(scope, put, session, lockIndex);
+  if (holder === session) return written(scope, put, row, session, lockIndex);
   if (holder !== '' || lockDelayed(scope, put.key)) return { kind: 'kv', applied: false };
-  return written(scope, put, session, lockIndex + 1);
+  return written(scope, put, row, session, lockIndex + 1);
 }
 
 function sessionRefusal(view: ReadView, session: string): Refusal | undefined {
@@ -112,10 +119,17 @@ function heldSession(row: Row | undefined): string {
   return row?.ix ?? '';
 }
 
-function written(scope: WriteScope, put: KvPut, session: string, lockIndex: number): KvOutcome {
+/** `before`: the row as it stands, or its tombstone. */
+function written(
+  scope: WriteScope,
+  put: KvPut,
+  before: Row | undefined,
+  session: string,
+  lockIndex: number,
+): KvOutcome {
   const value = encodeKv({ flags: put.flags, lockIndex, session, value: put.value });
   // Consul lets a plain write keep the lock but forget how often it was taken (see consul-api, locks are advisory).
-  const row = scope.put(Kind.kv, put.key, value, session === '' ? null : session);
+  const row = scope.replace(Kind.kv, put.key, before, value, session === '' ? null : session);
   return { kind: 'kv', applied: true, row };
 }
 

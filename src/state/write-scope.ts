@@ -59,7 +59,11 @@ export class WriteScope {
 
   /** Writes a whole value; answers the row as it now stands. No-op when value and secondary key are the held ones. */
   put(kind: Kind, key: string, value: Uint8Array, ix: string | null = null): Row {
-    const held = this.view.get(kind, key);
+    return this.replace(kind, key, this.view.get(kind, key), value, ix);
+  }
+
+  /** As `put`, for a caller that has just read the row: `held` is what `view.get` answers. */
+  replace(kind: Kind, key: string, held: Row | undefined, value: Uint8Array, ix: string | null): Row {
     if (held?.value && held.ix === ix && bytesEqual(held.value, value)) return held;
     return this.#write(kind, key, held, value, ix);
   }
