@@ -1,0 +1,165 @@
+import { basename, dirname, join } from 'node:path';
+import { pino, type Logger } from 'pino';
+import type { RotatingFileStream } from 'rotating-file-stream';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+/** A structured logger: `log.info({ key: 'value' }, 'what happened')`. Children carry the part's `name`. */
+export type Log = Logger;
+
+/** One line of the log. */
+export interface LogLine {
+  readonly level: LogLevel;
+  readonly timeMs: number;
+  /** The part that speaks: `agent`, `http`, `store`, … */
+  readonly name: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+export interface LoggingOptions {
+  readonly level: LogLevel;
+  readonly json: boolean;
+  /** A path, or a directory when it ends in a slash. */
+  readonly file: string | undefined;
+  readonly rotateMs: number;
+  readonly rotateBytes: number;
+  /** 0: keep all, -1: keep none. */
+  readonly rotateFilesMax: number;
+}
+
+const levels: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
+
+/** pino's numbers: 10 to 60 in tens. */
+function levelOf(number: number): LogLevel {
+  return levels[Math.min(Math.max(Math.floor(number / 10) - 1, 0), levels.length - 1)] as LogLevel;
+}
+
+interface Subscriber {
+  readonly level: LogLevel;
+  readonly line: (line: LogLine) => void;
+}
+
+/** Where the log of a process goes: standard output, a file, and whoever watches it over HTTP. */
+export class Logging {
+  readonly log: Log;
+  readonly #json: boolean;
+  #level: LogLevel;
+  readonly #subscribers = new Set<Subscriber>();
+  #file: RotatingFileStream | undefined;
+
+  private constructor(options: LoggingOptions) {
+    this.#json = options.json;
+    this.#level = options.level;
+    this.log = pino({ level: options.level, base: null }, { write: (text: string) => this.#write(text) });
+  }
+
+  static async open(options: LoggingOptions): Promise<Logging> {
+    const logging = new Logging(options);
+    if (options.file !== undefined) logging.#file = await openFile(options, options.file);
+    return logging;
+  }
+
+  get level(): LogLevel {
+    return this.#level;
+  }
+
+  set level(level: LogLevel) {
+    this.#level = level;
+    this.#adjust();
+  }
+
+  /** Calls `line` with each line of at least this level from now on; the answer ends it. */
+  subscribe(level: LogLevel, line: (line: LogLine) => void): () => void {
+    const subscriber = { level, line };
+    this.#subscribers.add(subscriber);
+    this.#adjust();
+    return () => {
+      this.#subscribers.delete(subscriber);
+      this.#adjust();
+    };
+  }
+
+  /** What is not needed by anybody is not even rendered. */
+  #adjust(): void {
+    const wanted = [this.#level, ...[...this.#subscribers].map((subscriber) => subscriber.level)];
+    this.log.level = levels.find((level) => wanted.includes(level)) ?? this.#level;
+  }
+
+  #write(text: string): void {
+    const line = parseLine(text);
+    if (isAtLeast(line.level, this.#level)) {
+      const rendered = this.#json ? renderJsonLine(line) : renderHumanLine(line);
+      process.stdout.write(rendered);
+      this.#file?.write(rendered);
+    }
+    for (const subscriber of this.#subscribers) {
+      if (isAtLeast(line.level, subscriber.level)) subscriber.line(line);
+    }
+  }
+}
+
+function isAtLeast(level: LogLevel, floor: LogLevel): boolean {
+  return levels.indexOf(level) >= levels.indexOf(floor);
+}
+
+function parseLine(text: string): LogLine {
+  const { level, time, name, msg, err, ...rest } = JSON.parse(text) as Record<string, unknown>;
+  const fields: Record<string, string | number | boolean | null> = {};
+  for (const [key, value] of Object.entries(rest)) fields[key] = scalar(value);
+  if (err !== undefined) fields['error'] = scalar((err as { message?: unknown }).message ?? err);
+  return {
+    level: levelOf(Number(level)),
+    timeMs: Number(time),
+    name: typeof name === 'string' ? name : 'agent',
+    message: typeof msg === 'string' ? msg : '',
+    fields,
+  };
+}
+
+function scalar(value: unknown): string | number | boolean | null {
+  if (
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    typeof value === 'boolean'
+  ) {
+    return value;
+  }
+  return JSON.stringify(value) ?? null;
+}
+
+/** As Consul's log reads: `2026-11-22T15:54:50.865Z [INFO]  agent: started: port=8500`. */
+export function renderHumanLine(line: LogLine): string {
+  const fields = Object.entries(line.fields).map(([key, value]) => `${key}=${quoteField(value)}`);
+  const text = fields.length === 0 ? line.message : `${line.message}: ${fields.join(' ')}`;
+  return `${new Date(line.timeMs).toISOString()} ${`[${line.level.toUpperCase()}]`.padEnd(7)} ${line.name}: ${text}\n`;
+}
+
+function quoteField(value: string | number | boolean | null): string {
+  return typeof value === 'string' && /[\s"=]/.test(value) ? JSON.stringify(value) : String(value);
+}
+
+/** As Consul's `-log-json` (hclog): names of its own fields start with `@`. */
+export function renderJsonLine(line: LogLine): string {
+  const own = {
+    '@level': line.level,
+    '@message': line.message,
+    '@module': line.name,
+    '@timestamp': new Date(line.timeMs).toISOString(),
+  };
+  return `${JSON.stringify({ ...own, ...line.fields })}\n`;
+}
+
+async function openFile(options: LoggingOptions, file: string): Promise<RotatingFileStream> {
+  const { createStream } = await import('rotating-file-stream');
+  const path = file.endsWith('/') ? join(file, 'grapevine.log') : file;
+  const seconds = Math.max(1, Math.round(options.rotateMs / 1000));
+  return createStream(basename(path), {
+    path: dirname(path),
+    interval:
+      seconds % 86_400 === 0 ? `${seconds / 86_400}d` : seconds % 3600 === 0 ? `${seconds / 3600}h` : '1d',
+    ...(options.rotateBytes > 0 ? { size: `${options.rotateBytes}B` as const } : {}),
+    ...(options.rotateFilesMax > 0 ? { maxFiles: options.rotateFilesMax } : {}),
+  });
+}
