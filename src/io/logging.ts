@@ -154,12 +154,13 @@ export function renderJsonLine(line: LogLine): string {
 async function openFile(options: LoggingOptions, file: string): Promise<RotatingFileStream> {
   const { createStream } = await import('rotating-file-stream');
   const path = file.endsWith('/') ? join(file, 'grapevine.log') : file;
-  const seconds = Math.max(1, Math.round(options.rotateMs / 1000));
-  return createStream(basename(path), {
+  // The library rotates at whole hours or days: the nearer of the two that is not longer than asked for.
+  const shared = {
     path: dirname(path),
-    interval:
-      seconds % 86_400 === 0 ? `${seconds / 86_400}d` : seconds % 3600 === 0 ? `${seconds / 3600}h` : '1d',
     ...(options.rotateBytes > 0 ? { size: `${options.rotateBytes}B` as const } : {}),
     ...(options.rotateFilesMax > 0 ? { maxFiles: options.rotateFilesMax } : {}),
-  });
+  };
+  return options.rotateMs < 24 * 3_600_000
+    ? createStream(basename(path), { ...shared, interval: '1h' })
+    : createStream(basename(path), { ...shared, interval: '1d' });
 }

@@ -1,0 +1,99 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import type { AgentConfig } from '../compat/config/agent-config.ts';
+import { Logging } from '../src/io/logging.ts';
+import { fatalDatabaseError, UnusableDatabaseError } from '../src/io/sqlite-open.ts';
+import { packageVersion } from './cli/package-version.ts';
+import { startGateway, type Gateway } from './gateway.ts';
+
+/** Runs the gateway until it is told to stop; the result is the exit code. */
+export async function runAgent(config: AgentConfig): Promise<number> {
+  const logging = await Logging.open(config.log);
+  const log = logging.log.child({ name: 'agent' });
+  if (!config.log.json) printBanner(config);
+  for (const warning of config.warnings) log.warn(warning);
+  if (config.ignoredKeys.length > 0) {
+    log.warn(
+      { keys: config.ignoredKeys.join(', ') },
+      'these configuration keys have no meaning here and are ignored',
+    );
+  }
+  let finish: (code: number) => void = () => undefined;
+  const finished = new Promise<number>((resolve) => {
+    finish = resolve;
+  });
+  let gateway: Gateway;
+  try {
+    gateway = await startGateway({
+      config,
+      logging,
+      version: packageVersion(),
+      onFatal: (reason) => {
+        log.error(reason);
+        finish(1);
+      },
+      onLeave: () => void stop('leave requested over HTTP'),
+    });
+  } catch (error) {
+    log.error(startProblem(error));
+    return 1;
+  }
+  if (config.pidFile !== undefined) writeFileSync(config.pidFile, String(process.pid));
+  let stopping = false;
+  const stop = async (why: string): Promise<void> => {
+    if (stopping) {
+      finish(1);
+      return;
+    }
+    stopping = true;
+    log.info({ why }, 'stopping');
+    await gateway.stop();
+    finish(0);
+  };
+  process.on('SIGINT', () => void stop('SIGINT'));
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGHUP', () => void gateway.reload());
+  process.on('uncaughtException', (error) => {
+    log.error({ err: error, stack: error.stack }, 'defect: an error that nobody handled; stopping');
+    finish(1);
+  });
+
+  const code = await finished;
+  if (config.pidFile !== undefined) rmSync(config.pidFile, { force: true });
+  process.exit(code);
+}
+
+/** Why the gateway did not start, with what to do about it. */
+function startProblem(error: unknown): string {
+  if (error instanceof UnusableDatabaseError) return error.message;
+  const fatal = fatalDatabaseError(error);
+  if (fatal !== undefined) return fatal;
+  const { code, syscall, address, port } = error as NodeJS.ErrnoException & {
+    address?: string;
+    port?: number;
+  };
+  if (syscall === 'listen' || syscall === 'bind') {
+    const where = port === undefined ? (address ?? 'its socket') : `${address}:${port}`;
+    const advice: Readonly<Record<string, string>> = {
+      EADDRINUSE: 'something listens there already: stop it, or choose another port or address',
+      EACCES: 'no permission: ports below 1024 need privileges',
+      EADDRNOTAVAIL: 'this machine has no such address: check client_addr, addresses and bind_addr',
+    };
+    return `cannot listen on ${where}: ${advice[code ?? ''] ?? code}`;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function printBanner(config: AgentConfig): void {
+  const rows: readonly (readonly [string, string])[] = [
+    ['Version', packageVersion()],
+    ['Node name', JSON.stringify(config.nodeName)],
+    ['Datacenter', `${JSON.stringify(config.datacenter)} (region ${JSON.stringify(config.region)})`],
+    ['Server', `${config.server} (bootstrap: ${config.bootstrap})`],
+    ['Client Addr', `${config.clientAddrs.join(' ')} (HTTP: ${config.ports.http}, DNS: ${config.ports.dns})`],
+    ['Cluster Addr', `${config.advertiseAddr} (LAN: ${config.ports.serfLan}, WAN: ${config.ports.serfWan})`],
+    ['Data', config.stateInMemory ? 'in memory' : String(config.dataDir)],
+  ];
+  process.stdout.write('==> Starting Grapevine agent...\n');
+  for (const [name, value] of rows) process.stdout.write(`${name.padStart(14)}: ${value}\n`);
+  process.stdout.write('\n==> Log data will now stream in as it occurs:\n\n');
+}

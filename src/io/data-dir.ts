@@ -1,0 +1,62 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OriginId } from '../crdt/dot.ts';
+import { isOriginId } from '../crdt/dot.ts';
+import type { Store } from '../state/store.ts';
+import { UnusableDatabaseError } from './sqlite-open.ts';
+
+/** The file in the data directory that holds all state. */
+export const databaseFile = 'grapevine.db';
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Makes the directory (private, as it holds secrets) when it is not there. */
+export function ensureDataDir(dataDir: string): void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+}
+
+/**
+ * The id of this gateway's node: the configured one, else the one in the data directory's `node-id` file (the same
+ * file and form as Consul's), else a new one, which is written there.
+ */
+export function loadNodeId(dataDir: string | undefined, configured: string | undefined): string {
+  if (dataDir === undefined) return configured ?? randomUUID();
+  const file = join(dataDir, 'node-id');
+  if (configured === undefined && existsSync(file)) {
+    const held = readFileSync(file, 'utf8').trim().toLowerCase();
+    if (uuid.test(held)) return held;
+    throw new UnusableDatabaseError(
+      `${file} does not hold a UUID: put the node's id back, or remove the file for a new one`,
+    );
+  }
+  const id = configured ?? randomUUID();
+  writeFileSync(file, id, { mode: 0o600 });
+  return id;
+}
+
+/** This database's own origin id: minted once, kept with the log that it names. */
+export function loadOrigin(store: Store): OriginId {
+  const held = store.getMeta('origin');
+  if (held !== undefined && isOriginId(held)) return held;
+  const minted = randomBytes(16).toString('hex') as OriginId;
+  store.transact(() => store.setMeta('origin', minted));
+  return minted;
+}
+
+/**
+ * One database holds the state of one datacenter only.
+ * @throws UnusableDatabaseError when it holds another one's.
+ */
+export function checkDatacenter(store: Store, datacenter: string): void {
+  const held = store.getMeta('datacenter');
+  if (held === undefined) {
+    store.transact(() => store.setMeta('datacenter', datacenter));
+    return;
+  }
+  if (held === datacenter) return;
+  throw new UnusableDatabaseError(
+    `the data directory holds datacenter ${JSON.stringify(held)}, the configuration says ${JSON.stringify(datacenter)}: ` +
+      'set datacenter back, or choose another data_dir',
+  );
+}
