@@ -16,16 +16,22 @@ export interface Exchange {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly chunked?: boolean;
+  /** Answers with what came first, and hangs up. */
+  readonly stream?: boolean;
 }
 
 const answerMsMax = 60_000;
+const bytesSentUnasked = 200_000;
 
 /** Makes one request on a connection of its own. */
 export function exchange(
   baseUrl: string,
-  { method, path, headers, body, chunked }: Exchange,
+  { method, path, headers, body, chunked, stream }: Exchange,
 ): Promise<Answer> {
   const { hostname, port } = new URL(baseUrl);
+  // A server may refuse a large body by its length, and hang up before it has read it: then the answer is
+  // lost in the error of writing. So such a body is sent only when it is asked for.
+  const waits = body !== undefined && body.length > bytesSentUnasked && chunked !== true;
   return new Promise((resolve, reject) => {
     const sent = httpRequest({
       hostname,
@@ -33,9 +39,8 @@ export function exchange(
       method,
       path,
       headers: {
-        ...(body === undefined || chunked === true
-          ? {}
-          : { 'Content-Length': String(Buffer.byteLength(body)) }),
+        ...(body === undefined ? {} : lengthHeader(body, chunked === true)),
+        ...(waits ? { Expect: '100-continue' } : {}),
         ...headers,
       },
       agent: false,
@@ -45,22 +50,36 @@ export function exchange(
     sent.once('error', reject);
     sent.once('response', (response) => {
       const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.once('error', reject);
-      response.once('end', () => {
+      const answered = (): void => {
         const raw = Buffer.concat(chunks);
-        const zipped = response.headers['content-encoding'] === 'gzip';
+        const zipped = response.headers['content-encoding'] === 'gzip' && stream !== true;
         resolve({
           status: response.statusCode ?? 0,
           headers: pairs(response.rawHeaders),
           body: zipped ? gunzipSync(raw) : raw,
         });
+      };
+      response.once('error', reject);
+      response.once('end', answered);
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        if (stream !== true) return;
+        answered();
+        sent.destroy();
       });
     });
-    // A server may answer, and hang up, before it has read a body that it refuses.
-    sent.on('error', () => {});
-    sent.end(body);
+    if (!waits) {
+      sent.end(body);
+      return;
+    }
+    sent.once('continue', () => sent.end(body));
+    sent.once('response', () => sent.end());
+    sent.flushHeaders();
   });
+}
+
+function lengthHeader(body: string | Uint8Array, chunked: boolean): Record<string, string> {
+  return chunked ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': String(Buffer.byteLength(body)) };
 }
 
 /** The value of a header, whatever its case. */

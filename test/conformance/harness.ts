@@ -82,7 +82,7 @@ export async function problemsOf(
   return real.flatMap((result, i) => {
     const against = other[i];
     if (against === undefined) return [`${result.where}: no such step on the other side`];
-    const unexpected = unmet(result.answer, result.step.expect ?? {}).map(
+    const unexpected = unmet(result, result.step.expect ?? {}).map(
       (text) => `${result.where}: a real Consul was expected to answer ${text}`,
     );
     const differences = stepDifferences(result, against, known);
@@ -115,7 +115,7 @@ function judge(
     .filter((entry) => !differences.some((difference) => covers(entry, difference)))
     .map((entry) => `${where}: the known difference "${entry.id}" no longer occurs`);
   const otherwise = declared.flatMap((entry) =>
-    unmet(gateway.answer, entry.gateway ?? {}).map((text) => `${where}: "${entry.id}" promises ${text}`),
+    unmet(gateway, entry.gateway ?? {}).map((text) => `${where}: "${entry.id}" promises ${text}`),
   );
   return [...undeclared, ...gone, ...otherwise];
 }

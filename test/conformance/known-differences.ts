@@ -11,7 +11,48 @@ export interface KnownDifference {
   readonly why: string;
 }
 
-export const knownDifferences = {} as const satisfies Record<string, KnownDifference>;
+export const knownDifferences = {
+  'kv-chunked-limit': {
+    area: 'KV',
+    what: 'A value of more than 512 KiB sent in chunks, without Content-Length, is stored; it is refused with 413.',
+    why: 'Consul closed this way around the limit in 1.21.6 (CVE-2025-11374).',
+  },
+  'missing-key-watch': {
+    area: 'KV',
+    what: 'A waiting read of a missing key, or of an empty prefix, is answered by any write to the KV store; it waits until something it would show is written.',
+    why: 'Newer versions of Consul keep waiting too; waking on every write costs every watcher a round trip for nothing.',
+  },
+  'index-from-elsewhere': {
+    area: 'Blocking queries',
+    what: 'An index above all that was shown waits for its whole time; it is answered at once, with the true index.',
+    why: 'A client that moved here from another gateway carries an index that means nothing here, and would miss changes.',
+  },
+  'decode-error-words': {
+    area: 'Errors',
+    what: "A body that is JSON but not what is wanted: status and the first words ('Request decode failed: ', 'Failed to parse body: ') are the same, what follows is not.",
+    why: "What follows in Consul are words of Go's decoder about Go's types, which change with its version. No client reads them.",
+  },
+  'txn-operations': {
+    area: 'Transactions',
+    what: 'More than 64 operations are refused; more than 128 are.',
+    why: 'Consul raised the limit to 128 in 1.14.',
+  },
+  'txn-get-or-empty': {
+    area: 'Transactions',
+    what: 'The verb get-or-empty is unknown; it reads a missing key as one without a value.',
+    why: 'Newer versions of Consul have it, and Vault asks for it when it starts.',
+  },
+  'unknown-fields': {
+    area: 'Errors',
+    what: 'A field that Consul 1.8.7 does not know, in a catalog, agent or transaction body, is refused; it is ignored.',
+    why: 'Clients made for newer versions of Consul send fields of newer versions.',
+  },
+  'node-gone-watch': {
+    area: 'Catalog',
+    what: 'A waiting read of a node that is deregistered meanwhile waits for its whole time, and has the index 1; it is answered at once, with the true index.',
+    why: 'A watcher of the node would learn of its end minutes late.',
+  },
+} as const satisfies Record<string, KnownDifference>;
 
 /** A name that stands in the table. */
 export type KnownDifferenceId = keyof typeof knownDifferences;

@@ -24,7 +24,7 @@ export interface StepResult {
   readonly where: string;
   readonly answer: Answer;
   /** Of a blocking query: whether it used its whole time. */
-  readonly outcome: 'answered' | 'timed out';
+  readonly outcome: Outcome;
 }
 
 const untilMsMax = 15_000;
@@ -91,6 +91,7 @@ async function ask(side: Side, step: RequestStep, captured: ReadonlyMap<string, 
       ? {}
       : { body: typeof step.body === 'string' ? substitute(step.body, captured) : step.body }),
     ...(step.chunked === undefined ? {} : { chunked: step.chunked }),
+    ...(step.stream === undefined ? {} : { stream: step.stream }),
   };
   const deadline = performance.now() + untilMsMax;
   for (;;) {
@@ -123,9 +124,12 @@ function select(answer: Answer, path: string): string | undefined {
 }
 
 /** What an answer lacks of what was expected of it. */
-export function unmet(answer: Answer, expected: Expected): string[] {
+export function unmet({ answer, outcome }: StepResult, expected: Expected): string[] {
   const body = answer.body.toString('utf8');
   const missing: string[] = [];
+  if (expected.outcome !== undefined && outcome !== expected.outcome) {
+    missing.push(`${expected.outcome}, not ${outcome}`);
+  }
   if (expected.status !== undefined && answer.status !== expected.status) {
     missing.push(`status ${expected.status}, not ${answer.status} (${body.slice(0, 300)})`);
   }

@@ -22,11 +22,15 @@ export interface Declared {
 }
 
 export interface Expected {
+  /** Of a waiting read: whether it was answered before its time was over. */
+  readonly outcome?: Outcome;
   readonly status?: number;
   /** A part of the body, or a pattern. An empty string means an empty body. */
   readonly body?: string | RegExp;
   readonly headers?: Readonly<Record<string, string | RegExp | null>>;
 }
+
+export type Outcome = 'answered' | 'timed out';
 
 export interface StepOptions {
   readonly headers?: Readonly<Record<string, string>>;
@@ -38,10 +42,12 @@ export interface StepOptions {
   readonly until?: string | RegExp;
   /** Paths (`$.Config.*`) of values that differ by nature: only their type is compared. */
   readonly mask?: readonly string[];
-  /** Paths that are not compared at all. Each use needs a reason beside it. */
+  /** Paths that are not compared at all (`$`: the whole body). Each use needs a reason beside it. */
   readonly ignore?: readonly string[];
   /** The X-Consul-Index is a hash, which has no order. */
   readonly hashedIndex?: true;
+  /** The answer has no end: what came first is compared, and the connection closed. */
+  readonly stream?: true;
   /** Sends the body in chunks, without its length. */
   readonly chunked?: true;
   readonly differs?: Declared | readonly Declared[];
@@ -106,12 +112,26 @@ export function request(
 
 /** Waits for a change that `during` makes. The wait is long: only a missed wake-up ever reaches its end. */
 export function woken(path: string, during: readonly Step[], options: StepOptions = {}): BlockStep {
-  return { kind: 'block', path, waitMs: 20_000, during, ...options };
+  return {
+    kind: 'block',
+    path,
+    waitMs: 20_000,
+    during,
+    ...options,
+    expect: { outcome: 'answered', ...options.expect },
+  };
 }
 
 /** Waits for its whole time, since nothing that `during` does concerns it. */
 export function timesOut(path: string, during: readonly Step[], options: StepOptions = {}): BlockStep {
-  return { kind: 'block', path, waitMs: 700, during, ...options };
+  return {
+    kind: 'block',
+    path,
+    waitMs: 700,
+    during,
+    ...options,
+    expect: { outcome: 'timed out', ...options.expect },
+  };
 }
 
 export function pause(ms: number, why: string): PauseStep {

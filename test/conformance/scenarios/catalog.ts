@@ -1,0 +1,317 @@
+import type { Area } from '../harness.ts';
+import { get, put, scenario, timesOut, woken } from '../scenario.ts';
+
+const register = (body: object, options = {}): ReturnType<typeof put> =>
+  put('/v1/catalog/register', body, options);
+const deregister = (body: object, options = {}): ReturnType<typeof put> =>
+  put('/v1/catalog/deregister', body, options);
+const fromHeader = { index: 'header X-Consul-Index' };
+
+export const catalog: Area = {
+  name: 'Catalog',
+  scenarios: [
+    scenario(
+      'a node is registered, shown and deregistered',
+      register(
+        {
+          Node: 'n1',
+          Address: '10.1.1.1',
+          NodeMeta: { rack: 'a' },
+          TaggedAddresses: { lan: '10.1.1.1', wan: '1.2.3.4' },
+        },
+        { expect: { status: 200, body: 'true' } },
+      ),
+      get('/v1/catalog/node/n1'),
+      get('/v1/catalog/node-services/n1'),
+      get('/v1/health/node/n1', { expect: { body: '[]' } }),
+      deregister({ Node: 'n1' }, { expect: { status: 200, body: 'true' } }),
+      get('/v1/catalog/node/n1', { expect: { status: 200, body: 'null' } }),
+      get('/v1/catalog/node-services/n1', { expect: { body: '{"Node":null,"Services":null}' } }),
+    ),
+    scenario(
+      'a service is registered with its node, its check derived from the node',
+      register({
+        Node: 'n2',
+        Address: '10.1.1.2',
+        Service: {
+          ID: 'web1',
+          Service: 'web',
+          Tags: ['v1', 'primary'],
+          Meta: { version: '1.0' },
+          Address: '10.1.2.2',
+          Port: 8080,
+          Weights: { Passing: 10, Warning: 2 },
+          EnableTagOverride: true,
+        },
+        Check: {
+          Node: 'n2',
+          CheckID: 'web1-up',
+          Name: 'Web is up',
+          Status: 'passing',
+          ServiceID: 'web1',
+          Notes: 'n',
+          Output: 'o',
+        },
+      }),
+      get('/v1/catalog/service/web'),
+      get('/v1/catalog/node/n2'),
+      get('/v1/catalog/node-services/n2'),
+      get('/v1/health/service/web'),
+      get('/v1/health/checks/web'),
+      get('/v1/catalog/services'),
+      deregister({ Node: 'n2', CheckID: 'web1-up' }),
+      get('/v1/health/checks/web'),
+      deregister({ Node: 'n2', ServiceID: 'web1' }),
+      get('/v1/catalog/service/web', { expect: { body: '[]' } }),
+      get('/v1/catalog/services'),
+      deregister({ Node: 'n2' }),
+    ),
+    scenario(
+      'what is not given has a default: the id of a service its name, of a check its name',
+      register({
+        Node: 'n3',
+        Address: '10.1.1.3',
+        Service: { Service: 'plain' },
+        Check: { Name: 'named', Status: 'passing' },
+      }),
+      get('/v1/catalog/service/plain'),
+      get('/v1/health/node/n3'),
+      register({ Node: 'n3', Address: '10.1.1.3', Check: { CheckID: 'only-id' } }),
+      get('/v1/health/node/n3'),
+      register({ Node: 'n3', Address: '10.1.1.3', Check: { CheckID: 'odd', Status: 'bogus' } }),
+      get('/v1/health/node/n3', { expect: { body: '"Status":"bogus"' } }),
+      deregister({ Node: 'n3' }),
+    ),
+    scenario(
+      'several checks at once, with definitions that say their type',
+      register({
+        Node: 'n4',
+        Address: '10.1.1.4',
+        Checks: [
+          {
+            CheckID: 'h',
+            Name: 'h',
+            Status: 'passing',
+            Definition: {
+              HTTP: 'http://x',
+              Interval: '10s',
+              Timeout: '5s',
+              DeregisterCriticalServiceAfter: '30s',
+              Header: { a: ['b'] },
+              Method: 'GET',
+              TLSSkipVerify: true,
+            },
+          },
+          { CheckID: 't', Name: 't', Status: 'critical', Definition: { TCP: 'x:80', Interval: 1000000000 } },
+          { CheckID: 'n', Name: 'n', Status: 'warning' },
+        ],
+      }),
+      get('/v1/health/node/n4'),
+      deregister({ Node: 'n4' }),
+    ),
+    scenario(
+      'registering the same again keeps the indexes, anything else raises them',
+      register({
+        Node: 'n5',
+        Address: '10.1.1.5',
+        Service: { Service: 'idx', Port: 1 },
+        Check: { CheckID: 'c', Name: 'c', Status: 'passing' },
+      }),
+      get('/v1/catalog/node/n5'),
+      get('/v1/health/node/n5'),
+      get('/v1/catalog/service/idx'),
+      register({
+        Node: 'n5',
+        Address: '10.1.1.5',
+        Service: { Service: 'idx', Port: 1 },
+        Check: { CheckID: 'c', Name: 'c', Status: 'passing' },
+      }),
+      get('/v1/catalog/node/n5'),
+      get('/v1/health/node/n5'),
+      register({ Node: 'n5', Address: '10.1.1.55' }),
+      get('/v1/catalog/node/n5'),
+      get('/v1/catalog/service/idx'),
+      register({ Node: 'n5', Address: '10.1.1.55', Service: { Service: 'idx', Port: 2 } }),
+      get('/v1/catalog/node/n5'),
+      get('/v1/catalog/service/idx'),
+      register({ Node: 'n5', Address: '10.1.1.55', Check: { CheckID: 'c', Name: 'c', Status: 'warning' } }),
+      get('/v1/health/node/n5'),
+      deregister({ Node: 'n5' }),
+    ),
+    scenario(
+      'SkipNodeUpdate leaves the node alone',
+      register({ Node: 'n6', Address: '10.1.1.6', NodeMeta: { a: '1' } }),
+      register(
+        { Node: 'n6', SkipNodeUpdate: true, Service: { Service: 'skipped' } },
+        { expect: { status: 200 } },
+      ),
+      get('/v1/catalog/node/n6'),
+      register({ Node: 'n6', Address: '10.1.1.66', SkipNodeUpdate: true }),
+      get('/v1/catalog/node/n6'),
+      deregister({ Node: 'n6' }),
+    ),
+    scenario(
+      'deregistering what is not there is true',
+      deregister({ Node: 'nobody' }, { expect: { status: 200, body: 'true' } }),
+      deregister({ Node: 'nobody', ServiceID: 'x' }, { expect: { body: 'true' } }),
+      deregister({ Node: 'nobody', CheckID: 'x' }, { expect: { body: 'true' } }),
+      register({
+        Node: 'n7',
+        Address: '10.1.1.7',
+        Service: { Service: 's7' },
+        Check: { CheckID: 'c7', Name: 'c7', ServiceID: 's7' },
+      }),
+      deregister({ Node: 'n7', ServiceID: 'x' }),
+      deregister({ Node: 'n7', CheckID: 'x' }),
+      deregister({ Node: 'n7', ServiceID: 's7', CheckID: 'c7' }),
+      get('/v1/catalog/node/n7'),
+      get('/v1/health/node/n7'),
+      deregister({ Node: 'n7' }),
+    ),
+    scenario(
+      'a service whose node is deregistered goes with it, and its checks',
+      register({
+        Node: 'n8',
+        Address: '10.1.1.8',
+        Service: { Service: 's8' },
+        Check: { CheckID: 'c8', Name: 'c8', ServiceID: 's8', Status: 'critical' },
+      }),
+      deregister({ Node: 'n8' }),
+      get('/v1/catalog/service/s8', { expect: { body: '[]' } }),
+      get('/v1/health/service/s8'),
+      get('/v1/health/checks/s8'),
+    ),
+    scenario(
+      'nodes are listed by name and chosen by their metadata',
+      register({ Node: 'm2', Address: '10.2.0.2', NodeMeta: { k: 'v', z: '1' } }),
+      register({ Node: 'm1', Address: '10.2.0.1', NodeMeta: { k: 'v', z: '2' } }),
+      register({ Node: 'M3', Address: '10.2.0.3' }),
+      // The agent's own entry: addresses and ids of its own, metadata of its version.
+      get('/v1/catalog/nodes', { ignore: ['$[*].Meta'] }),
+      get('/v1/catalog/nodes?node-meta=k:v'),
+      get('/v1/catalog/nodes?node-meta=k:v&node-meta=z:2'),
+      get('/v1/catalog/nodes?node-meta=k:other'),
+      get('/v1/catalog/nodes?node-meta=k'),
+      get('/v1/catalog/nodes?node-meta=:v'),
+      get('/v1/catalog/nodes?near=m1', { ignore: ['$[*].Meta'] }), // As above.
+      get('/v1/catalog/nodes?near=nobody', { ignore: ['$[*].Meta'] }), // As above.
+      get('/v1/catalog/nodes?near=_agent', { ignore: ['$[*].Meta'] }), // As above.
+      deregister({ Node: 'm2' }),
+      deregister({ Node: 'm1' }),
+      deregister({ Node: 'M3' }),
+    ),
+    scenario(
+      'services are listed with all their tags, and by the metadata of their nodes',
+      register({
+        Node: 'p1',
+        Address: '10.3.0.1',
+        NodeMeta: { env: 'a' },
+        Service: { ID: 'x1', Service: 'x', Tags: ['b', 'a'] },
+      }),
+      register({
+        Node: 'p1',
+        Address: '10.3.0.1',
+        NodeMeta: { env: 'a' },
+        Service: { ID: 'x2', Service: 'x', Tags: ['c', 'a'] },
+      }),
+      register({
+        Node: 'p2',
+        Address: '10.3.0.2',
+        NodeMeta: { env: 'b' },
+        Service: { ID: 'x1', Service: 'x', Tags: ['d'] },
+      }),
+      register({ Node: 'p2', Address: '10.3.0.2', NodeMeta: { env: 'b' }, Service: { Service: 'untagged' } }),
+      // The tags of one service come in no order.
+      get('/v1/catalog/services', { ignore: ['$.x'], expect: { body: '"untagged":[]' } }),
+      get('/v1/catalog/services?node-meta=env:b'),
+      get('/v1/catalog/services?node-meta=env:none', { expect: { body: '{}' } }),
+      get('/v1/catalog/service/x'),
+      get('/v1/catalog/service/x?tag=a'),
+      get('/v1/catalog/service/x?tag=a&tag=c'),
+      get('/v1/catalog/service/x?tag=A'),
+      get('/v1/catalog/service/x?tag=none', { expect: { body: '[]' } }),
+      get('/v1/catalog/service/x?tag='),
+      get('/v1/catalog/service/x?node-meta=env:b'),
+      get('/v1/catalog/service/x?near=p2'),
+      get('/v1/catalog/service/X'),
+      get('/v1/catalog/service/none', { expect: { status: 200, body: '[]' } }),
+      deregister({ Node: 'p1' }),
+      deregister({ Node: 'p2' }),
+    ),
+    scenario(
+      'datacenters, and a service with a slash in its id',
+      get('/v1/catalog/datacenters', { expect: { body: '["dc1"]' } }),
+      register({ Node: 'q1', Address: '10.4.0.1', Service: { ID: 'scope/name', Service: 'scoped' } }),
+      get('/v1/catalog/node/q1'),
+      deregister({ Node: 'q1', ServiceID: 'scope/name' }),
+      get('/v1/catalog/node/q1'),
+      deregister({ Node: 'q1' }),
+    ),
+    scenario(
+      'field names are matched without case',
+      register({
+        node: 'r1',
+        ADDRESS: '10.5.0.1',
+        service: { service: 'lower', port: 5, tags: ['t'], enabletagoverride: true },
+        check: { checkid: 'c', name: 'c', status: 'passing', serviceid: 'lower' },
+      }),
+      get('/v1/health/service/lower'),
+      deregister({ node: 'r1' }),
+      get('/v1/catalog/node/r1', { expect: { body: 'null' } }),
+    ),
+    scenario(
+      'a waiting read of a service is answered by what concerns the service',
+      register({ Node: 'w1', Address: '10.6.0.1', Service: { Service: 'w', Port: 1 } }),
+      get('/v1/catalog/service/w', { capture: fromHeader }),
+      woken(
+        '/v1/catalog/service/w?index=<<index>>',
+        [register({ Node: 'w1', Address: '10.6.0.1', Service: { Service: 'w', Port: 2 } })],
+        { capture: fromHeader },
+      ),
+      woken(
+        '/v1/catalog/service/w?index=<<index>>',
+        [register({ Node: 'w2', Address: '10.6.0.2', Service: { Service: 'w', Port: 3 } })],
+        { capture: fromHeader },
+      ),
+      timesOut('/v1/catalog/service/w?index=<<index>>', [
+        register({ Node: 'w3', Address: '10.6.0.3', Service: { Service: 'other' } }),
+        put('/v1/kv/unrelated', '1'),
+        register({ Node: 'w1', Address: '10.6.0.1', Service: { Service: 'w', Port: 2 } }),
+      ]),
+      woken('/v1/catalog/service/w?index=<<index>>', [deregister({ Node: 'w2' })], { capture: fromHeader }),
+      woken('/v1/catalog/service/w?index=<<index>>', [deregister({ Node: 'w1' })], {
+        expect: { body: '[]' },
+      }),
+      deregister({ Node: 'w3' }),
+    ),
+    scenario(
+      'a waiting read of a service that is not there is answered when it comes',
+      get('/v1/catalog/service/tocome', { capture: fromHeader }),
+      woken('/v1/catalog/service/tocome?index=<<index>>', [
+        register({ Node: 'w4', Address: '10.6.0.4', Service: { Service: 'tocome' } }),
+      ]),
+      deregister({ Node: 'w4' }),
+    ),
+    scenario(
+      'waiting reads of nodes, of services and of one node',
+      get('/v1/catalog/nodes', { capture: fromHeader, ignore: ['$[*].Meta'] }), // Metadata of its version.
+      woken('/v1/catalog/nodes?index=<<index>>', [register({ Node: 'w5', Address: '10.6.0.5' })], {
+        ignore: ['$[*].Meta'],
+      }), // As above.
+      get('/v1/catalog/node/w5', { capture: fromHeader }),
+      woken('/v1/catalog/node/w5?index=<<index>>', [
+        register({ Node: 'w5', Address: '10.6.0.5', Service: { Service: 'five' } }),
+      ]),
+      get('/v1/catalog/services', { capture: fromHeader }),
+      woken('/v1/catalog/services?index=<<index>>', [
+        register({ Node: 'w5', Address: '10.6.0.5', Service: { Service: 'six', Tags: ['t'] } }),
+      ]),
+      get('/v1/catalog/node-services/w5', { capture: fromHeader }),
+      woken('/v1/catalog/node-services/w5?index=<<index>>', [deregister({ Node: 'w5', ServiceID: 'five' })]),
+      get('/v1/catalog/node/w5', { capture: fromHeader }),
+      woken('/v1/catalog/node/w5?index=<<index>>', [deregister({ Node: 'w5' })], {
+        expect: { body: 'null' },
+      }),
+    ),
+  ],
+};
