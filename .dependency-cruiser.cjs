@@ -1,0 +1,78 @@
+// The layering of docs/ARCHITECTURE.md, checked. Arrows point one way; the core does no I/O.
+const pure = '^(src/(kernel|crdt|state|node)|compat/(wire|filter|routes|watch)|migration/mirror)/';
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'Type-only cycles (a union of commands and its members) are allowed, cycles of code are not.',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'core-does-no-io',
+      severity: 'error',
+      comment: 'Time, chance, sockets and files are arguments of the core, never imports.',
+      from: { path: pure },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
+    },
+    {
+      name: 'core-takes-only-pure-packages',
+      severity: 'error',
+      comment: 'Codecs and parsers without I/O: the list is the rule.',
+      from: { path: pure },
+      to: {
+        dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer'],
+        pathNot: 'node_modules/(@msgpack/msgpack|lossless-json|re2js)/',
+      },
+    },
+    {
+      name: 'kernel-imports-nothing',
+      severity: 'error',
+      from: { path: '^src/kernel/' },
+      to: { pathNot: ['^src/kernel/', 'node_modules'] },
+    },
+    { name: 'crdt-on-kernel', severity: 'error', from: { path: '^src/crdt/' }, to: { pathNot: '^src/(kernel|crdt)/' } },
+    {
+      name: 'state-on-crdt',
+      severity: 'error',
+      from: { path: '^src/state/' },
+      to: { pathNot: '^src/(kernel|crdt|state)/' },
+    },
+    {
+      name: 'node-on-state',
+      severity: 'error',
+      from: { path: '^src/node/' },
+      to: { pathNot: '^src/(kernel|crdt|state|node)/' },
+    },
+    {
+      name: 'src-knows-no-upper-layer',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(compat|migration|bin|test|bench|scripts)/' },
+    },
+    {
+      name: 'compat-knows-no-upper-layer',
+      severity: 'error',
+      from: { path: '^compat/' },
+      to: { path: '^(migration|bin|test|bench|scripts)/' },
+    },
+    {
+      name: 'migration-speaks-http-only',
+      severity: 'error',
+      comment: 'The migrator talks to a gateway as any client does: it must work against one on another machine.',
+      from: { path: '^migration/' },
+      to: { path: '^(compat/(routes|http|watch|agent|checks)|src/(io|runtime|node|state)|bin|test)/' },
+    },
+    { name: 'nobody-imports-bin', severity: 'error', from: { pathNot: '^(bin|test)/' }, to: { path: '^bin/' } },
+    { name: 'code-imports-no-tests', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    parser: 'swc',
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};
