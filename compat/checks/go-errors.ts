@@ -17,7 +17,8 @@ export function goNetworkError(error: unknown, network: 'tcp' | 'udp', dialed: s
   if (cause.syscall === 'connect') return `dial ${network} ${address}: connect: ${words}`;
   // The peer went away before it answered; Go says so in one word when the end was orderly.
   if (code === 'ECONNRESET' && cause.syscall === undefined) return 'EOF';
-  return `${cause.syscall ?? 'read'} ${network} ${address}: ${cause.syscall ?? 'read'}: ${words}`;
+  const call = cause.syscall === 'write' || cause.syscall === 'send' ? 'write' : 'read';
+  return `${call} ${network} ${address}: ${call}: ${words}`;
 }
 
 const errnoWords: Readonly<Record<string, string>> = {
@@ -34,7 +35,8 @@ const errnoWords: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files',
 };
 
-type NetworkError = Error & {
+type NetworkError = {
+  readonly message: string;
   readonly code?: string;
   readonly syscall?: string;
   readonly address?: string;
@@ -46,8 +48,28 @@ type NetworkError = Error & {
 
 /** Node tries all addresses of a name and reports them together; Go reports the first. */
 function firstCause(error: unknown): NetworkError {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  return first instanceof Error ? first : new Error(String(first));
+  if (typeof error !== 'object' || error === null) return { message: String(error) };
+  const { errors, ...fields } = describe(error);
+  return Array.isArray(errors) && errors.length > 0 ? firstCause(errors[0]) : fields;
+}
+
+/** By shape, not by class: errors may come from another realm (a worker's context, a test's). */
+function describe(error: object): NetworkError & { readonly errors?: unknown } {
+  const { message, code, syscall, address, port, hostname, host, cert, errors } = error as Partial<
+    NetworkError & { errors: unknown }
+  >;
+  const found = {
+    message: message ?? String(error),
+    code,
+    syscall,
+    address,
+    port,
+    hostname,
+    host,
+    cert,
+    errors,
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as NetworkError;
 }
 
 function tlsWords(error: NetworkError): string | undefined {
@@ -65,11 +87,10 @@ function tlsWords(error: NetworkError): string | undefined {
     case 'CERT_HAS_EXPIRED':
     case 'CERT_NOT_YET_VALID':
       return 'x509: certificate has expired or is not yet valid';
-    case 'ERR_SSL_WRONG_VERSION_NUMBER':
-    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
-      return 'tls: first record does not look like a TLS handshake';
     default:
-      return undefined;
+      return /wrong version number|packet length too long/.test(error.message)
+        ? 'tls: first record does not look like a TLS handshake'
+        : undefined;
   }
 }
 
