@@ -72,10 +72,7 @@ async function startAgent(
       ports: { http, dns, serf_lan: lan, serf_wan: wan, server, grpc: -1 },
     }),
   );
-  const [command, ...args] = [...program, 'agent', ...extraArgs, `-config-file=${file}`] as [
-    string,
-    ...string[],
-  ];
+  const [command = '', ...args] = [...program, 'agent', ...extraArgs, `-config-file=${file}`];
   let output = '';
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
