@@ -49,12 +49,12 @@ type NetworkError = {
 /** Node tries all addresses of a name and reports them together; Go reports the first. */
 function firstCause(error: unknown): NetworkError {
   if (typeof error !== 'object' || error === null) return { message: String(error) };
-  const { errors, ...fields } = describe(error);
+  const { errors, ...fields } = fieldsOf(error);
   return Array.isArray(errors) && errors.length > 0 ? firstCause(errors[0]) : fields;
 }
 
 /** By shape, not by class: errors may come from another realm (a worker's context, a test's). */
-function describe(error: object): NetworkError & { readonly errors?: unknown } {
+function fieldsOf(error: object): NetworkError & { readonly errors?: unknown } {
   const { message, code, syscall, address, port, hostname, host, cert, errors } = error as Partial<
     NetworkError & { errors: unknown }
   >;

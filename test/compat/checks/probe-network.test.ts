@@ -2,13 +2,14 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createServer as createTls } from 'node:tls';
-import { Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type CheckDefinition, emptyCheck } from '../../../compat/checks/definition.ts';
 import { encodeHealthRequest, grpcProbe } from '../../../compat/checks/probe-grpc.ts';
 import { tcpProbe } from '../../../compat/checks/probe-tcp.ts';
 import { udpProbe } from '../../../compat/checks/probe-udp.ts';
 import { makeCertificate } from './certificate.ts';
+import { type HealthServer, startHealthServer } from './grpc-server.ts';
 import { closedPort, listen, type TestServer } from './servers.ts';
 
 const certificate = makeCertificate('foo.test');
@@ -27,10 +28,6 @@ function probeUdp(udp: string, timeoutNs = 0) {
 
 function probeGrpc(grpc: string, fields: Partial<CheckDefinition> = {}) {
   return grpcProbe({ ...emptyCheck, grpc, timeoutNs: 2e9, ...fields })(signal());
-}
-
-function bytes(value: Buffer): Buffer {
-  return value;
 }
 
 describe('TCP', () => {
@@ -104,49 +101,15 @@ describe('UDP', () => {
 });
 
 describe('gRPC', () => {
-  const serving: Readonly<Record<string, number>> = { '': 1, up: 1, down: 2, unknown: 0 };
-  const health = {
-    Check: {
-      path: '/grpc.health.v1.Health/Check',
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: bytes,
-      requestDeserialize: bytes,
-      responseSerialize: bytes,
-      responseDeserialize: bytes,
-    },
-  } as const;
-
-  function check(call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>): void {
-    const service = call.request.subarray(2).toString();
-    if (service === 'hang') return;
-    const shown = serving[service];
-    if (shown === undefined) return answer({ code: status.NOT_FOUND, details: 'unknown service' });
-    answer(null, Buffer.from(shown === 0 ? [] : [0x08, shown]));
-  }
-
-  function start(
-    credentials: ServerCredentials,
-    withHealth: boolean,
-  ): Promise<{ server: Server; port: number }> {
-    const server = new Server();
-    if (withHealth) server.addService(health, { Check: check });
-    return new Promise((resolve, reject) => {
-      server.bindAsync('127.0.0.1:0', credentials, (error, port) =>
-        error === null ? resolve({ server, port }) : reject(error),
-      );
-    });
-  }
-
-  let plain: { server: Server; port: number };
-  let bare: { server: Server; port: number };
-  let tls: { server: Server; port: number };
+  let plain: HealthServer;
+  let bare: HealthServer;
+  let tls: HealthServer;
 
   beforeAll(async () => {
-    plain = await start(ServerCredentials.createInsecure(), true);
-    bare = await start(ServerCredentials.createInsecure(), false);
+    plain = await startHealthServer(ServerCredentials.createInsecure(), true);
+    bare = await startHealthServer(ServerCredentials.createInsecure(), false);
     const pair = { private_key: Buffer.from(certificate.key), cert_chain: Buffer.from(certificate.cert) };
-    tls = await start(ServerCredentials.createSsl(null, [pair]), true);
+    tls = await startHealthServer(ServerCredentials.createSsl(null, [pair]), true);
   });
 
   afterAll(() => {
