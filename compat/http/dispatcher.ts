@@ -133,7 +133,7 @@ export class Dispatcher {
     const { context, blockEndpoints } = this.#options;
     const method = req.method ?? '';
     this.#options.onRequest?.(route, method);
-    if (blockEndpoints.length > 0 && blockEndpoints.some((prefix) => path.startsWith(prefix))) {
+    if (blockEndpoints.some((prefix) => path.startsWith(prefix))) {
       return this.#reply(req, res, failure(403, 'Endpoint is blocked by agent configuration'));
     }
     const handler = methods.includes(method) ? route.methods[method as Method] : undefined;

@@ -170,7 +170,7 @@ function conflictingFlags(query: Query, names: readonly string[]): Reply | undef
 /** Go's `url.Values.Encode`: by name, escaped as a query. */
 function encodeSorted(query: Query): string {
   return [...query.names()]
-    .sort()
+    .toSorted()
     .flatMap((name) => query.all(name).map((value) => `${queryEscape(name)}=${queryEscape(value)}`))
     .join('&');
 }

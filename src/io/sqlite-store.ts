@@ -7,7 +7,7 @@ import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
 const columns =
   'kind, key, term, timeline, stamp, born, origin, seq, ix, create_index AS createIndex, modify_index AS modifyIndex, value';
 
-type Statement = Database.Statement<unknown[], unknown>;
+type Statement = Database.Statement<unknown[]>;
 
 /**
  * Registers in one SQLite database: WAL, `synchronous=FULL`, so what `transact` returned from is on disk.

@@ -15,6 +15,6 @@ export function nextStamp(highest: number, nowUs: number): Stamp {
 }
 
 /** The index under which a gateway shows a change with this stamp: see design, "The index that clients see". */
-export function indexFor(stamp: Stamp, highestShown: number, nowUs: number): GatewayIndex {
-  return (stamp > highestShown ? stamp : Math.max(highestShown + 1, nowUs)) as number as GatewayIndex;
+export function indexFor(stamp: number, highestShown: number, nowUs: number): GatewayIndex {
+  return (stamp > highestShown ? stamp : Math.max(highestShown + 1, nowUs)) as GatewayIndex;
 }

@@ -1,3 +1,4 @@
+import { serviceMetaProblem } from './catalog-meta.ts';
 import { Kind } from './kinds.ts';
 import { refused, type Refusal } from './outcome.ts';
 import { invalidateSessionsOfCheck, invalidateSessionsOfNode } from './sessions.ts';
@@ -52,7 +53,10 @@ export function applyCatalog(scope: WriteScope, command: CatalogCommand): Catalo
       else deleteNode(scope, command.node);
       return done;
     case 'coordinate-update':
-      scope.put(Kind.coordinate, coordinateKey(command.coordinate), encodeValue(command.coordinate));
+      // Of a node that is not there it says nothing: Consul drops it without a word.
+      if (getNode(scope.view, command.coordinate.node) !== undefined) {
+        scope.put(Kind.coordinate, coordinateKey(command.coordinate), encodeValue(command.coordinate));
+      }
       return done;
     case 'member-health': {
       const key = catalogKey(command.node, 'serfHealth');
@@ -84,13 +88,15 @@ function register(scope: WriteScope, command: CatalogRegister): Refusal | undefi
   }
   for (const check of command.checks) {
     const problem = ensureCheck(scope, check);
-    if (problem !== undefined) return prefixed('failed inserting check: ', problem);
+    if (problem !== undefined) {
+      return prefixed('failed inserting check: ', problem, ` on node ${JSON.stringify(check.node)}`);
+    }
   }
   return undefined;
 }
 
-function prefixed(prefix: string, refusal: Refusal): Refusal {
-  return refusal.kind === 'refused' ? { ...refusal, message: prefix + refusal.message } : refusal;
+function prefixed(prefix: string, refusal: Refusal, suffix = ''): Refusal {
+  return refusal.kind === 'refused' ? { ...refusal, message: prefix + refusal.message + suffix } : refusal;
 }
 
 export function getNode(view: ReadView, node: string): Row | undefined {
@@ -143,42 +149,32 @@ function childrenOf(view: ReadView, kind: Kind, node: string): Iterable<Row> {
 
 /**
  * Writes a node. An id moves with a rename, unless the new name belongs to another node that lives (its
- * serfHealth is not critical) and has an id of its own: the refusal then names both, as Consul's does.
+ * serfHealth is there and not critical): the refusal then names both, as Consul's does. A node without an id
+ * yields its name to a new id, but not to one that had another name before.
  */
 export function ensureNode(scope: WriteScope, node: NodeValue): Refusal | undefined {
+  if (node.node === '') return refused('Must provide node');
+  const key = catalogKey(node.node);
   if (node.id !== '') {
-    const sameName = getNode(scope.view, node.node);
     const holder = getNodeById(scope.view, node.id);
-    if (holder !== undefined && holder.key !== catalogKey(node.node)) {
-      const conflict = nameConflict(scope.view, node, sameName);
-      if (conflict !== undefined) {
-        return refused(
-          `Error while renaming Node ID: ${JSON.stringify(node.id)} (${node.address}): ${conflict}`,
-        );
-      }
-      deleteNode(scope, nodeValue(holder).node);
-    } else {
-      const conflict = nameConflict(scope.view, node, sameName);
-      if (conflict !== undefined) {
-        return refused(
-          `Error while renaming Node ID: ${JSON.stringify(node.id)} (${node.address}): ${conflict}`,
-        );
-      }
+    const renames = holder !== undefined && holder.key !== key;
+    const conflict = nameConflict(scope.view, node, renames);
+    if (conflict !== undefined) {
+      const address = holder === undefined ? '' : ` (${node.address})`;
+      return refused(`Error while renaming Node ID: ${JSON.stringify(node.id)}${address}: ${conflict}`);
     }
+    if (renames) deleteNode(scope, nodeValue(holder).node);
   }
-  scope.put(
-    Kind.node,
-    catalogKey(node.node),
-    encodeValue(node),
-    node.id === '' ? null : node.id.toLowerCase(),
-  );
+  scope.put(Kind.node, key, encodeValue(node), node.id === '' ? null : node.id.toLowerCase());
   return undefined;
 }
 
-function nameConflict(view: ReadView, node: NodeValue, sameName: Row | undefined): string | undefined {
+function nameConflict(view: ReadView, node: NodeValue, renames: boolean): string | undefined {
+  const sameName = getNode(view, node.node);
   if (sameName === undefined) return undefined;
   const holder = nodeValue(sameName);
-  if (holder.id === '' || holder.id.toLowerCase() === node.id.toLowerCase()) return undefined;
+  if (holder.id === '' && !renames) return undefined;
+  if (holder.id.toLowerCase() === node.id.toLowerCase()) return undefined;
   const health = serfHealth(view, node.node);
   if (health === undefined || health.status === 'critical') return undefined;
   return `Node name ${node.node} is reserved by node ${holder.id} with name ${holder.node} (${holder.address})`;
@@ -187,26 +183,38 @@ function nameConflict(view: ReadView, node: NodeValue, sameName: Row | undefined
 /** serfHealth of a node: from membership for a gateway, else as it was registered. */
 export function serfHealth(view: ReadView, node: string): CheckValue | undefined {
   const key = catalogKey(node, 'serfHealth');
-  const row = view.get(Kind.memberHealth, key) ?? view.get(Kind.check, key);
-  return row?.value ? checkValue(row) : undefined;
+  for (const kind of [Kind.memberHealth, Kind.check]) {
+    const row = view.get(kind, key);
+    if (row?.value) return checkValue(row);
+  }
+  return undefined;
 }
 
 export function ensureService(scope: WriteScope, service: ServiceValue): Refusal | undefined {
   if (getNode(scope.view, service.node) === undefined) return refused('Missing node registration');
+  const problem = serviceMetaProblem(service);
+  if (problem !== undefined) return refused(problem);
+  // Consul's words, which are its database's.
+  if (service.id === '') return refused('failed inserting service: object missing primary index');
   const key = catalogKey(service.node, service.id);
   const held = scope.view.get(Kind.service, key);
   const ix = service.service.toLowerCase();
   scope.put(Kind.service, key, encodeValue(service), ix);
-  if (held !== undefined && held.ix !== null && held.ix !== ix) raiseServiceFloor(scope, held.ix);
+  if (held !== undefined && held.ix !== null && held.ix !== ix) raiseFloor(scope, held.ix);
   return undefined;
 }
 
+/** Key of the floor of a node's own checks; no service has a name with a separator in it. */
+export function nodeFloorKey(node: string): string {
+  return catalogKey(node) + keySeparator;
+}
+
 /**
- * A service that loses an instance by renaming keeps no row to carry that index: this floor does, so that
- * watchers of the old name wake and its index never falls.
+ * A set that loses a row by renaming (a service its instance, a service or a node its check) keeps no row that
+ * carries that index: this floor does, so that watchers of what was left wake and its index never falls.
  */
-function raiseServiceFloor(scope: WriteScope, name: string): void {
-  scope.put(Kind.serviceFloor, name, encodeValue({ index: scope.index }));
+function raiseFloor(scope: WriteScope, key: string): void {
+  scope.put(Kind.serviceFloor, key, encodeValue({ index: scope.index }));
 }
 
 export function ensureCheck(scope: WriteScope, check: CheckValue): Refusal | undefined {
@@ -214,13 +222,17 @@ export function ensureCheck(scope: WriteScope, check: CheckValue): Refusal | und
   let filled = check;
   if (check.serviceId !== '') {
     const service = getService(scope.view, check.node, check.serviceId);
-    if (service === undefined)
-      return refused(`Missing service registration on node ${JSON.stringify(check.node)}`);
+    if (service === undefined) return refused('Missing service registration');
     const value = serviceValue(service);
     filled = { ...check, serviceName: value.service, serviceTags: value.tags };
   }
-  const ix = filled.serviceName === '' ? null : filled.serviceName.toLowerCase();
-  scope.put(Kind.check, catalogKey(check.node, check.checkId), encodeValue(filled), ix);
+  if (check.checkId === '') return refused('failed inserting check: object missing primary index');
+  const key = catalogKey(check.node, check.checkId);
+  const held = scope.view.get(Kind.check, key);
+  // A check of a node counts as one even where it names a service: what makes it a service's is the id.
+  const ix = filled.serviceId === '' ? null : filled.serviceName.toLowerCase();
+  scope.put(Kind.check, key, encodeValue(filled), ix);
+  if (held !== undefined && held.ix !== ix) raiseFloor(scope, held.ix ?? nodeFloorKey(check.node));
   if (filled.status === 'critical') invalidateSessionsOfCheck(scope, check.node, check.checkId);
   return undefined;
 }
@@ -231,9 +243,13 @@ export function deleteNode(scope: WriteScope, node: string): void {
     if (row.value !== null) scope.delete(Kind.service, row.key);
   for (const row of [...checksOfNode(scope.view, node)])
     if (row.value !== null) scope.delete(Kind.check, row.key);
-  scope.delete(Kind.coordinate, catalogKey(node));
+  const key = catalogKey(node);
+  scope.delete(Kind.coordinate, key);
+  for (const row of [...childrenOf(scope.view, Kind.coordinate, node)])
+    scope.delete(Kind.coordinate, row.key);
+  scope.delete(Kind.memberHealth, catalogKey(node, 'serfHealth'));
   invalidateSessionsOfNode(scope, node);
-  scope.delete(Kind.node, catalogKey(node));
+  scope.delete(Kind.node, key);
 }
 
 export function deleteService(scope: WriteScope, node: string, id: string): void {

@@ -100,13 +100,14 @@ function acquire(
 
 function sessionRefusal(view: ReadView, session: string): Refusal | undefined {
   if (session === '') return refused('missing session');
-  if (session.length !== 36) return refused('failed session lookup: index error: UUID must be 36 characters');
-  const row = view.get(Kind.session, session);
+  const problem = sessionIdProblem(session);
+  if (problem !== undefined) return refused(problem);
+  const row = view.get(Kind.session, canonicalSessionId(session));
   return row?.value ? undefined : refused(`invalid session ${JSON.stringify(session)}`);
 }
 
 /** A key's lock may not be granted again for a while after its holder's session was invalidated. */
-function lockDelayed(scope: WriteScope, key: string): boolean {
+export function lockDelayed(scope: WriteScope, key: string): boolean {
   const row = scope.view.get(Kind.lockDelay, key);
   return row?.value ? decodeValue<LockDelay>(row.value).untilMs > scope.nowMs : false;
 }
@@ -165,7 +166,7 @@ export function dropLocksOf(scope: WriteScope, session: SessionValue): void {
     }
     if (delayMs > 0) {
       const untilMs = scope.nowMs + delayMs;
-      scope.put(Kind.lockDelay, row.key, encodeValue<LockDelay>({ untilMs }));
+      scope.put(Kind.lockDelay, row.key, encodeValue({ untilMs }));
     }
   }
 }

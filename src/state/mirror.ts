@@ -78,7 +78,7 @@ export function applyMirror(scope: WriteScope, command: MirrorApply): MirrorOutc
   scope.put(
     Kind.mirror,
     command.source,
-    encodeValue<MirrorState>({
+    encodeValue({
       source: command.source,
       timeline: Math.max(before.timeline, command.timeline),
       cursors: { ...before.cursors, ...command.cursors },

@@ -16,15 +16,59 @@ export interface SessionDestroy {
   readonly id: string;
 }
 
+/** `row`: the session that was created, or the one that was destroyed as it last stood. */
 export type SessionOutcome = { readonly kind: 'session'; readonly row?: Row } | Refusal;
 
+/**
+ * Why a text cannot be a session's id, in the words of Consul's index; undefined when it can. Consul takes any 36
+ * characters that are hexadecimal once at most four dashes are left out, in either case.
+ */
+export function sessionIdProblem(id: string): string | undefined {
+  const problem = uuidProblem(id);
+  return problem === undefined ? undefined : `failed session lookup: index error: ${problem}`;
+}
+
+function uuidProblem(text: string): string | undefined {
+  if (new TextEncoder().encode(text).length !== 36) return 'UUID must be 36 characters';
+  const digits = text.replaceAll('-', '');
+  const dashes = text.length - digits.length;
+  if (dashes > 4) return `UUID should have maximum of 4 "-"; got ${dashes}`;
+  const stranger = /[^0-9a-f]/iu.exec(digits)?.[0];
+  if (stranger !== undefined) {
+    const point = (stranger.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0');
+    return `Invalid UUID: encoding/hex: invalid byte: U+${point} '${stranger}'`;
+  }
+  return digits.length % 2 === 1 ? 'Invalid UUID: encoding/hex: odd length hex string' : undefined;
+}
+
+/** The spelling under which a session is kept; ids compare without regard to case and dashes. */
+export function canonicalSessionId(id: string): string {
+  const digits = id.replaceAll('-', '').toLowerCase();
+  return [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    digits.slice(12, 16),
+    digits.slice(16, 20),
+    digits.slice(20),
+  ].join('-');
+}
+
 export function getSession(view: ReadView, id: string): Row | undefined {
-  const row = view.get(Kind.session, id);
+  const row = view.get(Kind.session, canonicalSessionId(id));
   return row?.value ? row : undefined;
 }
 
 export function sessionValue(row: Row): SessionValue {
   return decodeValue<SessionValue>(row.value as Uint8Array);
+}
+
+/** All checks on whose health a session depends. */
+export function sessionCheckIds(session: SessionValue): readonly string[] {
+  return [
+    ...(session.checks ?? []),
+    ...(session.nodeChecks ?? []),
+    ...(session.serviceChecks ?? []).map((check) => check.id),
+  ];
 }
 
 /** A check as the catalog and this gateway's membership know it. */
@@ -40,7 +84,7 @@ export function findCheck(view: ReadView, node: string, checkId: string): CheckV
 export function createSession(scope: WriteScope, { session }: SessionCreate): SessionOutcome {
   const node = scope.view.get(Kind.node, catalogKey(session.node));
   if (!node?.value) return refused('Missing node registration');
-  for (const checkId of [...session.nodeChecks, ...session.serviceChecks.map((check) => check.id)]) {
+  for (const checkId of sessionCheckIds(session)) {
     const check = findCheck(scope.view, session.node, checkId);
     if (check === undefined) return refused(`Missing check '${checkId}' registration`);
     if (check.status === 'critical') return refused(`Check '${checkId}' is in critical state`);
@@ -52,11 +96,10 @@ export function createSession(scope: WriteScope, { session }: SessionCreate): Se
 /** Destroys a session if there is one: its keys are released or deleted by its Behavior, with lock-delay. */
 export function destroySession(scope: WriteScope, id: string): SessionOutcome {
   const row = getSession(scope.view, id);
-  if (row !== undefined) {
-    dropLocksOf(scope, sessionValue(row));
-    scope.delete(Kind.session, id);
-  }
-  return { kind: 'session' };
+  if (row === undefined) return { kind: 'session' };
+  dropLocksOf(scope, sessionValue(row));
+  scope.delete(Kind.session, row.key);
+  return { kind: 'session', row };
 }
 
 /** Live sessions of a node, ordered by id. */
@@ -66,11 +109,10 @@ export function sessionsOfNode(view: ReadView, node: string): readonly Row[] {
 
 /** Invalidates the sessions of a node that rely on a check which went away or turned critical. */
 export function invalidateSessionsOfCheck(scope: WriteScope, node: string, checkId: string): void {
+  const name = checkId.toLowerCase();
   for (const row of sessionsOfNode(scope.view, node)) {
-    const session = sessionValue(row);
-    const listed =
-      session.nodeChecks.includes(checkId) || session.serviceChecks.some((check) => check.id === checkId);
-    if (listed) destroySession(scope, session.id);
+    const listed = sessionCheckIds(sessionValue(row)).some((id) => id.toLowerCase() === name);
+    if (listed) destroySession(scope, row.key);
   }
 }
 

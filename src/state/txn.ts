@@ -11,7 +11,7 @@ import {
   getService,
   nodeValue,
 } from './catalog.ts';
-import { deleteKv, getKv, matchesIndex, putKv, rangeKv } from './kv.ts';
+import { deleteKv, getKv, lockDelayed, matchesIndex, putKv, rangeKv } from './kv.ts';
 import { decodeKv, type CheckValue, type NodeValue, type ServiceValue } from './values.ts';
 import type { Refusal } from './outcome.ts';
 import { getSession } from './sessions.ts';
@@ -45,19 +45,18 @@ export type TxnOp =
       readonly index: bigint;
       readonly session: string;
     }
-  | { readonly kind: 'node'; readonly verb: CatalogVerb; readonly node: NodeValue; readonly index: bigint }
-  | {
-      readonly kind: 'service';
-      readonly verb: CatalogVerb;
-      readonly service: ServiceValue;
-      readonly index: bigint;
-    }
-  | {
-      readonly kind: 'check';
-      readonly verb: CatalogVerb;
-      readonly check: CheckValue;
-      readonly index: bigint;
-    };
+  | (CatalogOp & { readonly kind: 'node'; readonly node: NodeValue })
+  | (CatalogOp & { readonly kind: 'service'; readonly service: ServiceValue })
+  | (CatalogOp & { readonly kind: 'check'; readonly check: CheckValue })
+  /** A verb that there is not: fails when its turn comes, beside the other failures. */
+  | { readonly kind: 'unknown'; readonly of: 'kv' | 'node' | 'service' | 'check'; readonly verb: string };
+
+interface CatalogOp {
+  readonly verb: CatalogVerb;
+  readonly index: bigint;
+  /** What is wrong with the entry as it was sent: found before anything is applied. */
+  readonly invalid?: string;
+}
 
 export interface Txn {
   readonly kind: 'txn';
@@ -90,11 +89,14 @@ const readVerbs: ReadonlySet<string> = new Set([
   'check-not-exists',
 ]);
 
+/** Consul counts an unknown KV verb as a read, one of the catalog as a write. */
 export function isReadOnly(txn: Txn): boolean {
-  return txn.ops.every((op) => readVerbs.has(op.verb));
+  return txn.ops.every((op) => (op.kind === 'unknown' ? op.of === 'kv' : readVerbs.has(op.verb)));
 }
 
 export function applyTxn(scope: WriteScope, txn: Txn): TxnOutcome {
+  const invalid = precheck(scope, txn);
+  if (invalid.length > 0) return { kind: 'txn', results: [], errors: invalid };
   return scope.attempt(() => {
     const results: TxnResult[] = [];
     const errors: TxnError[] = [];
@@ -108,6 +110,34 @@ export function applyTxn(scope: WriteScope, txn: Txn): TxnOutcome {
   });
 }
 
+/** What Consul finds before it applies anything: with any of it, no operation is even tried. */
+function precheck(scope: WriteScope, txn: Txn): readonly TxnError[] {
+  const errors: TxnError[] = [];
+  txn.ops.forEach((op, opIndex) => {
+    const what = precheckOp(scope, op);
+    if (what !== undefined) errors.push({ opIndex, what });
+  });
+  return errors;
+}
+
+function precheckOp(scope: WriteScope, op: TxnOp): string | undefined {
+  if (op.kind === 'unknown') return undefined;
+  if (op.kind !== 'kv') return op.invalid;
+  if (op.key === '' && op.verb !== 'delete-tree') return 'Must provide key';
+  if (op.verb === 'lock' && lockDelayed(scope, op.key)) {
+    return `failed to lock key ${quoted(op.key)} due to lock delay`;
+  }
+  return undefined;
+}
+
+/** As the texts name it. */
+const nounOf = { kv: 'KV', node: 'Node', service: 'Service', check: 'Check' } as const;
+
+/** Go's %q, near enough. */
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}
+
 /** The results of one operation, or what was wrong with it. */
 function applyOp(scope: WriteScope, op: TxnOp): readonly TxnResult[] | string {
   switch (op.kind) {
@@ -119,6 +149,8 @@ function applyOp(scope: WriteScope, op: TxnOp): readonly TxnResult[] | string {
       return applyCatalogOp(serviceTarget(scope, op.service), op.verb, op.index);
     case 'check':
       return applyCatalogOp(checkTarget(scope, op.check), op.verb, op.index);
+    case 'unknown':
+      return `unknown ${nounOf[op.of]} verb ${quoted(op.verb)}`;
   }
 }
 
@@ -135,21 +167,22 @@ function applyKvOp(scope: WriteScope, op: KvOp): readonly TxnResult[] | string {
         scope,
         op,
         { kind: 'cas', index: op.index },
-        `failed to set key "${key}", index is stale`,
+        `failed to set key ${quoted(key)}, index is stale`,
       );
     case 'lock':
       return writtenKv(
         scope,
         op,
         { kind: 'acquire', session: op.session },
-        `failed to lock key "${key}", lock is already held`,
+        `failed to lock key ${quoted(key)}, lock is already held`,
       );
     case 'unlock':
+      if (op.session === '') return 'missing session';
       return writtenKv(
         scope,
         op,
         { kind: 'release', session: op.session },
-        `failed to unlock key "${key}", lock isn't held, or is held by another session`,
+        `failed to unlock key ${quoted(key)}, lock isn't held, or is held by another session`,
       );
     case 'delete':
       deleteKv(scope, { kind: 'kv-delete', key });
@@ -157,7 +190,7 @@ function applyKvOp(scope: WriteScope, op: KvOp): readonly TxnResult[] | string {
     case 'delete-cas': {
       const outcome = deleteKv(scope, { kind: 'kv-delete', key, cas: op.index });
       const applied = outcome.kind === 'kv' && outcome.applied;
-      return applied ? [] : `failed to delete key "${key}", index is stale`;
+      return applied ? [] : `failed to delete key ${quoted(key)}, index is stale`;
     }
     case 'delete-tree':
       deleteKv(scope, { kind: 'kv-delete-tree', prefix: key });
@@ -186,7 +219,9 @@ function readKvOp(view: ReadView, op: KvOp, held: Row | undefined): readonly Txn
   const { key } = op;
   switch (op.verb) {
     case 'get':
-      return held === undefined ? `key "${key}" doesn't exist` : [{ kind: 'kv', row: held, withValue: true }];
+      return held === undefined
+        ? `key ${quoted(key)} doesn't exist`
+        : [{ kind: 'kv', row: held, withValue: true }];
     case 'get-or-empty':
       return held === undefined ? [{ kind: 'kv-empty', key }] : [{ kind: 'kv', row: held, withValue: true }];
     case 'get-tree':
@@ -196,22 +231,22 @@ function readKvOp(view: ReadView, op: KvOp, held: Row | undefined): readonly Txn
     case 'check-session':
       return checkSession(view, op, held);
     case 'check-index':
-      if (held === undefined) return `failed to check index, key "${key}" doesn't exist`;
+      if (held === undefined) return `failed to check index, key ${quoted(key)} doesn't exist`;
       return matchesIndex(held, op.index)
         ? [{ kind: 'kv', row: held, withValue: false }]
-        : `failed index check for key "${key}", current modify index ${held.modifyIndex} != ${op.index}`;
+        : `failed index check for key ${quoted(key)}, current modify index ${held.modifyIndex} != ${op.index}`;
     case 'check-not-exists':
-      return held === undefined ? [] : `key "${key}" exists`;
+      return held === undefined ? [] : `key ${quoted(key)} exists`;
     default:
-      return `unknown KV verb ${JSON.stringify(op.verb)}`;
+      return `unknown KV verb ${quoted(op.verb)}`;
   }
 }
 
 function checkSession(view: ReadView, op: KvOp, held: Row | undefined): readonly TxnResult[] | string {
-  if (held === undefined) return `failed to check session, key "${op.key}" doesn't exist`;
+  if (held === undefined) return `failed to check session, key ${quoted(op.key)} doesn't exist`;
   const current = decodeKv(held.value as Uint8Array).session;
   if (current !== op.session || (op.session !== '' && getSession(view, op.session) === undefined)) {
-    return `failed session check for key "${op.key}", current session "${current}" != "${op.session}"`;
+    return `failed session check for key ${quoted(op.key)}, current session ${quoted(current)} != ${quoted(op.session)}`;
   }
   return [{ kind: 'kv', row: held, withValue: false }];
 }
@@ -229,7 +264,7 @@ interface CatalogTarget {
 function nodeTarget(scope: WriteScope, node: NodeValue): CatalogTarget {
   return {
     kind: 'node',
-    label: `node "${node.node || node.id}"`,
+    label: `node ${quoted(node.node)}`,
     find: () => (node.id === '' ? getNode(scope.view, node.node) : getNodeById(scope.view, node.id)),
     set: () => ensureNode(scope, node),
     remove: (held) => deleteNode(scope, nodeValue(held).node),
@@ -239,7 +274,7 @@ function nodeTarget(scope: WriteScope, node: NodeValue): CatalogTarget {
 function serviceTarget(scope: WriteScope, service: ServiceValue): CatalogTarget {
   return {
     kind: 'service',
-    label: `service "${service.id}" on node "${service.node}"`,
+    label: `service ${quoted(service.id)} on node ${quoted(service.node)}`,
     find: () => getService(scope.view, service.node, service.id),
     set: () => ensureService(scope, service),
     remove: () => deleteService(scope, service.node, service.id),
@@ -249,7 +284,7 @@ function serviceTarget(scope: WriteScope, service: ServiceValue): CatalogTarget 
 function checkTarget(scope: WriteScope, check: CheckValue): CatalogTarget {
   return {
     kind: 'check',
-    label: `check "${check.checkId}" on node "${check.node}"`,
+    label: `check ${quoted(check.checkId)} on node ${quoted(check.node)}`,
     find: () => getCheck(scope.view, check.node, check.checkId),
     set: () => ensureCheck(scope, check),
     remove: () => deleteCheck(scope, check.node, check.checkId),
@@ -274,9 +309,11 @@ function applyCatalogOp(
       return row === undefined ? [] : [{ kind: target.kind, row }];
     }
     case 'delete':
+      if (held !== undefined) target.remove(held);
+      return [];
     case 'delete-cas':
-      if (held === undefined) return [];
-      if (verb === 'delete-cas' && !matchesIndex(held, index)) {
+      // Unlike a key, an entry that is not there fails: there is no index that it could have.
+      if (held === undefined || !matchesIndex(held, index)) {
         return `failed to delete ${target.label}, index is stale`;
       }
       target.remove(held);

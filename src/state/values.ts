@@ -16,12 +16,7 @@ export function encodeKv(kv: KvValue): Uint8Array {
 }
 
 export function decodeKv(bytes: Uint8Array): KvValue {
-  const [flags = 0, lockIndex = 0, session = '', value = new Uint8Array()] = decode(bytes) as [
-    number | bigint,
-    number,
-    string,
-    Uint8Array,
-  ];
+  const [flags, lockIndex, session, value] = decode(bytes) as [number | bigint, number, string, Uint8Array];
   return { flags: BigInt(flags), lockIndex, session, value };
 }
 
@@ -41,8 +36,11 @@ export interface SessionValue {
   readonly behavior: SessionBehavior;
   /** As the client gave it (`"15s"`, or empty for none). */
   readonly ttl: string;
-  readonly nodeChecks: readonly string[];
-  readonly serviceChecks: readonly { readonly id: string; readonly namespace: string }[];
+  /** `null` only where the client said so: shown as it was given. */
+  readonly nodeChecks: readonly string[] | null;
+  readonly serviceChecks: readonly { readonly id: string; readonly namespace: string }[] | null;
+  /** The older field of the same meaning; shown only when it was given with something of its own. */
+  readonly checks?: readonly string[];
 }
 
 export interface NodeValue {
@@ -107,7 +105,7 @@ export interface ZoneValue {
 }
 
 /** Encodes any value but KV's: small objects, whose field names are cheap beside their content. */
-export function encodeValue<T extends object>(value: T): Uint8Array {
+export function encodeValue(value: object): Uint8Array {
   return encode(value);
 }
 
