@@ -1,5 +1,6 @@
 import { Kind } from './kinds.ts';
 import { refused, type Refusal } from './outcome.ts';
+import { canonicalSessionId, sessionIdProblem } from './session-id.ts';
 import type { ReadView, Row } from './store.ts';
 import { decodeKv, decodeValue, encodeKv, encodeValue, type KvValue, type SessionValue } from './values.ts';
 import type { WriteScope } from './write-scope.ts';
@@ -75,7 +76,7 @@ export function putKv(scope: WriteScope, put: KvPut): KvOutcome {
       return acquire(scope, put, row, held, put.mode.session);
     case 'release': {
       const session = put.mode.session;
-      if (held === undefined || session === '' || heldSession(held) !== session)
+      if (held === undefined || session === '' || heldSession(held) !== canonicalSessionId(session))
         return { kind: 'kv', applied: false };
       return written(scope, put, row, '', decodeKv(held.value as Uint8Array).lockIndex);
     }
@@ -87,10 +88,11 @@ function acquire(
   put: KvPut,
   row: Row | undefined,
   held: Row | undefined,
-  session: string,
+  given: string,
 ): KvOutcome {
-  const invalid = sessionRefusal(scope.view, session);
+  const invalid = sessionRefusal(scope.view, given);
   if (invalid !== undefined) return invalid;
+  const session = canonicalSessionId(given);
   const holder = heldSession(held);
   const lockIndex = held === undefined ? 0 : decodeKv(held.value as Uint8Array).lockIndex;
   if (holder === session) return written(scope, put, row, session, lockIndex);
