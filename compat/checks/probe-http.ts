@@ -9,6 +9,7 @@ import { checkTarget, type Hop, operation, redirectHop, sendsEmptyLength, shownU
 import { TailBuffer } from './output.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 import { networkTimeoutMs } from './probe-tcp.ts';
+import { sharedLookup } from './shared-lookup.ts';
 
 const redirectsMax = 10;
 
@@ -66,7 +67,13 @@ async function follow(definition: CheckDefinition, first: Hop, run: Run): Promis
 function send(definition: CheckDefinition, hop: Hop, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     // No agent: nothing is kept alive between runs, as a kept connection hides a dead listener.
-    const options: RequestOptions = { method: hop.method, headers: headersOf(hop), agent: false, signal };
+    const options: RequestOptions = {
+      method: hop.method,
+      headers: headersOf(hop),
+      agent: false,
+      lookup: sharedLookup,
+      signal,
+    };
     const request =
       hop.url.protocol === 'https:'
         ? requestHttps(hop.url, { ...options, ...tlsOptions(definition, hop.url) })

@@ -5,6 +5,7 @@ import { startDeadline } from './deadline.ts';
 import type { CheckDefinition } from './definition.ts';
 import { goNetworkError, splitHostPort } from './go-errors.ts';
 import type { Probe, ProbeResult } from './probe.ts';
+import { sharedLookup } from './shared-lookup.ts';
 
 /** Consul's default Timeout of network checks. */
 export const networkTimeoutMsDefault = 10_000;
@@ -58,7 +59,12 @@ function connectOnce(
 }
 
 function open(definition: CheckDefinition, target: { readonly host: string; readonly port: number }): Socket {
-  if (!definition.tcpUseTls) return connectTcp(target);
+  if (!definition.tcpUseTls) return connectTcp({ ...target, lookup: sharedLookup });
   const servername = definition.tlsServerName || (isIP(target.host) === 0 ? target.host : '');
-  return connectTls({ ...target, servername, rejectUnauthorized: !definition.tlsSkipVerify });
+  return connectTls({
+    ...target,
+    lookup: sharedLookup,
+    servername,
+    rejectUnauthorized: !definition.tlsSkipVerify,
+  });
 }

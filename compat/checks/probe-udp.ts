@@ -1,10 +1,11 @@
-import { createSocket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
 import { startDeadline } from './deadline.ts';
 import type { CheckDefinition } from './definition.ts';
 import { goNetworkError, splitHostPort } from './go-errors.ts';
 import type { Probe, ProbeResult } from './probe.ts';
 import { networkTimeoutMs } from './probe-tcp.ts';
+import { sharedLookup } from './shared-lookup.ts';
 
 /**
  * Sends an empty datagram. Passes when something comes back or nothing at all within the timeout, since
@@ -20,10 +21,7 @@ export function udpProbe(definition: CheckDefinition): Probe {
   return async (outer) => {
     const deadline = startDeadline(outer, networkTimeoutMs(definition));
     try {
-      const { address: ip, family } = await lookup(target.host);
-      return await exchange(address, { ip, port: target.port, family }, deadline.signal);
-    } catch (error) {
-      return { status: 'critical', output: goNetworkError(error, 'udp', address) };
+      return await exchange(address, target, deadline.signal);
     } finally {
       deadline.dispose();
     }
@@ -32,28 +30,34 @@ export function udpProbe(definition: CheckDefinition): Probe {
 
 function exchange(
   address: string,
-  target: { readonly ip: string; readonly port: number; readonly family: number },
+  target: { readonly host: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    const socket = createSocket(target.family === 6 ? 'udp6' : 'udp4');
-    let open = true;
+    let socket: Socket | undefined;
+    let over = false;
     const finish = (result: ProbeResult): void => {
+      if (!over) socket?.close();
+      over = true;
       signal.removeEventListener('abort', succeed);
-      if (open) socket.close();
-      open = false;
       resolve(result);
     };
+    // A name that is not found in time counts as silence too, as in Consul.
     const succeed = (): void => finish({ status: 'passing', output: `UDP connect ${address}: Success` });
-    socket.on('error', (error) =>
-      finish({ status: 'critical', output: goNetworkError(error, 'udp', address) }),
-    );
-    socket.once('message', succeed);
+    const fail = (error: unknown): void =>
+      finish({ status: 'critical', output: goNetworkError(error, 'udp', address) });
     if (signal.aborted) succeed();
     else signal.addEventListener('abort', succeed, { once: true });
-    // Connected, so that the kernel reports "port unreachable" to this socket.
-    socket.connect(target.port, target.ip, () => {
-      if (open) socket.send(Buffer.alloc(0));
+    sharedLookup(target.host, { all: false }, (error, ip) => {
+      if (over) return;
+      if (error !== null || typeof ip !== 'string') return fail(error);
+      socket = createSocket(isIPv6(ip) ? 'udp6' : 'udp4');
+      socket.on('error', fail);
+      socket.once('message', succeed);
+      // Connected, so that the kernel reports "port unreachable" to this socket.
+      socket.connect(target.port, ip, () => {
+        if (!over) socket?.send(Buffer.alloc(0));
+      });
     });
   });
 }

@@ -130,7 +130,7 @@ export class CheckRunner {
     this.#probes = options.probes ?? systemProbes;
     this.#outputBytesMax = options.outputBytesMax || outputBytesMaxDefault;
     this.#updateIntervalMs = options.updateIntervalMs ?? updateIntervalMsDefault;
-    this.#network = new Limiter(options.networkProbesMax ?? 256);
+    this.#network = new Limiter(options.networkProbesMax ?? 512);
     this.#scripts = new Limiter(options.scriptsMax ?? 32);
   }
 
