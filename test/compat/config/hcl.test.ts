@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseHcl, type HclValue } from '../../../compat/config/hcl.ts';
 
 function parsed(text: string): unknown {
