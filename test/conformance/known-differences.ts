@@ -52,6 +52,11 @@ export const knownDifferences = {
     what: 'A waiting read of a node that is deregistered meanwhile waits for its whole time, and has the index 1; it is answered at once, with the true index.',
     why: 'A watcher of the node would learn of its end minutes late.',
   },
+  'agent-unknown-id': {
+    area: 'Agent',
+    what: 'A check or service id that the agent does not have: 500, or 200 where it is deregistered; 404 with the words of newer versions.',
+    why: 'Consul answers 404 since 1.11, and clients take a 404 as the sign to register again.',
+  },
 } as const satisfies Record<string, KnownDifference>;
 
 /** A name that stands in the table. */

@@ -3,6 +3,7 @@ import { type Answer, exchange, headerOf } from './exchange.ts';
 import {
   type BlockStep,
   type Expected,
+  type Outcome,
   type RequestStep,
   type Scenario,
   type Step,
@@ -32,7 +33,7 @@ const untilMsMax = 15_000;
 /** Runs the steps in order; results come in the order of the steps, nested ones before the step around them. */
 export async function runScenario(side: Side, steps: Scenario['steps']): Promise<StepResult[]> {
   const results: StepResult[] = [];
-  await runSteps(side, steps, new Map(), results);
+  await runSteps(side, steps, new Map([['self', new URL(side.url).host]]), results);
   return results;
 }
 

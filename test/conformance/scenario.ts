@@ -2,7 +2,8 @@ import type { KnownDifferenceId } from './known-differences.ts';
 
 /**
  * A scenario is data: requests in order, the same for every side. Whatever depends on a side (ids,
- * indexes) is captured from its answers and put into later steps as `<<name>>`, or `<<name+5>>`.
+ * indexes) is captured from its answers and put into later steps as `<<name>>`, or `<<name+5>>`. `<<self>>` is
+ * the host and port of the side.
  */
 export interface Scenario {
   /** A claim, unique within its area. */

@@ -309,8 +309,13 @@ export const catalog: Area = {
       get('/v1/catalog/node-services/w5', { capture: fromHeader }),
       woken('/v1/catalog/node-services/w5?index=<<index>>', [deregister({ Node: 'w5', ServiceID: 'five' })]),
       get('/v1/catalog/node/w5', { capture: fromHeader }),
-      woken('/v1/catalog/node/w5?index=<<index>>', [deregister({ Node: 'w5' })], {
+      timesOut('/v1/catalog/node/w5?index=<<index>>', [deregister({ Node: 'w5' })], {
         expect: { body: 'null' },
+        differs: {
+          id: 'node-gone-watch',
+          at: ['outcome', 'header X-Consul-Index'],
+          gateway: { outcome: 'answered', body: 'null' },
+        },
       }),
     ),
   ],

@@ -94,11 +94,11 @@ export const kvBlocking: Area = {
       'the watch of a missing key is woken by a write elsewhere',
       get('/v1/kv/absent/a', { capture: fromHeader }),
       timesOut('/v1/kv/absent/a?index=<<index>>', [put('/v1/kv/present/a', '1')], {
-        expect: { status: 404, body: '' },
+        expect: { outcome: 'answered', status: 404, body: '' },
         differs: {
           id: 'missing-key-watch',
           at: ['outcome', 'header X-Consul-Index'],
-          gateway: { status: 404 },
+          gateway: { outcome: 'timed out', status: 404 },
         },
       }),
     ),
