@@ -1,3 +1,4 @@
+import { compareUtf8 } from '../kernel/utf8-order.ts';
 import { checksOfNode, getNode, nodeFloorKey, nodeValue, serviceValue, servicesOfNode } from './catalog.ts';
 import type { Dependencies } from './dependencies.ts';
 import { Kind } from './kinds.ts';
@@ -130,7 +131,7 @@ export function allChecks(view: ReadView): readonly Row[] {
 function mergeByKey(rows: readonly Row[], members: readonly Row[]): readonly Row[] {
   const live = new Set(members.filter((row) => row.value !== null).map((row) => row.key));
   const kept = rows.filter((row) => row.value === null || !live.has(row.key));
-  return [...kept, ...members].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return [...kept, ...members].toSorted((a, b) => compareUtf8(a.key, b.key));
 }
 
 /**

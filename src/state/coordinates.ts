@@ -92,6 +92,6 @@ export function sortedByDistance<T>(
   };
   return items
     .map((item) => ({ item, distance: distanceOf(nodeOf(item)) }))
-    .sort((a, b) => (a.distance === b.distance ? 0 : a.distance - b.distance))
+    .toSorted((a, b) => (a.distance === b.distance ? 0 : a.distance - b.distance))
     .map(({ item }) => item);
 }

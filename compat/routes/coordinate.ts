@@ -1,0 +1,164 @@
+import type { CommandOutcome } from '../../src/state/command.ts';
+import { IndexMax } from '../../src/state/catalog-read.ts';
+import {
+  coordinateDimensions,
+  coordinateOrigin,
+  coordinateSet,
+  coordinatesOfNode,
+  coordinateValue,
+} from '../../src/state/coordinates.ts';
+import { Kind } from '../../src/state/kinds.ts';
+import { topic } from '../../src/state/topics.ts';
+import type { CoordinateValue } from '../../src/state/values.ts';
+import { renderCoordinate } from '../wire/catalog-json.ts';
+import { indentJson } from '../wire/go-indent.ts';
+import type { GoFields } from '../wire/go-json.ts';
+import { empty, failure, jsonType, type ApiRequest, type Reply, type RouteResult } from '../wire/http.ts';
+import type { Query } from '../wire/query.ts';
+import { refusalReply } from '../wire/refusal.ts';
+import { jsonAnswer } from './catalog-query.ts';
+import { decodeBody, undecodable } from './catalog-write.ts';
+import type { RouteContext } from './context.ts';
+import type { Route } from './route.ts';
+
+/** GET /v1/coordinate/datacenters: the servers' coordinates, which here are this gateway's. */
+function datacentersRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  const { nodeName, datacenter } = context.gateway;
+  const own = coordinateSet(context.view, nodeName).get('') ?? coordinateOrigin;
+  const shown = renderCoordinate(nodeName, { ...own, node: nodeName, segment: '' });
+  const body = `[{"Datacenter":${JSON.stringify(datacenter)},"AreaID":"wan","Coordinates":[${shown}]}]`;
+  return {
+    kind: 'reply',
+    status: 200,
+    body: request.query.has('pretty') ? indentJson(body) : body,
+    contentType: jsonType,
+  };
+}
+
+/** Whether a coordinate is of the segment asked for; without that parameter all are. */
+function inSegment(query: Query): (coordinate: CoordinateValue) => boolean {
+  if (!query.has('segment')) return () => true;
+  const segment = query.get('segment');
+  return (coordinate) => coordinate.segment === segment;
+}
+
+function segmentKey(query: Query): string {
+  return query.has('segment') ? `s${query.get('segment')}` : '';
+}
+
+/** GET /v1/coordinate/nodes */
+function nodesRoute(request: ApiRequest): RouteResult {
+  const { query } = request;
+  const pretty = query.has('pretty');
+  const wanted = inSegment(query);
+  return {
+    kind: 'read',
+    key: `coordinates:${pretty}:${segmentKey(query)}`,
+    evaluate: (view, dependencies) => {
+      dependencies.add(topic.coordinates);
+      const shown: string[] = [];
+      for (const row of view.range(Kind.coordinate, '', undefined)) {
+        if (row.value === null) continue;
+        const value = coordinateValue(row);
+        if (wanted(value)) shown.push(renderCoordinate(value.node, value));
+      }
+      return jsonAnswer(`[${shown.join(',')}]`, pretty, view.tableIndex(Kind.coordinate));
+    },
+  };
+}
+
+/** GET /v1/coordinate/node/:node — 404 while its coordinate is unknown; shows the name as it was asked for. */
+function nodeRoute(request: ApiRequest): RouteResult {
+  const { query, rest: node } = request;
+  const pretty = query.has('pretty');
+  const wanted = inSegment(query);
+  return {
+    kind: 'read',
+    key: `coordinate:${pretty}:${JSON.stringify([node, segmentKey(query)])}`,
+    evaluate: (view, dependencies) => {
+      dependencies.add(topic.coordinate(node));
+      const index = new IndexMax();
+      const shown: string[] = [];
+      for (const row of coordinatesOfNode(view, node)) {
+        index.add(row);
+        if (row.value === null) continue;
+        const value = coordinateValue(row);
+        if (wanted(value)) shown.push(renderCoordinate(node, value));
+      }
+      const at = index.or(view, Kind.coordinate);
+      if (shown.length === 0) return { status: 404, body: '', contentType: undefined, index: at };
+      return jsonAnswer(`[${shown.join(',')}]`, pretty, at);
+    },
+  };
+}
+
+/** PUT /v1/coordinate/update: 200 without a body, also for a node that is not there. */
+function updateRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  const body = decodeBody(request, 'structs.CoordinateUpdateRequest');
+  if (!body.ok) return body.error;
+  const fields = body.value;
+  const node = fields.string('Node');
+  const segment = fields.string('Segment');
+  const datacenter = fields.string('Datacenter');
+  const coordinate = fields.object('coordinate.Coordinate', 'Coord');
+  const decoded = coordinate && decodeCoordinate(coordinate, node, segment);
+  const problem = coordinate?.problem ?? fields.problem;
+  if (problem !== undefined) return undecodable(problem);
+  if (datacenter !== '' && datacenter !== context.gateway.datacenter) {
+    return failure(500, 'No path to datacenter');
+  }
+  if (decoded === undefined || decoded.vec.length !== coordinateDimensions) {
+    return failure(500, 'incompatible coordinate');
+  }
+  if (node === '') return empty;
+  return {
+    kind: 'write',
+    command: { kind: 'coordinate-update', coordinate: decoded },
+    reply: answerUpdate,
+  };
+}
+
+function decodeCoordinate(fields: GoFields, node: string, segment: string): CoordinateValue {
+  const vec: number[] = [];
+  for (const value of fields.array('Vec')) {
+    if (typeof value === 'number') vec.push(value);
+    else fields.fail('json: cannot unmarshal into Go struct field Coordinate.Coord.Vec of type float64');
+  }
+  return {
+    node,
+    segment,
+    vec,
+    error: fields.float('Error'),
+    adjustment: fields.float('Adjustment'),
+    height: fields.float('Height'),
+  };
+}
+
+function answerUpdate(outcome: CommandOutcome): Reply {
+  return outcome.kind === 'refused' || outcome.kind === 'not-owned' ? refusalReply(outcome) : empty;
+}
+
+export const coordinateRoutes: readonly Route[] = [
+  {
+    path: '/v1/coordinate/datacenters',
+    methods: { GET: datacentersRoute },
+    common: 'none',
+    state: 'differs',
+    note: 'Shows this gateway for its datacenter.',
+  },
+  { path: '/v1/coordinate/nodes', methods: { GET: nodesRoute }, common: 'read', state: 'same' },
+  {
+    path: '/v1/coordinate/node/',
+    methods: { GET: nodeRoute },
+    common: 'read',
+    state: 'differs',
+    note: 'The 404 of an unknown node carries the index headers too, so that it can be waited on.',
+  },
+  {
+    path: '/v1/coordinate/update',
+    methods: { PUT: updateRoute },
+    common: 'dc',
+    state: 'differs',
+    note: 'Takes effect at once, where Consul gathers updates for five seconds.',
+  },
+];
