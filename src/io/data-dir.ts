@@ -1,5 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { OriginId } from '../crdt/dot.ts';
 import { isOriginId } from '../crdt/dot.ts';
@@ -11,9 +20,18 @@ export const databaseFile = 'grapevine.db';
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Makes the directory (private, as it holds secrets) when it is not there. */
+/**
+ * Makes the directory (private, as it holds secrets) when it is not there.
+ * @throws UnusableDatabaseError when it cannot be made.
+ */
 export function ensureDataDir(dataDir: string): void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new UnusableDatabaseError(
+      `cannot make data_dir: ${(error as Error).message}: choose a place that may be written`,
+    );
+  }
 }
 
 /**
@@ -31,8 +49,31 @@ export function loadNodeId(dataDir: string | undefined, configured: string | und
     );
   }
   const id = configured ?? randomUUID();
-  writeFileSync(file, id, { mode: 0o600 });
+  if (id !== readIfThere(file)) replaceFile(dataDir, file, id);
   return id;
+}
+
+function readIfThere(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}
+
+/**
+ * The id must be whole, and on disk before anything in the database names it: a gateway that comes back under
+ * another id no longer owns what it wrote.
+ */
+function replaceFile(dataDir: string, file: string, text: string): void {
+  try {
+    const fresh = `${file}.new`;
+    writeFileSync(fresh, text, { mode: 0o600, flush: true });
+    renameSync(fresh, file);
+    const dir = openSync(dataDir, 'r');
+    fsyncSync(dir);
+    closeSync(dir);
+  } catch (error) {
+    throw new UnusableDatabaseError(
+      `cannot write ${file}: ${(error as Error).message}: check space, ownership and permissions of data_dir`,
+    );
+  }
 }
 
 /** This database's own origin id: minted once, kept with the log that it names. */

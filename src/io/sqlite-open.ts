@@ -38,30 +38,47 @@ export class UnusableDatabaseError extends Error {
   override readonly name = 'UnusableDatabaseError';
 }
 
-/** Opens or creates the database, checks that it is ours and whole, and brings its tables up to date. */
+/**
+ * Opens or creates the database, checks that it is ours and whole, and brings its tables up to date.
+ * @throws UnusableDatabaseError when it cannot be used, whatever the reason
+ */
 export function openDatabase(options: SqliteOptions): Database.Database {
-  const db = new Database(options.file, { timeout: 0 });
+  const { file } = options;
+  let db: Database.Database | undefined;
   try {
+    db = new Database(file, { timeout: 0 });
     // One process per data directory: the lock is held until the process ends, however it ends.
     db.pragma('locking_mode = EXCLUSIVE');
+    // Looked at before anything is set: the journal mode is kept in the file, and it may be somebody else's.
+    const version = recognise(db, file);
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
     db.pragma('cache_size = -16000');
-    migrate(db, options.file);
+    migrate(db, file, version);
     return db;
   } catch (error) {
-    db.close();
-    if ((error as { code?: unknown }).code === 'SQLITE_BUSY') {
-      throw new UnusableDatabaseError(
-        `${options.file} is in use by another process: stop it, or choose another data_dir`,
-      );
-    }
-    throw error;
+    db?.close();
+    throw unusable(error, file) ?? error;
   }
 }
 
-function migrate(db: Database.Database, file: string): void {
+function unusable(error: unknown, file: string): UnusableDatabaseError | undefined {
+  if (error instanceof UnusableDatabaseError) return error;
+  if ((error as { code?: unknown }).code === 'SQLITE_BUSY') {
+    return new UnusableDatabaseError(
+      `${file} is in use by another process: stop it, or choose another data_dir`,
+    );
+  }
+  const family = fatalFamily(error);
+  if (family === undefined) return undefined;
+  return new UnusableDatabaseError(
+    `${file}: ${advice[family]} (${(error as { code: string }).code}: ${(error as Error).message})`,
+  );
+}
+
+/** The version of a database that is ours or new. */
+function recognise(db: Database.Database, file: string): number {
   const id = db.pragma('application_id', { simple: true }) as number;
   const version = db.pragma('user_version', { simple: true }) as number;
   const tables = db
@@ -79,6 +96,10 @@ function migrate(db: Database.Database, file: string): void {
         'start that version again, or restore a snapshot taken by this one into an empty data_dir',
     );
   }
+  return version;
+}
+
+function migrate(db: Database.Database, file: string, version: number): void {
   const check = db.pragma('quick_check(1)', { simple: true }) as string;
   if (check !== 'ok') {
     throw new UnusableDatabaseError(
@@ -92,31 +113,34 @@ function migrate(db: Database.Database, file: string): void {
   })();
 }
 
-/** SQLite's result codes after which going on would mean lying about durability. The process must stop. */
-const fatalCodes: readonly string[] = [
-  'SQLITE_FULL',
-  'SQLITE_IOERR',
-  'SQLITE_CORRUPT',
-  'SQLITE_READONLY',
-  'SQLITE_NOTADB',
-  'SQLITE_CANTOPEN',
-  'SQLITE_PERM',
-];
+/** SQLite's result codes after which going on would mean lying about durability, and what to do about each. */
+const advice = {
+  SQLITE_FULL: 'the disk is full: free some space, then start again',
+  SQLITE_IOERR:
+    'the disk failed to read or write: check the disk, file size limits and the kernel log before starting again',
+  SQLITE_CORRUPT: 'the database is damaged: restore the last good archive into an empty data_dir',
+  SQLITE_READONLY: 'the database cannot be written: check ownership, permissions and mount of data_dir',
+  SQLITE_NOTADB: 'the file is not a SQLite database: check data_dir',
+  SQLITE_CANTOPEN: 'the database cannot be opened: check that data_dir exists and may be written',
+  SQLITE_PERM: 'access to the database was denied: check the permissions of data_dir',
+} as const;
+
+type FatalFamily = keyof typeof advice;
+
+function fatalFamily(error: unknown): FatalFamily | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== 'string') return undefined;
+  return (Object.keys(advice) as FatalFamily[]).find(
+    (family) => code === family || code.startsWith(`${family}_`),
+  );
+}
 
 /** What to tell the operator when the error is one that the gateway cannot go on after; undefined for others. */
 export function fatalDatabaseError(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string') return undefined;
-  const family = fatalCodes.find((fatal) => code === fatal || code.startsWith(`${fatal}_`));
+  const family = fatalFamily(error);
   if (family === undefined) return undefined;
-  const advice: Readonly<Record<string, string>> = {
-    SQLITE_FULL: 'the disk is full: free some space, then start again',
-    SQLITE_IOERR: 'the disk failed to read or write: check the disk and the kernel log before starting again',
-    SQLITE_CORRUPT: 'the database is damaged: restore the last good archive into an empty data_dir',
-    SQLITE_READONLY: 'the database cannot be written: check ownership, permissions and mount of data_dir',
-    SQLITE_NOTADB: 'the file is not a SQLite database: check data_dir',
-    SQLITE_CANTOPEN: 'the database cannot be opened: check that data_dir exists and may be written',
-    SQLITE_PERM: 'access to the database was denied: check the permissions of data_dir',
-  };
-  return `${advice[family]} (${code}). Nothing that was acknowledged is lost; what was not acknowledged was not written.`;
+  const said = `${advice[family]} (${(error as { code: string }).code})`;
+  // Of a damaged file nothing can be promised.
+  if (family === 'SQLITE_CORRUPT' || family === 'SQLITE_NOTADB') return said;
+  return `${said}. What was acknowledged is on disk; a write that was not answered may or may not be.`;
 }

@@ -90,11 +90,14 @@ export class SqliteStore implements Store {
       keep = outcome.keep;
       return outcome.value;
     } finally {
-      if (!keep) {
-        this.#statement('ROLLBACK TO attempt').run();
-        this.#restoreTableIndexes(tableIndexes);
+      // A full or failing disk makes SQLite roll back the whole transaction by itself: that error must come through.
+      if (this.#db.inTransaction) {
+        if (!keep) {
+          this.#statement('ROLLBACK TO attempt').run();
+          this.#restoreTableIndexes(tableIndexes);
+        }
+        this.#statement('RELEASE attempt').run();
       }
-      this.#statement('RELEASE attempt').run();
     }
   }
 

@@ -1,0 +1,457 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Kind } from '../../src/state/kinds.ts';
+import type { Row, Store } from '../../src/state/store.ts';
+
+/** One implementation of `Store` under test. */
+export interface StoreUnderTest {
+  readonly store: Store;
+  /** Closes the store and opens the same data again; undefined where data does not survive. */
+  readonly reopen?: () => Store;
+  /** Closes whatever is open and removes the data. */
+  readonly dispose: () => void;
+}
+
+/** A row with believable defaults. */
+export function rowOf(fields: Partial<Row> & { readonly key: string }): Row {
+  return {
+    kind: Kind.kv,
+    value: new Uint8Array([1, 2, 3]),
+    term: 1,
+    timeline: 0,
+    stamp: 100,
+    born: 100,
+    origin: 1,
+    seq: 1,
+    ix: null,
+    createIndex: 100,
+    modifyIndex: 100,
+    ...fields,
+  };
+}
+
+/** A row in a form that compares equal whichever class its bytes have. */
+export function plainRow(row: Row | undefined): unknown {
+  return row === undefined ? undefined : { ...row, value: row.value === null ? null : [...row.value] };
+}
+
+function keysOf(rows: Iterable<{ readonly key: string }>): readonly string[] {
+  return [...rows].map((row) => row.key);
+}
+
+/** Strings that no store may confuse: empty, NUL, both sides of the surrogates, astral, prefixes of each other. */
+export const awkwardKeys = [
+  '',
+  '\u0000',
+  '\u0000a',
+  ' ',
+  'A',
+  'a',
+  'a\u0000',
+  'a\u0000b',
+  'a/',
+  'a/b',
+  'a0',
+  'aa',
+  'é',
+  'e\u0301',
+  '\ud7ff',
+  '\ue000',
+  '\uffff',
+  '\u{10000}',
+  '\u{1f600}',
+  '\u{10ffff}',
+  '\u{10ffff}a',
+] as const;
+
+function bytewise(keys: readonly string[]): readonly string[] {
+  return [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+class Stop extends Error {}
+
+/** What every store must do: the simulator relies on the memory store being the same as the one on disk. */
+export function describeStore(title: string, open: () => StoreUnderTest): void {
+  describe(title, () => {
+    function withStore(work: (store: Store, under: StoreUnderTest) => void): void {
+      const under = open();
+      try {
+        work(under.store, under);
+      } finally {
+        under.dispose();
+      }
+    }
+
+    function putAll(store: Store, rows: readonly Row[]): void {
+      store.transact(() => {
+        for (const row of rows) store.put(row);
+      });
+    }
+
+    test('a row comes back as it was put, with an empty value told from a tombstone', () => {
+      withStore((store) => {
+        const rows = [
+          rowOf({ key: 'full', value: new Uint8Array([0, 255, 10]), ix: 'session', term: 3, timeline: 2 }),
+          rowOf({ key: 'large', stamp: Number.MAX_SAFE_INTEGER, modifyIndex: Number.MAX_SAFE_INTEGER }),
+          rowOf({ key: 'empty', value: new Uint8Array() }),
+          rowOf({ key: 'tombstone', value: null, ix: 'kept' }),
+        ];
+        putAll(store, rows);
+        for (const row of rows) expect(plainRow(store.get(Kind.kv, row.key))).toEqual(plainRow(row));
+        expect(store.get(Kind.kv, 'absent')).toBeUndefined();
+        expect(store.get(Kind.session, 'full')).toBeUndefined();
+      });
+    });
+
+    test('keys are told apart and ordered as their UTF-8 bytes, the empty one and NUL included', () => {
+      withStore((store) => {
+        putAll(
+          store,
+          awkwardKeys.toReversed().map((key) => rowOf({ key })),
+        );
+        expect(keysOf(store.range(Kind.kv, '', undefined))).toEqual(bytewise(awkwardKeys));
+        expect(keysOf(store.rangeKeys(Kind.kv, '', undefined))).toEqual(bytewise(awkwardKeys));
+        for (const key of awkwardKeys) expect(store.get(Kind.kv, key)?.key).toBe(key);
+      });
+    });
+
+    test('a range holds from, leaves out to, and shows tombstones', () => {
+      withStore((store) => {
+        putAll(store, [
+          rowOf({ key: 'a', modifyIndex: 1 }),
+          rowOf({ key: 'b', modifyIndex: 2, value: null }),
+          rowOf({ key: 'c', modifyIndex: 3 }),
+          rowOf({ kind: Kind.session, key: 'b2' }),
+        ]);
+        expect(keysOf(store.range(Kind.kv, 'a', 'c'))).toEqual(['a', 'b']);
+        expect(keysOf(store.range(Kind.kv, 'b', undefined))).toEqual(['b', 'c']);
+        expect(keysOf(store.range(Kind.kv, 'c', 'b'))).toEqual([]);
+        expect([...store.rangeKeys(Kind.kv, 'a', 'c')]).toEqual([
+          { key: 'a', live: true, modifyIndex: 1 },
+          { key: 'b', live: false, modifyIndex: 2 },
+        ]);
+      });
+    });
+
+    test('a secondary key finds its rows in order of key, its tombstones too, and no longer the rows that left it', () => {
+      withStore((store) => {
+        putAll(
+          store,
+          awkwardKeys.map((key) => rowOf({ key, ix: 's1' })),
+        );
+        putAll(store, [
+          rowOf({ key: 'a', ix: 's1', value: null }),
+          rowOf({ key: 'aa', ix: 's2' }),
+          rowOf({ key: 'a0', ix: null }),
+          rowOf({ key: 'other-kind', kind: Kind.session, ix: 's1' }),
+        ]);
+        const expected = bytewise(awkwardKeys).filter((key) => key !== 'aa' && key !== 'a0');
+        expect(keysOf(store.byIndex(Kind.kv, 's1'))).toEqual(expected);
+        expect([...store.byIndex(Kind.kv, 's1')].find((row) => row.key === 'a')?.value).toBeNull();
+        expect(keysOf(store.byIndex(Kind.kv, 's2'))).toEqual(['aa']);
+        expect(keysOf(store.byIndex(Kind.kv, ''))).toEqual([]);
+      });
+    });
+
+    test('a transaction that throws leaves rows, secondary keys, meta and table indexes as they were', () => {
+      withStore((store) => {
+        store.transact(() => {
+          store.put(rowOf({ key: 'kept', ix: 's1', modifyIndex: 10 }));
+          store.setMeta('name', 'before');
+        });
+        expect(() =>
+          store.transact(() => {
+            store.put(rowOf({ key: 'kept', ix: 's2', modifyIndex: 20 }));
+            store.put(rowOf({ key: 'new', ix: 's1', modifyIndex: 21 }));
+            store.put(rowOf({ key: 'node', kind: Kind.node, modifyIndex: 22 }));
+            store.remove(Kind.kv, 'kept');
+            store.setMeta('name', 'after');
+            store.setMeta('other', 'x');
+            throw new Stop();
+          }),
+        ).toThrow(Stop);
+        expect(keysOf(store.range(Kind.kv, '', undefined))).toEqual(['kept']);
+        expect(keysOf(store.byIndex(Kind.kv, 's1'))).toEqual(['kept']);
+        expect(keysOf(store.byIndex(Kind.kv, 's2'))).toEqual([]);
+        expect(store.tableIndex(Kind.kv)).toBe(10);
+        expect(store.tableIndex(Kind.node)).toBe(0);
+        expect(store.getMeta('name')).toBe('before');
+        expect(store.getMeta('other')).toBeUndefined();
+        // And the store still works.
+        putAll(store, [rowOf({ key: 'later', modifyIndex: 30 })]);
+        expect(store.tableIndex(Kind.kv)).toBe(30);
+      });
+    });
+
+    test('an attempt is undone alone: what came before it in the transaction stays', () => {
+      withStore((store) => {
+        const answer = store.transact(() => {
+          store.put(rowOf({ key: 'before', modifyIndex: 5 }));
+          const undone = store.attempt(() => {
+            store.put(rowOf({ key: 'before', modifyIndex: 8, value: null }));
+            store.put(rowOf({ key: 'inside', modifyIndex: 9, ix: 's1' }));
+            store.setMeta('inside', 'x');
+            return { keep: false, value: 'undone' };
+          });
+          const kept = store.attempt(() => {
+            store.put(rowOf({ key: 'after', modifyIndex: 7 }));
+            return { keep: true, value: 'kept' };
+          });
+          return `${undone} ${kept}`;
+        });
+        expect(answer).toBe('undone kept');
+        expect(keysOf(store.range(Kind.kv, '', undefined))).toEqual(['after', 'before']);
+        expect(store.get(Kind.kv, 'before')?.modifyIndex).toBe(5);
+        expect(keysOf(store.byIndex(Kind.kv, 's1'))).toEqual([]);
+        expect(store.getMeta('inside')).toBeUndefined();
+        expect(store.tableIndex(Kind.kv)).toBe(7);
+      });
+    });
+
+    test('attempts nest: an outer one that is undone takes the kept inner one with it', () => {
+      withStore((store) => {
+        store.transact(() =>
+          store.attempt(() => {
+            store.attempt(() => {
+              store.put(rowOf({ key: 'inner', modifyIndex: 3 }));
+              return { keep: true, value: undefined };
+            });
+            store.attempt(() => {
+              store.put(rowOf({ key: 'inner2', modifyIndex: 4 }));
+              return { keep: false, value: undefined };
+            });
+            expect(keysOf(store.range(Kind.kv, '', undefined))).toEqual(['inner']);
+            return { keep: false, value: undefined };
+          }),
+        );
+        expect(keysOf(store.range(Kind.kv, '', undefined))).toEqual([]);
+        expect(store.tableIndex(Kind.kv)).toBe(0);
+      });
+    });
+
+    test('an attempt that throws is undone, and the transaction may go on where its caller catches', () => {
+      withStore((store) => {
+        store.transact(() => {
+          store.put(rowOf({ key: 'before', modifyIndex: 5 }));
+          expect(() =>
+            store.attempt(() => {
+              store.put(rowOf({ key: 'inside', modifyIndex: 6 }));
+              throw new Stop();
+            }),
+          ).toThrow(Stop);
+          store.put(rowOf({ key: 'beside', modifyIndex: 5 }));
+        });
+        expect(keysOf(store.range(Kind.kv, '', undefined))).toEqual(['before', 'beside']);
+        expect(store.tableIndex(Kind.kv)).toBe(5);
+      });
+    });
+
+    test('writing without a transaction, and a transaction inside one, are refused', () => {
+      withStore((store) => {
+        expect(() => store.put(rowOf({ key: 'a' }))).toThrow('writes need a transaction');
+        expect(() => store.remove(Kind.kv, 'a')).toThrow('writes need a transaction');
+        expect(() => store.setMeta('a', 'b')).toThrow('writes need a transaction');
+        expect(() => store.attempt(() => ({ keep: true, value: 0 }))).toThrow('attempt needs a transaction');
+        expect(() => store.transact(() => store.transact(() => 0))).toThrow('transactions do not nest');
+        expect([...store.range(Kind.kv, '', undefined)]).toEqual([]);
+      });
+    });
+
+    test('a table index is the highest ever put, and does not fall when the row that carried it is removed', () => {
+      withStore((store, under) => {
+        expect(store.tableIndex(Kind.kv)).toBe(0);
+        putAll(store, [rowOf({ key: 'a', modifyIndex: 7 }), rowOf({ key: 'b', modifyIndex: 4 })]);
+        expect(store.tableIndex(Kind.kv)).toBe(7);
+        store.transact(() => {
+          store.remove(Kind.kv, 'a');
+          store.remove(Kind.kv, 'b');
+          store.remove(Kind.kv, 'was never there');
+        });
+        expect([...store.range(Kind.kv, '', undefined)]).toEqual([]);
+        expect(store.tableIndex(Kind.kv)).toBe(7);
+        expect((under.reopen?.() ?? store).tableIndex(Kind.kv)).toBe(7);
+      });
+    });
+
+    test('a range may be read while rows of it are written', () => {
+      withStore((store) => {
+        putAll(
+          store,
+          ['a', 'b', 'c', 'd'].map((key) => rowOf({ key })),
+        );
+        store.transact(() => {
+          for (const row of [...store.range(Kind.kv, '', undefined)]) store.put({ ...row, value: null });
+          for (const row of [...store.range(Kind.kv, '', undefined)]) store.remove(Kind.kv, row.key);
+        });
+        expect([...store.range(Kind.kv, '', undefined)]).toEqual([]);
+      });
+    });
+
+    test('any sequence of transactions leaves the state that a plain model of it has, also after reopening', () => {
+      fc.assert(
+        fc.property(fc.array(transaction, { maxLength: 12 }).map(withRisingIndexes), (transactions) =>
+          withStore((store, under) => {
+            const model = new ModelStore();
+            for (const one of transactions) {
+              applyTo(store, one);
+              model.apply(one);
+              expect(snapshotOf(store)).toEqual(model.snapshot());
+            }
+            if (under.reopen !== undefined) expect(snapshotOf(under.reopen())).toEqual(model.snapshot());
+          }),
+        ),
+        { numRuns: 40 },
+      );
+    });
+  });
+}
+
+type Op =
+  | { readonly op: 'put'; readonly row: Row }
+  | { readonly op: 'remove'; readonly kind: Row['kind']; readonly key: string }
+  | { readonly op: 'meta'; readonly name: string; readonly value: string }
+  | { readonly op: 'attempt'; readonly keep: boolean; readonly ops: readonly Op[] };
+
+interface Transaction {
+  readonly ops: readonly Op[];
+  readonly commits: boolean;
+}
+
+const kinds = [Kind.kv, Kind.session] as const;
+const kindArbitrary = fc.constantFrom(...kinds);
+const keyArbitrary = fc.oneof(fc.constantFrom(...awkwardKeys), fc.string({ unit: 'binary', maxLength: 3 }));
+const rowArbitrary: fc.Arbitrary<Row> = fc
+  .record({
+    kind: kindArbitrary,
+    key: keyArbitrary,
+    value: fc.option(fc.uint8Array({ maxLength: 4 })),
+    ix: fc.option(fc.constantFrom('s1', 's2', '')),
+  })
+  .map((fields) => rowOf(fields));
+
+const { op: opArbitrary } = fc.letrec<{ op: Op }>((tie) => ({
+  op: fc.oneof(
+    { maxDepth: 2, withCrossShrink: true },
+    { weight: 6, arbitrary: rowArbitrary.map((row): Op => ({ op: 'put', row })) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .record({ kind: kindArbitrary, key: keyArbitrary })
+        .map((fields): Op => ({ op: 'remove', ...fields })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .record({ name: fc.constantFrom('a', 'b'), value: fc.string({ maxLength: 2 }) })
+        .map((fields): Op => ({ op: 'meta', ...fields })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .record({ keep: fc.boolean(), ops: fc.array(tie('op'), { maxLength: 4 }) })
+        .map((fields): Op => ({ op: 'attempt', ...fields })),
+    },
+  ),
+}));
+
+const transaction: fc.Arbitrary<Transaction> = fc.record({
+  ops: fc.array(opArbitrary, { maxLength: 8 }),
+  commits: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(true) },
+    { weight: 1, arbitrary: fc.constant(false) },
+  ),
+});
+
+/** Gives each put an index above all before it, as a replica does. */
+function withRisingIndexes(transactions: readonly Transaction[]): readonly Transaction[] {
+  let index = 0;
+  const number = (op: Op): Op => {
+    if (op.op === 'put') return { ...op, row: { ...op.row, modifyIndex: ++index } };
+    return op.op === 'attempt' ? { ...op, ops: op.ops.map(number) } : op;
+  };
+  return transactions.map((one) => ({ ...one, ops: one.ops.map(number) }));
+}
+
+function applyTo(store: Store, { ops, commits }: Transaction): void {
+  const run = (list: readonly Op[]): void => {
+    for (const op of list) {
+      if (op.op === 'put') store.put(op.row);
+      else if (op.op === 'remove') store.remove(op.kind, op.key);
+      else if (op.op === 'meta') store.setMeta(op.name, op.value);
+      else {
+        store.attempt(() => {
+          run(op.ops);
+          return { keep: op.keep, value: undefined };
+        });
+      }
+    }
+  };
+  try {
+    store.transact(() => {
+      run(ops);
+      if (!commits) throw new Stop();
+    });
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+  }
+}
+
+/** The obvious implementation: everything copied before whatever may be undone. */
+class ModelStore {
+  #rows = new Map<string, Row>();
+  #meta = new Map<string, string>();
+  #tableIndexes = new Map<number, number>();
+
+  apply({ ops, commits }: Transaction): void {
+    this.#undoable(() => {
+      this.#run(ops);
+      return commits;
+    });
+  }
+
+  #undoable(work: () => boolean): void {
+    const before = [new Map(this.#rows), new Map(this.#meta), new Map(this.#tableIndexes)] as const;
+    if (!work()) [this.#rows, this.#meta, this.#tableIndexes] = before;
+  }
+
+  #run(ops: readonly Op[]): void {
+    for (const op of ops) {
+      if (op.op === 'put') {
+        this.#rows.set(`${op.row.kind}:${op.row.key}`, op.row);
+        const held = this.#tableIndexes.get(op.row.kind) ?? 0;
+        this.#tableIndexes.set(op.row.kind, Math.max(held, op.row.modifyIndex));
+      } else if (op.op === 'remove') this.#rows.delete(`${op.kind}:${op.key}`);
+      else if (op.op === 'meta') this.#meta.set(op.name, op.value);
+      else
+        this.#undoable(() => {
+          this.#run(op.ops);
+          return op.keep;
+        });
+    }
+  }
+
+  snapshot(): unknown {
+    return kinds.map((kind) => {
+      const rows = [...this.#rows.values()]
+        .filter((row) => row.kind === kind)
+        .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+      return {
+        rows: rows.map(plainRow),
+        keys: rows.map((row) => ({ key: row.key, live: row.value !== null, modifyIndex: row.modifyIndex })),
+        byIx: ['s1', 's2', ''].map((ix) => rows.filter((row) => row.ix === ix).map((row) => row.key)),
+        tableIndex: this.#tableIndexes.get(kind) ?? 0,
+        meta: ['a', 'b'].map((name) => this.#meta.get(name)),
+      };
+    });
+  }
+}
+
+function snapshotOf(store: Store): unknown {
+  return kinds.map((kind) => ({
+    rows: [...store.range(kind, '', undefined)].map(plainRow),
+    keys: [...store.rangeKeys(kind, '', undefined)],
+    byIx: ['s1', 's2', ''].map((ix) => keysOf(store.byIndex(kind, ix))),
+    tableIndex: store.tableIndex(kind),
+    meta: ['a', 'b'].map((name) => store.getMeta(name)),
+  }));
+}
