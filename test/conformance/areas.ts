@@ -1,15 +1,25 @@
 import type { Area } from './harness.ts';
-import { catalogErrors } from './scenarios/catalog-errors.ts';
+import { agentChecks } from './scenarios/agent-checks.ts';
+import { agentMisc } from './scenarios/agent-misc.ts';
+import { agentServices } from './scenarios/agent-services.ts';
 import { catalog } from './scenarios/catalog.ts';
+import { catalogErrors } from './scenarios/catalog-errors.ts';
+import { coordinates } from './scenarios/coordinates.ts';
+import { events } from './scenarios/events.ts';
+import { filter } from './scenarios/filter.ts';
 import { health } from './scenarios/health.ts';
+import { kv } from './scenarios/kv.ts';
 import { kvBlocking } from './scenarios/kv-blocking.ts';
 import { kvErrors } from './scenarios/kv-errors.ts';
 import { kvPaths } from './scenarios/kv-paths.ts';
-import { kv } from './scenarios/kv.ts';
 import { locks } from './scenarios/locks.ts';
+import { modes } from './scenarios/modes.ts';
+import { refusals } from './scenarios/refusals.ts';
 import { sessions } from './scenarios/sessions.ts';
-import { transactionErrors } from './scenarios/txn-errors.ts';
+import { statusOperator } from './scenarios/status-operator.ts';
+import { transport } from './scenarios/transport.ts';
 import { transactions } from './scenarios/txn.ts';
+import { transactionErrors } from './scenarios/txn-errors.ts';
 
 /** All of them, for the tests that concern the scenarios themselves. */
 export const areas: readonly Area[] = [
@@ -24,4 +34,14 @@ export const areas: readonly Area[] = [
   catalog,
   catalogErrors,
   health,
+  filter,
+  modes,
+  agentServices,
+  agentChecks,
+  agentMisc,
+  events,
+  coordinates,
+  statusOperator,
+  transport,
+  refusals,
 ];

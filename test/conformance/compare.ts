@@ -105,8 +105,11 @@ function compareBodies(
     return detail === undefined ? [] : [{ at: 'body', detail }];
   }
   const found: Difference[] = [];
-  compareValues(jsonA.value, jsonB.value, '$', { known, options, where, found });
-  if (found.length === 0 && (options.ignore ?? []).length === 0) {
+  const walk = { known, options, where, found };
+  for (const path of options.only ?? ['$']) {
+    compareValues(valueAt(jsonA.value, path), valueAt(jsonB.value, path), path, walk);
+  }
+  if (found.length === 0 && options.ignore === undefined && options.only === undefined) {
     const [layoutA, layoutB] = [layoutOf(textA), layoutOf(textB)];
     if (layoutA !== layoutB) {
       found.push({ at: 'body layout', detail: `${shown(textA)} against ${shown(textB)}` });
@@ -138,6 +141,10 @@ function compareValues(a: unknown, b: unknown, path: string, walk: Walk): void {
   if (kindA !== kindB) return report(`${sample(a)} against ${sample(b)}`);
   if (matchesAny(path, walk.options.mask)) return;
   if (Array.isArray(a) && Array.isArray(b)) {
+    if (matchesAny(path, walk.options.sorted)) {
+      a.sort();
+      b.sort();
+    }
     if (a.length !== b.length)
       report(`${a.length} elements against ${b.length}: ${sample(a)} against ${sample(b)}`);
     for (let i = 0; i < Math.min(a.length, b.length); i++) compareValues(a[i], b[i], `${path}[${i}]`, walk);
@@ -198,6 +205,15 @@ function toRegExp(pattern: string): RegExp {
     .replaceAll(String.raw`\[\*\]`, String.raw`\[\d+\]`)
     .replaceAll(String.raw`\*`, '[^.]+');
   return new RegExp(`^${source}$`);
+}
+
+/** What is at `$.a.b[0]`; undefined where nothing is. */
+export function valueAt(value: unknown, path: string): unknown {
+  let found = value;
+  for (const part of path.match(/[^.[\]$]+/g) ?? []) {
+    found = (found as Record<string, unknown> | null | undefined)?.[part];
+  }
+  return found;
 }
 
 function kindOf(value: unknown): string {

@@ -57,6 +57,36 @@ export const knownDifferences = {
     what: 'A check or service id that the agent does not have: 500, or 200 where it is deregistered; 404 with the words of newer versions.',
     why: 'Consul answers 404 since 1.11, and clients take a 404 as the sign to register again.',
   },
+  'agent-version': {
+    area: 'Agent',
+    what: '/v1/agent/version does not exist; it tells the version.',
+    why: 'Newer versions of Consul have it.',
+  },
+  'unknown-path': {
+    area: 'Transport',
+    what: 'A path that is no endpoint is answered 404 with an empty body; with one line that says so.',
+    why: 'Newer versions of Consul say so too.',
+  },
+  'small-answers-plain': {
+    area: 'Transport',
+    what: 'Every answer is compressed for a client that takes gzip; those under 1400 bytes are not.',
+    why: 'Newer versions of Consul do the same: compression makes small answers larger and slower.',
+  },
+  'bad-request-prefix': {
+    area: 'Errors',
+    what: "The refusal of a parameter of Enterprise begins with 'Bad request: '; it does not.",
+    why: 'Newer versions of Consul dropped these words.',
+  },
+  'filter-parse-words': {
+    area: 'Filters',
+    what: 'A filter that cannot be parsed: the words after the first line that is common to all such errors list what the parser of Consul would have taken; they say where and what is wrong.',
+    why: 'They come from a generated parser, rule by rule.',
+  },
+  'filter-catalog-services': {
+    area: 'Filters',
+    what: 'The filter parameter of /v1/catalog/services is ignored; it is applied.',
+    why: 'Newer versions of Consul apply it, and Prometheus relies on it.',
+  },
 } as const satisfies Record<string, KnownDifference>;
 
 /** A name that stands in the table. */

@@ -1,4 +1,5 @@
 import { isLosslessNumber, parse } from 'lossless-json';
+import { valueAt } from './compare.ts';
 import { type Answer, exchange, headerOf } from './exchange.ts';
 import {
   type BlockStep,
@@ -116,10 +117,7 @@ function capture(step: RequestStep | BlockStep, answer: Answer, captured: Map<st
 }
 
 function select(answer: Answer, path: string): string | undefined {
-  let value: unknown = parse(answer.body.toString('utf8'));
-  for (const part of path.match(/[^.[\]$]+/g) ?? []) {
-    value = (value as Record<string, unknown> | null)?.[part];
-  }
+  const value = valueAt(parse(answer.body.toString('utf8')), path);
   if (isLosslessNumber(value)) return value.value;
   return typeof value === 'string' || typeof value === 'boolean' ? String(value) : undefined;
 }

@@ -45,6 +45,10 @@ export interface StepOptions {
   readonly mask?: readonly string[];
   /** Paths that are not compared at all (`$`: the whole body). Each use needs a reason beside it. */
   readonly ignore?: readonly string[];
+  /** Paths of lists of texts that come in no order. */
+  readonly sorted?: readonly string[];
+  /** Only what is at these paths is compared, of a body that is otherwise each program's own. */
+  readonly only?: readonly string[];
   /** The X-Consul-Index is a hash, which has no order. */
   readonly hashedIndex?: true;
   /** The answer has no end: what came first is compared, and the connection closed. */

@@ -1,15 +1,24 @@
 import type { Area } from '../harness.ts';
 import { get, put, request, scenario, woken } from '../scenario.ts';
 
-const register = (body: object | string, options = {}): ReturnType<typeof put> => put('/v1/agent/check/register', body, options);
-const deregister = (id: string, options = {}): ReturnType<typeof put> => put(`/v1/agent/check/deregister/${id}`, undefined, options);
-const decodeError = { id: 'decode-error-words', at: ['body'], gateway: { status: 400, body: /^Request decode failed: / } } as const;
+const register = (body: object | string, options = {}): ReturnType<typeof put> =>
+  put('/v1/agent/check/register', body, options);
+const deregister = (id: string, options = {}): ReturnType<typeof put> =>
+  put(`/v1/agent/check/deregister/${id}`, undefined, options);
+const decodeError = {
+  id: 'decode-error-words',
+  at: ['body'],
+  gateway: { status: 400, body: /^Request decode failed: / },
+} as const;
 const unknownCheck = {
   expect: { status: 500, body: 'CheckID "nope" does not have associated TTL' },
   differs: {
     id: 'agent-unknown-id',
     at: ['status', 'body'],
-    gateway: { status: 404, body: 'Unknown check ID "nope". Ensure that the check ID is passed, not the check name.' },
+    gateway: {
+      status: 404,
+      body: 'Unknown check ID "nope". Ensure that the check ID is passed, not the check name.',
+    },
   },
 } as const;
 
@@ -32,7 +41,10 @@ export const agentChecks: Area = {
       get('/v1/agent/checks'),
       put('/v1/agent/check/update/mem', { Status: 'critical' }),
       get('/v1/agent/checks'),
-      get('/v1/health/node/agent-one', { until: /"CheckID":"mem".*"Status":"critical"/, ignore: ['$[*].CreateIndex', '$[*].ModifyIndex', '$[1].Output'] }), // When the agent told the catalog is its own affair; the words of serfHealth.
+      get('/v1/health/node/agent-one', {
+        until: /"CheckID":"mem".*"Status":"critical"/,
+        ignore: ['$[*].CreateIndex', '$[*].ModifyIndex', '$[1].Output'],
+      }), // When the agent told the catalog is its own affair; the words of serfHealth.
       deregister('mem', { expect: { status: 200, body: '' } }),
       get('/v1/agent/checks', { expect: { body: '{}' } }),
     ),
@@ -41,9 +53,18 @@ export const agentChecks: Area = {
       put('/v1/agent/service/register', { Name: 'svc', Tags: ['t'] }),
       register({ ID: 'own', Name: 'named', TTL: '60s', Status: 'passing', ServiceID: 'svc' }),
       register({ CheckID: 'own2', Name: 'named2', TTL: '60s', Status: 'warning' }),
-      register({ id: 'own3', name: 'n3', ttl: '60s', service_id: 'svc', deregister_critical_service_after: '90m' }),
+      register({
+        id: 'own3',
+        name: 'n3',
+        ttl: '60s',
+        service_id: 'svc',
+        deregister_critical_service_after: '90m',
+      }),
       get('/v1/agent/checks'),
-      register({ Name: 'orphan', TTL: '60s', ServiceID: 'nope' }, { expect: { status: 500, body: 'ServiceID "nope" does not exist' } }),
+      register(
+        { Name: 'orphan', TTL: '60s', ServiceID: 'nope' },
+        { expect: { status: 500, body: 'ServiceID "nope" does not exist' } },
+      ),
       put('/v1/agent/service/deregister/svc'),
       get('/v1/agent/checks'),
       deregister('own2'),
@@ -52,10 +73,22 @@ export const agentChecks: Area = {
       'a registration that cannot be is refused with a reason',
       register({}, { expect: { status: 400, body: 'Missing check name' } }),
       register({ ID: 'x', TTL: '10s' }, { expect: { status: 400, body: 'Missing check name' } }),
-      register({ Name: 'x', TTL: '10s', Status: 'bogus' }, { expect: { status: 400, body: 'Bad check status' } }),
-      register({ Name: 'x' }, { expect: { status: 400, body: 'Invalid check: TTL must be > 0 for TTL checks' } }),
-      register({ Name: 'x', HTTP: 'http://x' }, { expect: { status: 400, body: 'Interval must be > 0 for Script, HTTP, or TCP checks' } }),
-      register({ Name: 'x', HTTP: 'http://x', Interval: '10s', TTL: '10s' }, { expect: { status: 400, body: 'Interval and TTL cannot both be specified' } }),
+      register(
+        { Name: 'x', TTL: '10s', Status: 'bogus' },
+        { expect: { status: 400, body: 'Bad check status' } },
+      ),
+      register(
+        { Name: 'x' },
+        { expect: { status: 400, body: 'Invalid check: TTL must be > 0 for TTL checks' } },
+      ),
+      register(
+        { Name: 'x', HTTP: 'http://x' },
+        { expect: { status: 400, body: 'Interval must be > 0 for Script, HTTP, or TCP checks' } },
+      ),
+      register(
+        { Name: 'x', HTTP: 'http://x', Interval: '10s', TTL: '10s' },
+        { expect: { status: 400, body: 'Interval and TTL cannot both be specified' } },
+      ),
       register({ Name: 'x', Interval: '10s' }, { expect: { status: 400 } }),
       register({ Name: 'x', TTL: '-10s' }, { expect: { status: 400 } }),
       register({ Name: 'x', HTTP: 'http://x', Interval: '-1s' }, { expect: { status: 400 } }),
@@ -66,10 +99,17 @@ export const agentChecks: Area = {
       register({ Name: 5 }, { expect: { status: 400 }, differs: decodeError }),
       register({ Name: 'x', TTL: 'abc' }, { expect: { status: 400, body: 'Request decode failed: ' } }),
       register({ Name: 'x', TTL: true }, { expect: { status: 400 } }),
-      register({ Name: 'x', TTL: '10s', Foo: 1 }, {
-        expect: { status: 400, body: 'Request decode failed: json: unknown field "Foo"' },
-        differs: { id: 'unknown-fields', at: ['status', 'body', 'header'], gateway: { status: 200, body: '' } },
-      }),
+      register(
+        { Name: 'x', TTL: '10s', Foo: 1 },
+        {
+          expect: { status: 400, body: 'Request decode failed: json: unknown field "Foo"' },
+          differs: {
+            id: 'unknown-fields',
+            at: ['status', 'body', 'header'],
+            gateway: { status: 200, body: '' },
+          },
+        },
+      ),
       deregister('x'),
       get('/v1/agent/checks', { expect: { body: '{}' } }),
     ),
@@ -79,14 +119,20 @@ export const agentChecks: Area = {
       put('/v1/agent/check/warn/nope', undefined, unknownCheck),
       put('/v1/agent/check/fail/nope', undefined, unknownCheck),
       put('/v1/agent/check/update/nope', { Status: 'passing' }, unknownCheck),
-      deregister('nope', { differs: { id: 'agent-unknown-id', at: ['status', 'body'], gateway: { status: 404 } } }),
+      deregister('nope', {
+        differs: { id: 'agent-unknown-id', at: ['status', 'body'], gateway: { status: 404 } },
+      }),
       put('/v1/agent/check/pass/', undefined, { expect: { status: 500, body: 'CheckID "" does not have' } }),
       put('/v1/agent/check/deregister/', undefined, { expect: { status: 500, body: 'CheckID missing' } }),
     ),
     scenario(
       'an update needs a status that is one',
       register({ Name: 'upd', TTL: '60s' }),
-      put('/v1/agent/check/update/upd', { Status: 'foo' }, { expect: { status: 400, body: "Invalid check status: 'foo'" } }),
+      put(
+        '/v1/agent/check/update/upd',
+        { Status: 'foo' },
+        { expect: { status: 400, body: "Invalid check status: 'foo'" } },
+      ),
       put('/v1/agent/check/update/upd', {}, { expect: { status: 400, body: "Invalid check status: ''" } }),
       put('/v1/agent/check/update/upd', '{', { expect: { status: 400, body: 'Request decode failed' } }),
       put('/v1/agent/check/update/upd', '', { expect: { status: 400 } }),
@@ -97,7 +143,9 @@ export const agentChecks: Area = {
     scenario(
       'only a TTL check is told its status',
       register({ Name: 'tcp', TCP: '<<self>>', Interval: '60s', Status: 'passing' }),
-      put('/v1/agent/check/pass/tcp', undefined, { expect: { status: 500, body: 'CheckID "tcp" does not have associated TTL' } }),
+      put('/v1/agent/check/pass/tcp', undefined, {
+        expect: { status: 500, body: 'CheckID "tcp" does not have associated TTL' },
+      }),
       deregister('tcp'),
     ),
     scenario(
@@ -112,12 +160,23 @@ export const agentChecks: Area = {
       // A check of a service: the health that it asks for counts the checks of the node.
       put('/v1/agent/service/register', {
         Name: 'asking',
-        Check: { CheckID: 'http429', HTTP: 'http://<<self>>/v1/agent/health/service/id/warned', Interval: '1s' },
+        Check: {
+          CheckID: 'http429',
+          HTTP: 'http://<<self>>/v1/agent/health/service/id/warned',
+          Interval: '1s',
+        },
       }),
       get('/v1/agent/checks', { until: '429 Too Many Requests', ignore: ['$.http429.Output'] }), // The fields of what was asked, which are compared elsewhere.
       put('/v1/agent/service/deregister/asking'),
       put('/v1/agent/service/deregister/warned'),
-      register({ Name: 'post', HTTP: 'http://<<self>>/v1/txn', Method: 'PUT', Body: '[]', Header: { 'X-A': ['b'] }, Interval: '1s' }),
+      register({
+        Name: 'post',
+        HTTP: 'http://<<self>>/v1/txn',
+        Method: 'PUT',
+        Body: '[]',
+        Header: { 'X-A': ['b'] },
+        Interval: '1s',
+      }),
       get('/v1/agent/checks', { until: '200 OK', ignore: ['$.post.Output'] }), // Index and contact of an answer.
       deregister('post'),
     ),
@@ -158,9 +217,15 @@ export const agentChecks: Area = {
     ),
     scenario(
       'an alias check follows the service, or the node, that it stands for',
-      put('/v1/agent/service/register', { Name: 'target', Check: { CheckID: 'target-ttl', TTL: '60s', Status: 'passing' } }),
+      put('/v1/agent/service/register', {
+        Name: 'target',
+        Check: { CheckID: 'target-ttl', TTL: '60s', Status: 'passing' },
+      }),
       // Of a service of its own: as a check of the node it would count among the checks that it follows.
-      put('/v1/agent/service/register', { Name: 'follower', Check: { CheckID: 'alias', AliasService: 'target' } }),
+      put('/v1/agent/service/register', {
+        Name: 'follower',
+        Check: { CheckID: 'alias', AliasService: 'target' },
+      }),
       get('/v1/agent/checks', { until: /"CheckID":"alias"[^}]*"Status":"passing"/ }),
       put('/v1/agent/check/fail/target-ttl'),
       get('/v1/agent/checks', { until: /"CheckID":"alias"[^}]*"Status":"critical"/ }),
@@ -178,7 +243,10 @@ export const agentChecks: Area = {
     ),
     scenario(
       'a change of a check wakes the watchers of its service',
-      put('/v1/agent/service/register', { Name: 'watched', Check: { CheckID: 'wc', TTL: '60s', Status: 'passing' } }),
+      put('/v1/agent/service/register', {
+        Name: 'watched',
+        Check: { CheckID: 'wc', TTL: '60s', Status: 'passing' },
+      }),
       get('/v1/health/service/watched', {
         until: '"CheckID":"wc"',
         capture: { index: 'header X-Consul-Index' },

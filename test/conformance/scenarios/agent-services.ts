@@ -1,17 +1,33 @@
 import type { Area } from '../harness.ts';
 import { get, put, request, scenario, woken } from '../scenario.ts';
 
-const register = (body: object | string, options = {}): ReturnType<typeof put> => put('/v1/agent/service/register', body, options);
-const deregister = (id: string, options = {}): ReturnType<typeof put> => put(`/v1/agent/service/deregister/${id}`, undefined, options);
-const decodeError = { id: 'decode-error-words', at: ['body'], gateway: { status: 400, body: /^Request decode failed: / } } as const;
-const unknownService = { expect: { status: 404 }, differs: { id: 'agent-unknown-id', at: ['body'], gateway: { status: 404, body: /^Unknown service ID "nope"/ } } } as const;
+const register = (body: object | string, options = {}): ReturnType<typeof put> =>
+  put('/v1/agent/service/register', body, options);
+const deregister = (id: string, options = {}): ReturnType<typeof put> =>
+  put(`/v1/agent/service/deregister/${id}`, undefined, options);
+const decodeError = {
+  id: 'decode-error-words',
+  at: ['body'],
+  gateway: { status: 400, body: /^Request decode failed: / },
+} as const;
+const unknownService = {
+  expect: { status: 404 },
+  differs: {
+    id: 'agent-unknown-id',
+    at: ['body'],
+    gateway: { status: 404, body: /^Unknown service ID "nope"/ },
+  },
+} as const;
 
 export const agentServices: Area = {
   name: 'Agent services',
   scenarios: [
     scenario(
       'a registered service is shown by the agent, and comes to the catalog',
-      register({ Name: 'web', Port: 80, Tags: ['a', 'b'], Meta: { v: '1' } }, { expect: { status: 200, body: '' } }),
+      register(
+        { Name: 'web', Port: 80, Tags: ['a', 'b'], Meta: { v: '1' } },
+        { expect: { status: 200, body: '' } },
+      ),
       get('/v1/agent/services'),
       get('/v1/agent/service/web', { expect: { headers: { 'X-Consul-ContentHash': /^[0-9a-f]+$/ } } }),
       get('/v1/catalog/service/web', { until: '"ServiceName":"web"', mask: ['$[*].NodeMeta.*'] }),
@@ -50,8 +66,16 @@ export const agentServices: Area = {
     ),
     scenario(
       'field names are matched without case, in several spellings, and with durations of both kinds',
-      register({ name: 'spelled', enable_tag_override: true, tagged_addresses: { lan: { address: '1.1.1.1', port: 1 } }, check: { ttl: '60s', deregister_critical_service_after: '90m', service_id: 'ignored' } }),
-      register({ NAME: 'numbers', Check: { TTL: 60000000000, DeregisterCriticalServiceAfter: 5400000000000 } }),
+      register({
+        name: 'spelled',
+        enable_tag_override: true,
+        tagged_addresses: { lan: { address: '1.1.1.1', port: 1 } },
+        check: { ttl: '60s', deregister_critical_service_after: '90m', service_id: 'ignored' },
+      }),
+      register({
+        NAME: 'numbers',
+        Check: { TTL: 60000000000, DeregisterCriticalServiceAfter: 5400000000000 },
+      }),
       get('/v1/agent/services'),
       get('/v1/agent/checks'),
       deregister('spelled'),
@@ -60,7 +84,14 @@ export const agentServices: Area = {
     scenario(
       'checks of a service are named after it',
       register({ ID: 'c1', Name: 'checked', Check: { TTL: '60s' } }),
-      register({ ID: 'c2', Name: 'checked', Checks: [{ TTL: '60s' }, { TTL: '60s', Name: 'own name', CheckID: 'own-id', Notes: 'n', Status: 'passing' }] }),
+      register({
+        ID: 'c2',
+        Name: 'checked',
+        Checks: [
+          { TTL: '60s' },
+          { TTL: '60s', Name: 'own name', CheckID: 'own-id', Notes: 'n', Status: 'passing' },
+        ],
+      }),
       get('/v1/agent/checks'),
       get('/v1/health/checks/checked', { until: /c1.*own-id|own-id.*c1/ }),
       deregister('c1'),
@@ -69,14 +100,29 @@ export const agentServices: Area = {
     ),
     scenario(
       'registering again keeps checks, unless they are to be replaced',
-      register({ Name: 'again', Checks: [{ CheckID: 'a', TTL: '60s', Status: 'passing' }, { CheckID: 'b', TTL: '60s' }] }),
+      register({
+        Name: 'again',
+        Checks: [
+          { CheckID: 'a', TTL: '60s', Status: 'passing' },
+          { CheckID: 'b', TTL: '60s' },
+        ],
+      }),
       register({ Name: 'again', Port: 5, Checks: [{ CheckID: 'c', TTL: '60s' }] }),
       get('/v1/agent/checks'),
-      put('/v1/agent/service/register?replace-existing-checks=true', { Name: 'again', Checks: [{ CheckID: 'd', TTL: '60s' }] }),
+      put('/v1/agent/service/register?replace-existing-checks=true', {
+        Name: 'again',
+        Checks: [{ CheckID: 'd', TTL: '60s' }],
+      }),
       get('/v1/agent/checks'),
-      put('/v1/agent/service/register?replace-existing-checks', { Name: 'again', Checks: [{ CheckID: 'e', TTL: '60s' }] }),
+      put('/v1/agent/service/register?replace-existing-checks', {
+        Name: 'again',
+        Checks: [{ CheckID: 'e', TTL: '60s' }],
+      }),
       get('/v1/agent/checks'),
-      put('/v1/agent/service/register?replace-existing-checks=false', { Name: 'again', Checks: [{ CheckID: 'f', TTL: '60s' }] }),
+      put('/v1/agent/service/register?replace-existing-checks=false', {
+        Name: 'again',
+        Checks: [{ CheckID: 'f', TTL: '60s' }],
+      }),
       get('/v1/agent/checks'),
       get('/v1/agent/services'),
       deregister('again'),
@@ -85,25 +131,60 @@ export const agentServices: Area = {
       'a registration that cannot be is refused with a reason',
       register({}, { expect: { status: 400, body: 'Missing service name' } }),
       register({ ID: 'x' }, { expect: { status: 400, body: 'Missing service name' } }),
-      register({ Name: 'x', Address: '0.0.0.0' }, { expect: { status: 400, body: 'Invalid service address' } }),
+      register(
+        { Name: 'x', Address: '0.0.0.0' },
+        { expect: { status: 400, body: 'Invalid service address' } },
+      ),
       register({ Name: 'x', Address: '::' }, { expect: { status: 400, body: 'Invalid service address' } }),
-      register({ Name: 'x', Weights: { Passing: 0 } }, { expect: { status: 400, body: 'Invalid Weights: Passing must be greater than 0' } }),
-      register({ Name: 'x', Weights: { Passing: 1, Warning: -1 } }, { expect: { status: 400, body: 'Invalid Weights' } }),
+      register(
+        { Name: 'x', Weights: { Passing: 0 } },
+        { expect: { status: 400, body: 'Invalid Weights: Passing must be greater than 0' } },
+      ),
+      register(
+        { Name: 'x', Weights: { Passing: 1, Warning: -1 } },
+        { expect: { status: 400, body: 'Invalid Weights' } },
+      ),
       register({ Name: 'x', Weights: { Passing: 70000, Warning: 1 } }),
-      register({ Name: 'x', Check: { HTTP: 'http://127.0.0.1:1' } }, { expect: { status: 400, body: 'Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks' } }),
-      register({ Name: 'x', Check: { TCP: '127.0.0.1:1' } }, { expect: { status: 400, body: 'Invalid check: ' } }),
-      register({ Name: 'x', Check: { TTL: '10s', Interval: '10s', HTTP: 'x' } }, { expect: { status: 400, body: 'Interval and TTL cannot both be specified' } }),
-      register({ Name: 'x', Check: { Name: 'nothing' } }, { expect: { status: 400, body: 'Invalid check: TTL must be > 0 for TTL checks' } }),
+      register(
+        { Name: 'x', Check: { HTTP: 'http://127.0.0.1:1' } },
+        {
+          expect: {
+            status: 400,
+            body: 'Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks',
+          },
+        },
+      ),
+      register(
+        { Name: 'x', Check: { TCP: '127.0.0.1:1' } },
+        { expect: { status: 400, body: 'Invalid check: ' } },
+      ),
+      register(
+        { Name: 'x', Check: { TTL: '10s', Interval: '10s', HTTP: 'x' } },
+        { expect: { status: 400, body: 'Interval and TTL cannot both be specified' } },
+      ),
+      register(
+        { Name: 'x', Check: { Name: 'nothing' } },
+        { expect: { status: 400, body: 'Invalid check: TTL must be > 0 for TTL checks' } },
+      ),
       register({ Name: 'x', Check: {} }),
-      register({ Name: 'x', Checks: [{ TTL: '10s' }, { HTTP: 'http://x' }] }, { expect: { status: 400, body: 'Invalid check: ' } }),
-      register({ Name: 'x', Check: { TTL: '10s', Status: 'bogus' } }, { expect: { status: 400, body: "Status for checks must 'passing', 'warning', 'critical'" } }),
+      register(
+        { Name: 'x', Checks: [{ TTL: '10s' }, { HTTP: 'http://x' }] },
+        { expect: { status: 400, body: 'Invalid check: ' } },
+      ),
+      register(
+        { Name: 'x', Check: { TTL: '10s', Status: 'bogus' } },
+        { expect: { status: 400, body: "Status for checks must 'passing', 'warning', 'critical'" } },
+      ),
       register({ Name: 'x', Kind: 'nope' }),
       deregister('x'),
       register({ Name: 'x', Meta: { 'bad key!': 'v' } }, { expect: { status: 400 } }),
       register({ Name: 'x', Meta: { 'consul-x': 'v' } }, { expect: { status: 400 } }),
       register({ Name: 'x', Meta: { ['k'.repeat(129)]: 'v' } }, { expect: { status: 400 } }),
       register({ Name: 'x', Meta: { k: 'v'.repeat(513) } }, { expect: { status: 400 } }),
-      register({ Name: 'x', Meta: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, 'v'])) }, { expect: { status: 400 } }),
+      register(
+        { Name: 'x', Meta: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, 'v'])) },
+        { expect: { status: 400 } },
+      ),
       register({ Name: 'x', Meta: { '': 'v' } }, { expect: { status: 400 } }),
       get('/v1/agent/services'),
       deregister('x', {}),
@@ -115,13 +196,28 @@ export const agentServices: Area = {
       register('[]', { expect: { status: 400, body: 'Request decode failed: ' }, differs: decodeError }),
       register({ Name: 1 }, { expect: { status: 400 }, differs: decodeError }),
       register({ Name: 'x', Port: '80' }, { expect: { status: 400 }, differs: decodeError }),
-      register({ Name: 'x', Check: { TTL: 'abc' } }, { expect: { status: 400, body: 'Request decode failed: ' } }),
-      register({ Name: 'x', Check: { TTL: '10' } }, { expect: { status: 400, body: 'Request decode failed: ' } }),
-      register({ Name: 'x', Foo: 1 }, {
-        expect: { status: 400, body: 'Request decode failed: json: unknown field "Foo"' },
-        differs: { id: 'unknown-fields', at: ['status', 'body', 'header'], gateway: { status: 200, body: '' } },
+      register(
+        { Name: 'x', Check: { TTL: 'abc' } },
+        { expect: { status: 400, body: 'Request decode failed: ' } },
+      ),
+      register(
+        { Name: 'x', Check: { TTL: '10' } },
+        { expect: { status: 400, body: 'Request decode failed: ' } },
+      ),
+      register(
+        { Name: 'x', Foo: 1 },
+        {
+          expect: { status: 400, body: 'Request decode failed: json: unknown field "Foo"' },
+          differs: {
+            id: 'unknown-fields',
+            at: ['status', 'body', 'header'],
+            gateway: { status: 200, body: '' },
+          },
+        },
+      ),
+      deregister('x', {
+        differs: { id: 'unknown-fields', at: ['status', 'body', 'header'], gateway: { status: 200 } },
       }),
-      deregister('x', { differs: { id: 'unknown-fields', at: ['status', 'body', 'header'], gateway: { status: 200 } } }),
     ),
     scenario(
       'a service that is not there',
@@ -130,11 +226,19 @@ export const agentServices: Area = {
       put('/v1/agent/service/deregister/', undefined, { expect: { status: 500, body: 'ServiceID missing' } }),
       deregister('nope', {
         expect: { status: 200, body: '' },
-        differs: { id: 'agent-unknown-id', at: ['status', 'body', 'header'], gateway: { status: 404, body: /^Unknown service ID "nope"/ } },
+        differs: {
+          id: 'agent-unknown-id',
+          at: ['status', 'body', 'header'],
+          gateway: { status: 404, body: /^Unknown service ID "nope"/ },
+        },
       }),
       put('/v1/agent/service/maintenance/nope?enable=true', undefined, unknownService),
-      put('/v1/agent/service/maintenance/?enable=true', undefined, { expect: { status: 400, body: 'Missing service ID' } }),
-      put('/v1/agent/service/maintenance/nope', undefined, { expect: { status: 400, body: 'Missing value for enable' } }),
+      put('/v1/agent/service/maintenance/?enable=true', undefined, {
+        expect: { status: 400, body: 'Missing service ID' },
+      }),
+      put('/v1/agent/service/maintenance/nope', undefined, {
+        expect: { status: 400, body: 'Missing value for enable' },
+      }),
       put('/v1/agent/service/maintenance/nope?enable=maybe', undefined, { expect: { status: 400 } }),
     ),
     scenario(
@@ -160,7 +264,9 @@ export const agentServices: Area = {
     scenario(
       'a service in maintenance is critical until it is not',
       register({ Name: 'maint', Check: { TTL: '60s', Status: 'passing' } }),
-      put('/v1/agent/service/maintenance/maint?enable=true&reason=because', undefined, { expect: { status: 200, body: '' } }),
+      put('/v1/agent/service/maintenance/maint?enable=true&reason=because', undefined, {
+        expect: { status: 200, body: '' },
+      }),
       get('/v1/agent/checks', { expect: { body: '_service_maintenance:maint' } }),
       get('/v1/agent/health/service/id/maint', { expect: { status: 503 } }),
       get('/v1/health/checks/maint', { until: '_service_maintenance:maint' }),
@@ -191,8 +297,12 @@ export const agentServices: Area = {
       get('/v1/agent/health/service/name/nope', { expect: { status: 404 } }),
       get('/v1/agent/health/service/id/nope?format=text', { expect: { status: 404 } }),
       get('/v1/agent/health/service/name/nope?format=text', { expect: { status: 404 } }),
-      get('/v1/agent/health/service/id/', { expect: { status: 500, body: 'Bad request: Missing serviceID' } }),
-      get('/v1/agent/health/service/name/', { expect: { status: 500, body: 'Bad request: Missing service Name' } }),
+      get('/v1/agent/health/service/id/', {
+        expect: { status: 500, body: 'Bad request: Missing serviceID' },
+      }),
+      get('/v1/agent/health/service/name/', {
+        expect: { status: 500, body: 'Bad request: Missing service Name' },
+      }),
       get('/v1/agent/health/service/name/hs?format=xml'),
       deregister('hs1'),
       deregister('hs2'),

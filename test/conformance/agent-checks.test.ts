@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { agentChecks } from './scenarios/agent-checks.ts';
+
+compareWithConsul(agentChecks);

@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { catalogErrors } from './scenarios/catalog-errors.ts';
+
+compareWithConsul(catalogErrors);

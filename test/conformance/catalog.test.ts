@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { catalog } from './scenarios/catalog.ts';
+
+compareWithConsul(catalog);

@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { filter } from './scenarios/filter.ts';
+
+compareWithConsul(filter);

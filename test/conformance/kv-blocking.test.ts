@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { kvBlocking } from './scenarios/kv-blocking.ts';
+
+compareWithConsul(kvBlocking);

@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { refusals } from './scenarios/refusals.ts';
+
+compareWithConsul(refusals);

@@ -1,0 +1,44 @@
+import type { Area } from '../harness.ts';
+import { del, get, put, request, scenario } from '../scenario.ts';
+
+export const statusOperator: Area = {
+  name: 'Status and operator',
+  scenarios: [
+    scenario(
+      'there is a leader, and a list of peers',
+      get('/v1/status/leader', { expect: { status: 200, body: /^"127\.0\.0\.1:\d+"$/ } }),
+      get('/v1/status/peers', { expect: { body: /^\["127\.0\.0\.1:\d+"\]$/ } }),
+      get('/v1/status/leader?dc=nowhere', { expect: { status: 500, body: 'No path to datacenter' } }),
+      get('/v1/status/peers?dc=nowhere', { expect: { status: 500, body: 'No path to datacenter' } }),
+      put('/v1/status/leader', '', { expect: { status: 405 } }),
+      put('/v1/status/peers', '', { expect: { status: 405 } }),
+      get('/v1/status/nope', { expect: { status: 404 } }),
+    ),
+    scenario(
+      'the raft configuration has one server that leads',
+      get('/v1/operator/raft/configuration', { mask: ['$.Index'], expect: { body: '"Leader":true' } }),
+      put('/v1/operator/raft/configuration', '', { expect: { status: 405 } }),
+    ),
+    scenario(
+      'autopilot is configured, and healthy',
+      get('/v1/operator/autopilot/configuration', { expect: { status: 200 } }),
+      get('/v1/operator/autopilot/health', {
+        until: '"Healthy":true',
+        mask: [
+          '$.Servers[*].LastContact',
+          '$.Servers[*].LastTerm',
+          '$.Servers[*].LastIndex',
+          '$.Servers[*].StableSince',
+          '$.Servers[*].Version',
+        ],
+      }),
+      put('/v1/operator/autopilot/health', '', { expect: { status: 405 } }),
+    ),
+    scenario(
+      'the raft cannot be operated',
+      del('/v1/operator/raft/peer', { expect: { status: 400 } }),
+      request('POST', '/v1/operator/raft/peer', '', { expect: { status: 405 } }),
+      get('/v1/operator/keyring', { expect: { status: 500 } }),
+    ),
+  ],
+};

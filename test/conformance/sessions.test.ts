@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { sessions } from './scenarios/sessions.ts';
+
+compareWithConsul(sessions);

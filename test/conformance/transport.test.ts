@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { transport } from './scenarios/transport.ts';
+
+compareWithConsul(transport);

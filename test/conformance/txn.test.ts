@@ -1,0 +1,4 @@
+import { compareWithConsul } from './harness.ts';
+import { transactions } from './scenarios/txn.ts';
+
+compareWithConsul(transactions);
