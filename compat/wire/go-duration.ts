@@ -17,34 +17,47 @@ const unitNs: Readonly<Record<string, number>> = {
   h: 3600 * nsPerSecond,
 };
 
+/** What a Go duration must stay below, in nanoseconds: 2^63. */
+const nsMax = 2 ** 63;
+
 /**
  * Parses what Go's `time.ParseDuration` parses (`"1h15m30.5s"`, `"-2ms"`, `"0"`).
  * The error is Go's text, as Consul passes it on to clients.
  */
 export function parseGoDuration(text: string): Result<Nanoseconds, string> {
-  const quoted = JSON.stringify(text);
-  let rest = text;
-  let sign = 1;
-  if (rest.startsWith('-') || rest.startsWith('+')) {
-    if (rest.startsWith('-')) sign = -1;
-    rest = rest.slice(1);
-  }
+  const invalid = err(`time: invalid duration ${goQuote(text)}`);
+  const sign = text.startsWith('-') ? -1 : 1;
+  let rest = /^[-+]/.test(text) ? text.slice(1) : text;
   if (rest === '0') return ok(0);
-  if (rest === '') return err(`time: invalid duration ${quoted}`);
+  if (rest === '') return invalid;
   let total = 0;
   while (rest !== '') {
-    const number = /^(\d+\.?\d*|\.\d+)/.exec(rest)?.[0];
-    if (number === undefined) return err(`time: invalid duration ${quoted}`);
-    rest = rest.slice(number.length);
+    const number = /^(\d*)(?:\.(\d*))?/.exec(rest) as RegExpExecArray;
+    const [all, whole = '', fraction = ''] = number;
+    if (whole === '' && fraction === '') return invalid;
+    rest = rest.slice(all.length);
     const unit = /^[^\d.]+/.exec(rest)?.[0];
-    if (unit === undefined) return err(`time: missing unit in duration ${quoted}`);
+    if (unit === undefined) return err(`time: missing unit in duration ${goQuote(text)}`);
     const factor = Object.hasOwn(unitNs, unit) ? unitNs[unit] : undefined;
-    if (factor === undefined) return err(`time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`);
+    if (factor === undefined) {
+      return err(`time: unknown unit ${goQuote(unit)} in duration ${goQuote(text)}`);
+    }
     rest = rest.slice(unit.length);
-    total += Math.round(Number(number) * factor);
+    // Go takes the fraction as an integer over a power of ten and cuts off what is below a nanosecond.
+    total += Number(whole) * factor + Math.trunc(Number(fraction) * (factor / 10 ** fraction.length));
+    if (total >= nsMax) return invalid;
   }
-  if (total > Number.MAX_SAFE_INTEGER * 1000) return err(`time: invalid duration ${quoted}`);
-  return ok(sign * total);
+  return ok(total === 0 ? 0 : sign * total);
+}
+
+/** A string literal as package time quotes it: bytes outside of printable ASCII as `\xNN`. */
+function goQuote(text: string): string {
+  return JSON.stringify(text).replaceAll(/\\u[0-9a-f]{4}|\\[bfnrt]|[^ -~]/gu, (found) => {
+    const char = found.startsWith('\\') ? (JSON.parse(`"${found}"`) as string) : found;
+    return [...new TextEncoder().encode(char)]
+      .map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`)
+      .join('');
+  });
 }
 
 /** Renders as Go's `Duration.String` does: `1m30s`, `1.5s`, `250ms`, `0s`. */
@@ -65,5 +78,5 @@ export function formatGoDuration(ns: Nanoseconds): string {
 }
 
 function trimFraction(value: number): string {
-  return Number(value.toFixed(9)).toString();
+  return value.toFixed(9).replace(/\.?0+$/, '');
 }

@@ -15,17 +15,65 @@ export type JsonValue =
 export type JsonObject = { readonly [name: string]: JsonValue };
 
 const longDigits = /\d{16}/;
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
+
+/** Nesting that no client needs, and that rendering could not take (Go refuses at 10000). */
+const depthMax = 1000;
 
 /** Parses a JSON text without losing integers. The error is a one-line reason. */
 export function parseJson(text: string): Result<JsonValue, string> {
+  if (isTooDeep(text)) return err('exceeded max depth');
+  const wellFormed = surrogateEscape.test(text) ? replaceLoneSurrogates(text) : text;
   try {
     // Plain JSON.parse is several times as fast and exact where no number has 16 digits.
-    if (!longDigits.test(text)) return ok(JSON.parse(text) as JsonValue);
-    return ok(parseLossless(text, null, exactNumber) as JsonValue);
+    if (!longDigits.test(wellFormed)) return ok(JSON.parse(wellFormed) as JsonValue);
+    return ok(parseLossless(wellFormed, null, losslessOptions) as JsonValue);
   } catch (error) {
     if (text.trim() === '') return err('EOF');
     return err(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The last of several equal names wins, in Go as in JSON.parse. */
+const losslessOptions = {
+  parseNumber: exactNumber,
+  onDuplicateKey: ({ newValue }: { newValue: unknown }): unknown => newValue,
+};
+
+function isTooDeep(text: string): boolean {
+  // Almost always there are fewer brackets than that altogether.
+  if (countUpTo(text, '[', depthMax) + countUpTo(text, '{', depthMax) <= depthMax) return false;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === '[' || char === '{') depth += 1;
+    else if (char === ']' || char === '}') depth -= 1;
+    else if (char === '"') i = endOfString(text, i);
+    if (depth > depthMax) return true;
+  }
+  return false;
+}
+
+/** How often `char` is there; counting ends when it is more than `max`. */
+function countUpTo(text: string, char: string, max: number): number {
+  let count = 0;
+  for (let at = text.indexOf(char); at >= 0 && count <= max; at = text.indexOf(char, at + 1)) count += 1;
+  return count;
+}
+
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (i < text.length && text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+  return i;
+}
+
+/** An escape: a surrogate pair, a lone surrogate, or the start of any other. */
+const escapes =
+  /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|[^])/g;
+
+/** Half of a surrogate pair is no character: Go reads U+FFFD, and keys must come back as they were stored. */
+function replaceLoneSurrogates(text: string): string {
+  return text.replaceAll(escapes, (escape) => (escape.length === 6 ? '\\ufffd' : escape));
 }
 
 function exactNumber(text: string): number | bigint {
@@ -38,19 +86,36 @@ function exactNumber(text: string): number | bigint {
  * integer, `undefined` fields left out. `indent` is the number of spaces (`?pretty` uses 4).
  */
 export function renderJson(value: unknown, indent = 0): string {
-  const text = JSON.stringify(value, bigintAsToken, indent);
-  // A bigint cannot pass JSON.stringify as a bare number: it travels as a marked string and is unwrapped here.
-  const unwrapped = text.includes(bigintMark) ? text.replaceAll(bigintToken, '$1') : text;
-  return goEscapable.test(unwrapped) ? unwrapped.replaceAll(goEscapableAll, goEscape) : unwrapped;
+  let text: string;
+  try {
+    text = JSON.stringify(value, null, indent);
+  } catch (error) {
+    // Only a bigint makes it refuse plain data.
+    if (!(error instanceof TypeError)) throw error;
+    text = renderExact(value, ' '.repeat(indent), '\n') ?? 'null';
+  }
+  return goEscapable.test(text) ? text.replaceAll(goEscapableAll, goEscape) : text;
 }
 
-const bigintMark = '\\u0000bigint:';
-const bigintToken = /"\\u0000bigint:(-?\d+)"/g;
 const goEscapable = /[<>&\u2028\u2029]/;
 const goEscapableAll = /[<>&\u2028\u2029]/g;
 
-function bigintAsToken(_name: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? `\u0000bigint:${value}` : value;
+/** As JSON.stringify, for plain data that holds bigints; `undefined` for what has no JSON. */
+function renderExact(value: unknown, indent: string, newline: string): string | undefined {
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const inner = newline + indent;
+  const parts = Array.isArray(value)
+    ? value.map((item) => renderExact(item, indent, inner) ?? 'null')
+    : Object.entries(value).flatMap(([name, field]) => {
+        const text = renderExact(field, indent, inner);
+        return text === undefined ? [] : [`${JSON.stringify(name)}:${indent === '' ? '' : ' '}${text}`];
+      });
+  const [open, close] = Array.isArray(value) ? ['[', ']'] : ['{', '}'];
+  if (parts.length === 0) return open + close;
+  return indent === ''
+    ? open + parts.join(',') + close
+    : `${open}${inner}${parts.join(`,${inner}`)}${newline}${close}`;
 }
 
 function goEscape(char: string): string {
