@@ -1,0 +1,71 @@
+import { hostname } from 'node:os';
+import type { CommitListener } from '../../src/runtime/drive-loop.ts';
+import type { Command, CommandOutcome } from '../../src/state/command.ts';
+import type { ReadView } from '../../src/state/store.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import type { GatewayFacts } from '../routes/context.ts';
+import { hostFacts } from './host-facts.ts';
+import { LocalAgent, type AgentLog } from './local-agent.ts';
+import { Metrics } from './metrics.ts';
+import type { AgentPort, ControlPort, LogPort } from './port.ts';
+import { selfFacts, type SelfOptions } from './self.ts';
+import { soloCluster } from './solo-cluster.ts';
+
+export interface BuildAgentOptions {
+  /** As it is now: a reload may have changed it. */
+  readonly config: () => AgentConfig;
+  readonly gateway: GatewayFacts;
+  readonly view: ReadView;
+  readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
+  readonly onCommit: (listener: CommitListener) => () => void;
+  readonly log: AgentLog;
+  readonly logs: LogPort;
+  readonly control: ControlPort;
+  readonly nowMs: () => number;
+  /** Lines of `consul info` about the machinery below. */
+  readonly grapevine: SelfOptions['grapevine'];
+}
+
+export interface BuiltAgent {
+  /** To be started once the state machine takes commands, and stopped before it ends. */
+  readonly local: LocalAgent;
+  /** For the other parts to count in. */
+  readonly metrics: Metrics;
+  /** What `RouteContext.agent` is. */
+  readonly port: AgentPort;
+}
+
+/** Makes the agent part of a gateway that is a cluster of one. Nothing runs before `local.start()`. */
+export function buildAgent(options: BuildAgentOptions): BuiltAgent {
+  const { config, gateway, view, propose, onCommit, log, logs, control, nowMs, grapevine } = options;
+  const { telemetry, ports, dataDir } = config();
+  const local = new LocalAgent({ gateway, view, propose, onCommit, config: config(), log });
+  const cluster = soloCluster({ gateway, serfLanPort: ports.serfLan, serfWanPort: ports.serfWan });
+  const metrics = new Metrics({
+    prefix: telemetry.metricsPrefix,
+    hostname: telemetry.disableHostname ? undefined : hostname(),
+    prometheusRetentionMs: telemetry.prometheusRetentionMs,
+    nowMs,
+    processMetrics: true,
+  });
+  addRuntimeGauges(metrics);
+  return {
+    local,
+    metrics,
+    port: {
+      local,
+      cluster,
+      control,
+      logs,
+      metrics,
+      host: hostFacts(dataDir ?? '/'),
+      self: selfFacts({ config, gateway, cluster, counts: () => local.counts(), grapevine }),
+    },
+  };
+}
+
+/** Consul's names for what a process takes. */
+function addRuntimeGauges(metrics: Metrics): void {
+  metrics.gauge('runtime.alloc_bytes', () => process.memoryUsage().heapUsed);
+  metrics.gauge('runtime.sys_bytes', () => process.memoryUsage.rss());
+}
