@@ -1,18 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
+import type { AgentOutcome } from '../compat/agent/port.ts';
 import type { AgentConfig } from '../compat/config/agent-config.ts';
+import { loadAgentConfig } from '../compat/config/load-config.ts';
+import { renderProblems } from '../compat/config/problems.ts';
+import { EventLog, eventsTopic } from '../compat/events/event-log.ts';
 import { Dispatcher } from '../compat/http/dispatcher.ts';
 import { HttpServer } from '../compat/http/server.ts';
+import { writeAccess } from '../compat/http/write-access.ts';
 import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
 import { LiveQueries } from '../compat/watch/live-queries.ts';
+import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import { wallClockUs } from '../src/io/clock.ts';
 import { checkDatacenter, databaseFile, ensureDataDir, loadNodeId, loadOrigin } from '../src/io/data-dir.ts';
-import type { Logging } from '../src/io/logging.ts';
+import type { Log, Logging } from '../src/io/logging.ts';
 import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
-import { Replica } from '../src/node/replica.ts';
+import { ownOrigin, Replica } from '../src/node/replica.ts';
 import { DriveLoop } from '../src/runtime/drive-loop.ts';
+import { SessionExpiry } from '../src/runtime/session-expiry.ts';
+import { SessionTimers } from '../src/state/session-timers.ts';
 
 export interface GatewayOptions {
   readonly config: AgentConfig;
@@ -28,23 +37,22 @@ export interface Gateway {
   /** Leaves and closes everything; what was acknowledged is on disk. */
   stop(): Promise<void>;
   /** Reads the services and checks of the configuration again. */
-  reload(): Promise<void>;
+  reload(): Promise<AgentOutcome>;
 }
 
 /** Bytes of rendered results that are kept for the next to ask. Guess. */
-const memoBytesMax = 16 * 1024 * 1024;
+const memoBytesMax = 8 * 1024 * 1024;
+
+/** Answers that are under way when a stop begins get this long. */
+const stopGraceMs = 1000;
 
 /** Composition root: makes the parts of one gateway and connects them. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, logging } = options;
+  const { logging } = options;
+  let config = options.config;
   const log = logging.log.child({ name: 'agent' });
-  const dataDir = config.stateInMemory ? undefined : config.dataDir;
-  if (dataDir !== undefined) ensureDataDir(dataDir);
-  const store = new SqliteStore({ file: dataDir === undefined ? ':memory:' : join(dataDir, databaseFile) });
-  checkDatacenter(store, config.datacenter);
-  const nodeId = loadNodeId(dataDir, config.nodeId);
-  const replica = new Replica({ store, origin: loadOrigin(store), nodeId });
-  if (config.bootstrap || config.devMode) store.transact(() => replica.found(wallClockUs()));
+  const { store, replica, nodeId } = openState(config);
+  const gateway = gatewayFacts(config, nodeId, options.version);
   const loop = new DriveLoop({
     replica,
     store,
@@ -55,32 +63,134 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const live = new LiveQueries({ view: store, memoBytesMax });
   loop.onCommit((touched) => live.touch(touched));
 
+  const timers = new SessionTimers({ ttlMsOf, ownOrigin });
+  const sessionExpiry = new SessionExpiry({ timers, loop, view: store, nowMs: Date.now });
+
+  const reload = async (): Promise<AgentOutcome> => {
+    const loaded = await loadAgentConfig(config.loadOptions);
+    if (!loaded.ok) {
+      const message = renderProblems(loaded.error.problems);
+      log.error(`reload failed, the running configuration stays: ${message}`);
+      return { kind: 'refused', status: 500, message };
+    }
+    config = loaded.value;
+    logging.level = config.log.level;
+    const outcome = await agent.local.reload(config);
+    if (outcome.kind === 'done') log.info('configuration reloaded');
+    else log.error(`reload failed: ${outcome.message}`);
+    return outcome;
+  };
+  const agent: BuiltAgent = buildAgent({
+    config: () => config,
+    gateway,
+    view: store,
+    propose: (command, done) => loop.propose(command, done),
+    onCommit: (listener) => loop.onCommit(listener),
+    log: agentLog(log),
+    logs: logging,
+    control: { leave: options.onLeave, reload },
+    nowMs: Date.now,
+    grapevine: () => ({
+      index: replica.highestIndex,
+      head_seq: replica.headSeq,
+      zones: replica.zones.length,
+      ...loop.stats,
+      blocked_queries: live.stats.waiting,
+      kept_results: live.stats.entries,
+    }),
+  });
+  const events = new EventLog({
+    here: () => ({ nodeName: gateway.nodeName, services: [...agent.local.services().values()] }),
+    onChange: () => live.touch([eventsTopic]),
+  });
+
+  const freshness = (): { knownLeader: boolean; lastContactMs: number } => ({
+    knownLeader: replica.zones.length > 0,
+    lastContactMs: 0,
+  });
   const context: RouteContext = {
     view: store,
-    gateway: gatewayFacts(config, nodeId, options.version),
+    gateway,
     limits: {
       kvValueBytesMax: config.limits.kvValueBytesMax,
       txnBytesMax: config.limits.txnBytesMax,
       txnOpsMax: 128,
+      sessionTtlMsMin: config.sessionTtlMsMin,
     },
     nowMs: Date.now,
     newId: randomUUID,
+    freshness,
+    sessions: { renew: (id) => timers.renew(id, Date.now()) },
+    events,
+    agent: agent.port,
   };
+  const http = openHttp({ config, context, live, loop, replica, log, freshness });
+  await listen(http, config, log);
+  await agent.local.start();
+  sessionExpiry.start();
+  if (replica.zones.length === 0) {
+    log.warn(
+      'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev)',
+    );
+  }
+
+  return {
+    reload,
+    stop: async () => {
+      sessionExpiry.stop();
+      await agent.local.stop();
+      await http.close(stopGraceMs);
+      loop.stop();
+      store.close();
+    },
+  };
+}
+
+interface State {
+  readonly store: SqliteStore;
+  readonly replica: Replica;
+  readonly nodeId: string;
+}
+
+/** Opens the data directory, and founds the datacenter where this gateway is told to. */
+function openState(config: AgentConfig): State {
+  const dataDir = config.stateInMemory ? undefined : config.dataDir;
+  if (dataDir !== undefined) ensureDataDir(dataDir);
+  const store = new SqliteStore({ file: dataDir === undefined ? ':memory:' : join(dataDir, databaseFile) });
+  checkDatacenter(store, config.datacenter);
+  const nodeId = loadNodeId(dataDir, config.nodeId);
+  const replica = new Replica({ store, origin: loadOrigin(store), nodeId });
+  if (config.bootstrap || config.devMode) store.transact(() => replica.found(wallClockUs()));
+  return { store, replica, nodeId };
+}
+
+interface HttpParts {
+  readonly config: AgentConfig;
+  readonly context: RouteContext;
+  readonly live: LiveQueries;
+  readonly loop: DriveLoop;
+  readonly replica: Replica;
+  readonly log: Log;
+  readonly freshness: () => { knownLeader: boolean; lastContactMs: number };
+}
+
+function openHttp(parts: HttpParts): HttpServer {
+  const { config, context, live, loop, replica, log, freshness } = parts;
   const dispatcher = new Dispatcher({
     routes: routeTable,
     context,
     live,
     propose: (command, done) => loop.propose(command, done),
     highestIndex: () => replica.highestIndex,
-    freshness: () => ({ knownLeader: replica.zones.length > 0, lastContactMs: 0 }),
+    freshness,
     random: Math.random,
     responseHeaders: config.http.responseHeaders,
     blockEndpoints: config.http.blockEndpoints,
-    mayWrite: () => true,
+    mayWrite: writeAccess(config.http.allowWriteHttpFrom),
     onDefect: (error, path) =>
       log.error({ err: error, path, stack: (error as Error).stack ?? '' }, 'defect in a route'),
   });
-  const http = new HttpServer({
+  return new HttpServer({
     dispatcher,
     tail: async () => {
       const { createExpressApp } = await import('../compat/http/express-app.ts');
@@ -89,6 +199,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     connectionsPerClientMax: config.limits.httpConnsPerClientMax,
     headerBytesMax: config.http.headerBytesMax,
   });
+}
+
+async function listen(http: HttpServer, config: AgentConfig, log: Log): Promise<void> {
   for (const listener of config.httpListeners) {
     const port = await http.listen(
       listener.kind === 'tcp'
@@ -98,21 +211,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const address = listener.kind === 'tcp' ? `${listener.host}:${port}` : `unix://${listener.path}`;
     log.info({ address }, 'HTTP API is listening');
   }
-  if (replica.zones.length === 0) {
-    log.warn(
-      'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev)',
-    );
-  }
+}
 
+function ttlMsOf(ttl: string): number {
+  const parsed = parseGoDuration(ttl === '' ? '0' : ttl);
+  return parsed.ok ? parsed.value / 1e6 : 0;
+}
+
+function agentLog(log: Log): Parameters<typeof buildAgent>[0]['log'] {
   return {
-    stop: async () => {
-      await http.close(1000);
-      loop.stop();
-      store.close();
-    },
-    reload: async () => {
-      log.info('reloaded');
-    },
+    info: (message, fields = {}) => log.info(fields, message),
+    warn: (message, fields = {}) => log.warn(fields, message),
+    error: (message, fields = {}) => log.error(fields, message),
   };
 }
 

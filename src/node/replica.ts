@@ -30,7 +30,7 @@ export interface Step {
 }
 
 /** Local number of the gateway's own origin: the first in every database. */
-const ownOrigin = 1;
+export const ownOrigin = 1;
 
 /**
  * The replicated state machine of one gateway: command in, effects out. All of its state is in the store, all of
