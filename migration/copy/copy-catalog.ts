@@ -4,7 +4,7 @@ import { canonicalCatalogValue, type CatalogKind } from '../canonical.ts';
 import { digestCatalog } from '../digest.ts';
 import { agreeOnCatalog, lookAtCatalog, type CatalogLook } from '../mirror/catalog-decision.ts';
 import { absenceIgnored, type ForkEvidence } from '../mirror/leaf-decision.ts';
-import { keyOddities } from '../mirror/key-rules.ts';
+import { isNodeNameMirrored } from '../mirror/key-rules.ts';
 import type { Held, Listed } from '../mirror/registers.ts';
 import type { CatalogEntry, NodeReading, ReadMeta } from '../source/consul-reader.ts';
 import { heldUnder } from '../target/target.ts';
@@ -256,8 +256,7 @@ function isServerService(name: unknown): boolean {
 
 function isCopied(run: CopyRun, name: string): boolean {
   const own = name.toLowerCase() === run.gatewayNode.toLowerCase();
-  const odd = keyOddities(name).some((oddity) => oddity !== 'refused-by-1.21.5' && oddity !== 'outer-space');
-  if (!own && !odd && name !== '' && !name.includes('/')) return true;
+  if (!own && isNodeNameMirrored(name)) return true;
   // A run that goes on within the catalog has these in its counts already.
   if (run.position === null) {
     run.notice(own ? 'gateway-node' : 'odd-node-name', 'skipped', 'node', name);

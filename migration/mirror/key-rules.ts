@@ -59,3 +59,12 @@ export function encodeKeyPath(key: string): string {
 function hasDotSegment(key: string): boolean {
   return key.includes('.') && key.split('/').some((segment) => segment === '.' || segment === '..');
 }
+
+/**
+ * Node names stand before a slash in the keys of the target and as one segment in URLs: those that cannot
+ * are neither copied nor compared. Consul takes any name in `/v1/catalog/register`.
+ */
+export function isNodeNameMirrored(name: string): boolean {
+  const odd = keyOddities(name).some((oddity) => oddity !== 'refused-by-1.21.5' && oddity !== 'outer-space');
+  return !odd && name !== '' && !name.includes('/');
+}

@@ -137,9 +137,7 @@ export class Connection {
     return { perSecond: this.#options.requestsPerSecondMax, burst };
   }
 
-  async #attempt(
-    request: WireRequest,
-  ): Promise<
+  async #attempt(request: WireRequest): Promise<
     | {
         kind: 'answer';
         status: number;

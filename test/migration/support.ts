@@ -11,6 +11,7 @@ import {
 } from '../../migration/source/http-consul-reader.ts';
 import { sourceIdentity } from '../../migration/source/identity.ts';
 import type { MirrorTarget } from '../../migration/target/target.ts';
+import type { Host } from '../../migration/terminal/host.ts';
 
 export function connect(address: string, options: Partial<ConnectionOptions> = {}): Connection {
   return new Connection({
@@ -98,4 +99,31 @@ export function register(url: string, registration: object): Promise<string> {
 
 export function deregister(url: string, registration: object): Promise<string> {
   return ask(url, '/v1/catalog/deregister', 'PUT', JSON.stringify(registration));
+}
+
+export type TestHost = Host & {
+  readonly printed: string[];
+  readonly complained: string[];
+  readonly lines: string[];
+};
+
+/** A command's host that keeps what it is told. */
+export function testHost(clock: Clock = systemClock, options: Partial<Host> = {}): TestHost {
+  const printed: string[] = [];
+  const complained: string[] = [];
+  const lines: string[] = [];
+  return {
+    env: {},
+    clock,
+    signal: new AbortController().signal,
+    print: (text) => printed.push(text),
+    complain: (text) => complained.push(text),
+    progress: { step: () => undefined, line: (text) => lines.push(text), end: () => undefined },
+    args: ['migrate', 'test'],
+    version: '0.0.0-test',
+    printed,
+    complained,
+    lines,
+    ...options,
+  };
 }
