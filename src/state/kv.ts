@@ -75,8 +75,9 @@ export function putKv(scope: WriteScope, put: KvPut): KvOutcome {
     case 'acquire':
       return acquire(scope, put, row, held, put.mode.session);
     case 'release': {
-      const session = put.mode.session;
-      if (held === undefined || session === '' || heldSession(held) !== canonicalSessionId(session))
+      const { session } = put.mode;
+      if (session === '') return refused('missing session');
+      if (held === undefined || heldSession(held) !== canonicalSessionId(session))
         return { kind: 'kv', applied: false };
       return written(scope, put, row, '', decodeKv(held.value as Uint8Array).lockIndex);
     }
@@ -90,13 +91,15 @@ function acquire(
   held: Row | undefined,
   given: string,
 ): KvOutcome {
+  // Consul looks at the lock-delay before the session.
+  if (lockDelayed(scope, put.key)) return { kind: 'kv', applied: false };
   const invalid = sessionRefusal(scope.view, given);
   if (invalid !== undefined) return invalid;
   const session = canonicalSessionId(given);
   const holder = heldSession(held);
   const lockIndex = held === undefined ? 0 : decodeKv(held.value as Uint8Array).lockIndex;
   if (holder === session) return written(scope, put, row, session, lockIndex);
-  if (holder !== '' || lockDelayed(scope, put.key)) return { kind: 'kv', applied: false };
+  if (holder !== '') return { kind: 'kv', applied: false };
   return written(scope, put, row, session, lockIndex + 1);
 }
 

@@ -28,7 +28,9 @@ export interface WriterContext {
 export class WriteScope {
   readonly #context: WriterContext;
   readonly #touched = new Set<string>();
+  /** Replicated writes. */
   #written = 0;
+  #localWritten = 0;
   readonly stamp: Stamp;
   readonly index: GatewayIndex;
   readonly nowMs: number;
@@ -45,7 +47,7 @@ export class WriteScope {
   }
 
   get changed(): boolean {
-    return this.#touched.size > 0 || this.#written > 0;
+    return this.#written + this.#localWritten > 0;
   }
 
   get touched(): ReadonlySet<string> {
@@ -100,12 +102,14 @@ export class WriteScope {
   attempt<T>(work: () => { readonly keep: boolean; readonly value: T }): T {
     const touched = new Set(this.#touched);
     const written = this.#written;
+    const localWritten = this.#localWritten;
     return this.#context.store.attempt(() => {
       const outcome = work();
       if (!outcome.keep) {
         this.#touched.clear();
         for (const name of touched) this.#touched.add(name);
         this.#written = written;
+        this.#localWritten = localWritten;
       }
       return outcome;
     });
@@ -148,6 +152,7 @@ export class WriteScope {
       modifyIndex: this.index,
     };
     if (replicated) this.#written += 1;
+    else this.#localWritten += 1;
     this.#context.store.put(row);
     touchedTopics(held, row, this.#touched);
     return row;

@@ -86,7 +86,7 @@ describe('stamps and indexes', () => {
       fc.property(fc.nat(), fc.nat(), fc.nat(), (stamp, highest, nowUs) => {
         const index = indexFor(stamp as never, highest, nowUs);
         expect(index).toBeGreaterThan(highest);
-        if (stamp > highest) expect(index).toBe(stamp);
+        expect(stamp <= highest || index === stamp).toBe(true);
       }),
     );
   });
@@ -121,7 +121,7 @@ describe('the codec', () => {
   test('equal objects have equal bytes, in whatever order their fields were set', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.nat(), { noNullPrototype: true }), (object) => {
-        const reversed = Object.fromEntries(Object.entries(object).reverse());
+        const reversed = Object.fromEntries(Object.entries(object).toReversed());
         expect(bytesEqual(encode(object), encode(reversed))).toBe(true);
       }),
     );

@@ -78,9 +78,7 @@ describe('parsing JSON as Go does', () => {
     expect(parseJson('')).toEqual({ ok: false, error: 'EOF' });
     expect(parseJson(' \n')).toEqual({ ok: false, error: 'EOF' });
     for (const text of ['{', 'nope', '{"a":1234567890123456789', '[1]]', '"\\ud8']) {
-      const result = parseJson(text);
-      expect(result.ok).toBe(false);
-      if (!result.ok) expect(result.error).not.toContain('\n');
+      expect(parseJson(text)).toEqual({ ok: false, error: expect.stringMatching(/^.+$/) });
     }
   });
 
@@ -94,7 +92,7 @@ describe('parsing JSON as Go does', () => {
         })
         .map((parts) => parts.join('')),
     );
-    fc.assert(fc.property(texts, (text) => typeof parseJson(text).ok === 'boolean'));
+    fc.assert(fc.property(texts, (text) => expect([true, false]).toContain(parseJson(text).ok)));
   });
 });
 
