@@ -10,8 +10,9 @@ import {
   meshProblems,
   multiError,
 } from '../wire/catalog-decode.ts';
-import { GoFields, parseJson } from '../wire/go-json.ts';
+import { GoFields } from '../wire/go-json.ts';
 import { failure, jsonType, type ApiRequest, type Reply, type RouteResult } from '../wire/http.ts';
+import { decodeJsonBody } from '../wire/json-body.ts';
 import { enterpriseRefusal } from '../wire/read-options.ts';
 import { refusalReply } from '../wire/refusal.ts';
 import type { RouteContext } from './context.ts';
@@ -31,15 +32,14 @@ export function registerRoute(request: ApiRequest, context: RouteContext): Route
 
 /** The fields of a JSON body; Consul's words where it cannot be read. */
 export function decodeBody(request: ApiRequest, struct: string): Result<GoFields, Reply> {
-  const parsed = parseJson(new TextDecoder().decode(request.body));
+  const parsed = decodeJsonBody(request.body);
   if (!parsed.ok) return err(undecodable(parsed.error));
   const fields = new GoFields(parsed.value, struct);
   return fields.problem === undefined ? ok(fields) : err(undecodable(fields.problem));
 }
 
 export function undecodable(problem: string): Reply {
-  const cutShort = /unexpected end|unterminated/i.test(problem);
-  return failure(400, `Request decode failed: ${cutShort ? 'unexpected EOF' : problem}`);
+  return failure(400, `Request decode failed: ${problem}`);
 }
 
 /** In the order in which Consul finds what is wrong. */

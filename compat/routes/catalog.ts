@@ -195,14 +195,19 @@ function nodeServices(
   });
 }
 
-/** What the mesh would answer: nothing is connected. `body` is what Consul shows for that. */
-export function meshRoute(missing: string, body: '[]' | 'null'): Route['methods'] {
+/**
+ * What the mesh would answer: nothing is connected. The index is that of a service which is not there, or, for
+ * gateways, 1: as Consul shows them. Nothing ever wakes who waits for it.
+ */
+export function meshRoute(missing: string, of: 'services' | 'gateways', body = '[]'): Route['methods'] {
   const missingName = failure(400, missing);
   return {
     GET: (request) => {
       if (request.rest === '') return missingName;
       const pretty = request.query.has('pretty');
-      return read(`mesh:${body}:${pretty}`, () => jsonAnswer(body, pretty, 1));
+      return read(`mesh:${of}:${body}:${pretty}`, (view) =>
+        jsonAnswer(body, pretty, of === 'services' ? view.tableIndex(Kind.service) : 1),
+      );
     },
   };
 }
@@ -245,14 +250,14 @@ export const catalogRoutes: readonly Route[] = [
   },
   {
     path: '/v1/catalog/connect/',
-    methods: meshRoute('Missing service name', '[]'),
+    methods: meshRoute('Missing service name', 'services'),
     common: 'read',
     state: 'differs',
     note: noMesh,
   },
   {
     path: '/v1/catalog/gateway-services/',
-    methods: meshRoute('Missing gateway name', 'null'),
+    methods: meshRoute('Missing gateway name', 'gateways', 'null'),
     common: 'read',
     state: 'differs',
     note: noMesh,

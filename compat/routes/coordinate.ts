@@ -1,5 +1,4 @@
 import type { CommandOutcome } from '../../src/state/command.ts';
-import { IndexMax } from '../../src/state/catalog-read.ts';
 import {
   coordinateDimensions,
   coordinateOrigin,
@@ -68,26 +67,27 @@ function nodesRoute(request: ApiRequest): RouteResult {
 }
 
 /** GET /v1/coordinate/node/:node — 404 while its coordinate is unknown; shows the name as it was asked for. */
-function nodeRoute(request: ApiRequest): RouteResult {
+function nodeRoute(request: ApiRequest, context: RouteContext): RouteResult {
   const { query, rest: node } = request;
   const pretty = query.has('pretty');
   const wanted = inSegment(query);
+  // As Consul: this 404 has no index. Who waits for the coordinate, or asks elsewhere for it, gets one.
+  const isPlain = !query.has('index') && !query.has('dc');
+  if (isPlain && coordinateSet(context.view, node).size === 0) return failure(404, '');
   return {
     kind: 'read',
     key: `coordinate:${pretty}:${JSON.stringify([node, segmentKey(query)])}`,
     evaluate: (view, dependencies) => {
       dependencies.add(topic.coordinate(node));
-      const index = new IndexMax();
       const shown: string[] = [];
       for (const row of coordinatesOfNode(view, node)) {
-        index.add(row);
         if (row.value === null) continue;
         const value = coordinateValue(row);
         if (wanted(value)) shown.push(renderCoordinate(node, value));
       }
-      const at = index.or(view, Kind.coordinate);
-      if (shown.length === 0) return { status: 404, body: '', contentType: undefined, index: at };
-      return jsonAnswer(`[${shown.join(',')}]`, pretty, at);
+      const index = view.tableIndex(Kind.coordinate);
+      if (shown.length === 0) return { status: 404, body: '', contentType: undefined, index };
+      return jsonAnswer(`[${shown.join(',')}]`, pretty, index);
     },
   };
 }
@@ -147,13 +147,7 @@ export const coordinateRoutes: readonly Route[] = [
     note: 'Shows this gateway for its datacenter.',
   },
   { path: '/v1/coordinate/nodes', methods: { GET: nodesRoute }, common: 'read', state: 'same' },
-  {
-    path: '/v1/coordinate/node/',
-    methods: { GET: nodeRoute },
-    common: 'read',
-    state: 'differs',
-    note: 'The 404 of an unknown node carries the index headers too, so that it can be waited on.',
-  },
+  { path: '/v1/coordinate/node/', methods: { GET: nodeRoute }, common: 'read', state: 'same' },
   {
     path: '/v1/coordinate/update',
     methods: { PUT: updateRoute },

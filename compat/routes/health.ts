@@ -74,7 +74,7 @@ function stateRoute(request: ApiRequest, context: RouteContext): RouteResult {
     index.raise(tableIndex(view, Kind.check, Kind.memberHealth));
     const onNode = nodeMatcher(view, dependencies, index, selection);
     const matches = (status: string): boolean => state === 'any' || status === state;
-    return liveChecks(allChecks(view), (check) => matches(check.status) && onNode(check.node));
+    return liveChecks(allChecks(view, dependencies), (check) => matches(check.status) && onNode(check.node));
   });
 }
 
@@ -191,14 +191,14 @@ export const healthRoutes: readonly Route[] = [
   { path: '/v1/health/service/', methods: { GET: serviceRoute }, common: 'read', hot: true, state: 'same' },
   {
     path: '/v1/health/connect/',
-    methods: meshRoute('Missing service name', '[]'),
+    methods: meshRoute('Missing service name', 'services'),
     common: 'read',
     state: 'differs',
     note: noMesh,
   },
   {
     path: '/v1/health/ingress/',
-    methods: meshRoute('Missing service name', '[]'),
+    methods: meshRoute('Missing service name', 'gateways'),
     common: 'read',
     state: 'differs',
     note: noMesh,

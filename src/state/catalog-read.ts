@@ -3,7 +3,7 @@ import { checksOfNode, getNode, nodeFloorKey, nodeValue, serviceValue, servicesO
 import type { Dependencies } from './dependencies.ts';
 import { Kind } from './kinds.ts';
 import type { ReadView, Row } from './store.ts';
-import { catalogKey, topic } from './topics.ts';
+import { catalogKey, keySeparator, topic } from './topics.ts';
 import { decodeValue, type CheckValue, type NodeValue, type ServiceValue } from './values.ts';
 
 // What the catalog's reads see, each with the index of the answer: the highest modify index of the rows that the
@@ -121,11 +121,19 @@ export function allChecksOfNode(view: ReadView, node: string): readonly Row[] {
 }
 
 /** Every check row in the order of node and id, tombstones included. */
-export function allChecks(view: ReadView): readonly Row[] {
+export function allChecks(view: ReadView, dependencies: Dependencies): readonly Row[] {
   const rows = [...view.range(Kind.check, '', undefined)];
+  for (const { key, value } of rows) {
+    // A member's serfHealth may cover this one or uncover it: a change that is not one of its own status.
+    if (value !== null && key.endsWith(serfHealthSuffix)) {
+      dependencies.add(topic.nodeLevel(key.slice(0, -serfHealthSuffix.length)));
+    }
+  }
   const members = [...view.range(Kind.memberHealth, '', undefined)];
   return members.length === 0 ? rows : mergeByKey(rows, members);
 }
+
+const serfHealthSuffix = `${keySeparator}serfhealth`;
 
 /** Two lists ordered by key as one. Of two live rows with the same key the second list's counts. */
 function mergeByKey(rows: readonly Row[], members: readonly Row[]): readonly Row[] {
