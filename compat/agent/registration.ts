@@ -29,36 +29,9 @@ export interface RegistrationRefusal {
 /** Where a definition stands: the body of an API call, or a configuration file with its snake_case names. */
 export type RegistrationForm = 'api' | 'config';
 
-const apiNames: ReadonlySet<string> = new Set(
-  [
-    'Kind',
-    'ID',
-    'Name',
-    'Tags',
-    'Address',
-    'TaggedAddresses',
-    'tagged_addresses',
-    'Meta',
-    'Port',
-    'Ports',
-    'SocketPath',
-    'Check',
-    'Checks',
-    'Weights',
-    'Token',
-    'EnableTagOverride',
-    'enable_tag_override',
-    'Proxy',
-    'Connect',
-    'Locality',
-    'Namespace',
-    'Partition',
-  ].map((name) => name.toLowerCase()),
-);
-
 /**
- * Decodes and judges a service, in Consul's order and words. Unknown fields of an API body are errors, as they are
- * in Consul; known are all that any version up to 1.22 has.
+ * Decodes and judges a service, in Consul's order and words. Unknown fields are passed over, because newer clients
+ * send newer ones.
  */
 export function admitService(
   value: JsonValue,
@@ -124,10 +97,6 @@ function decodeService(value: JsonValue, form: RegistrationForm): Result<Decoded
     return err(`json: cannot unmarshal ${goKind(value)} into Go value of type structs.ServiceDefinition`);
   }
   const source = form === 'config' ? withoutUnderscores(value) : value;
-  if (form === 'api' && source !== null) {
-    const unknown = Object.keys(source).find((name) => !apiNames.has(name.toLowerCase()));
-    if (unknown !== undefined) return err(`json: unknown field ${JSON.stringify(unknown)}`);
-  }
   const fields = new GoFields(source, '');
   for (const [name, feature] of [
     ['Namespace', 'Namespaces'],
@@ -156,6 +125,7 @@ function decodeService(value: JsonValue, form: RegistrationForm): Result<Decoded
     extra: decodeServiceExtra(fields),
   };
   const connect = fields.object('structs.ServiceConnect', 'Connect');
+  if (connect?.problem !== undefined) fields.fail(connect.problem);
   const sidecar = connect?.has('SidecarService', 'sidecar_service') ?? false;
   const proxy = fields.object('structs.ConnectProxyConfig', 'Proxy');
   const problems = meshProblems({ ...service, node: '' }, proxy, connect?.bool('Native') ?? false);

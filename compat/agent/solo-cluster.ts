@@ -11,10 +11,7 @@ export interface SoloClusterOptions {
 const done: AgentOutcome = { kind: 'done' };
 const aliveStatus = 1;
 
-/**
- * The membership of a gateway that is a cluster of one. It shows itself as a Consul server shows itself; what stands
- * for features that are not here (`ft_fs`, federation states) is left out of its tags.
- */
+/** The membership of a gateway that is a cluster of one. It shows itself as a Consul server shows itself. */
 export function soloCluster(options: SoloClusterOptions): ClusterPort {
   const { gateway, serfLanPort, serfWanPort } = options;
   const tags = {
@@ -22,6 +19,7 @@ export function soloCluster(options: SoloClusterOptions): ClusterPort {
     bootstrap: '1',
     build: `${consulVersion}:grapevine`,
     dc: gateway.datacenter,
+    ft_fs: '1',
     id: gateway.nodeId,
     port: String(gateway.serverPort),
     raft_vsn: '3',

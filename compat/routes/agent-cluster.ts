@@ -65,7 +65,7 @@ export const agentClusterRoutes: readonly Route[] = [
     methods: { GET: listMembers },
     common: 'none',
     state: 'differs',
-    note: 'A gateway is a member of role `consul`; its build tag is `1.21.4:grapevine`. The tag `ft_fs` is not there.',
+    note: 'A gateway is a member of role `consul`; its build tag is `1.21.4:grapevine`.',
   },
   {
     path: '/v1/agent/join/',
