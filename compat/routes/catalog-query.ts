@@ -78,8 +78,8 @@ function metaPair(text: string): readonly [string, string] {
   return cut < 0 ? [text, ''] : [text.slice(0, cut), text.slice(cut + 1)];
 }
 
-export function matchesMeta(selection: Selection, meta: StringMap): boolean {
-  for (const [name, value] of selection.nodeMeta) {
+export function matchesMeta({ nodeMeta }: Pick<Selection, 'nodeMeta'>, meta: StringMap): boolean {
+  for (const [name, value] of nodeMeta) {
     if (meta === null || !Object.hasOwn(meta, name) || meta[name] !== value) return false;
   }
   return true;

@@ -1,4 +1,5 @@
 import {
+  allServiceTags,
   findNode,
   IndexMax,
   instancesOf,
@@ -6,12 +7,13 @@ import {
   tableIndex,
   type FoundNode,
   type Instance,
+  type ServiceTags,
 } from '../../src/state/catalog-read.ts';
-import { nodeValue, serviceValue } from '../../src/state/catalog.ts';
+import { getNode, nodeValue, serviceValue } from '../../src/state/catalog.ts';
 import type { Dependencies } from '../../src/state/dependencies.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import type { ReadView } from '../../src/state/store.ts';
-import { topic } from '../../src/state/topics.ts';
+import { catalogKey, topic } from '../../src/state/topics.ts';
 import { compareUtf8 } from '../../src/kernel/utf8-order.ts';
 import { nodeServiceShape, nodeShape, serviceNodeShape } from '../filter/shapes.ts';
 import { renderNode, renderNodeService, renderServiceNode } from '../wire/catalog-json.ts';
@@ -69,42 +71,44 @@ function servicesRoute(request: ApiRequest, context: RouteContext): RouteResult 
   const parsed = parseSelection(request, context, serviceNodeShape);
   if (!parsed.ok) return parsed.error;
   const selection = parsed.value;
-  const { datacenter } = context.gateway;
+  const instances = instanceFilter(selection, context.gateway.datacenter);
   return read(`services:${selection.key}`, (view, dependencies) => {
     dependencies.add(topic.services);
     const { keep, nodeMeta } = selection;
     const needsNodes = keep !== undefined || nodeMeta.size > 0;
     if (needsNodes) dependencies.add(topic.nodes);
-    const nodes = new Map<string, FoundNode | undefined>();
     const tagsOf = new Map<string, Set<string>>();
-    for (const row of view.range(Kind.service, '', undefined)) {
-      if (row.value === null) continue;
-      const service = serviceValue(row);
-      if (needsNodes) {
-        const node = nodeOf(view, nodes, service.node);
-        if (node === undefined || !matchesMeta(selection, node.value.meta)) continue;
-        if (keep?.(JSON.parse(renderServiceNode(service, node.value, datacenter, row))) === false) continue;
-      }
-      const tags = tagsOf.get(service.service);
-      if (tags === undefined) tagsOf.set(service.service, new Set(service.tags));
-      else for (const tag of service.tags) tags.add(tag);
+    for (const { service, tags } of needsNodes ? instances(view) : allServiceTags(view)) {
+      const held = tagsOf.get(service);
+      if (held === undefined) tagsOf.set(service, new Set(tags));
+      else for (const tag of tags) held.add(tag);
     }
     const index = needsNodes ? tableIndex(view, Kind.service, Kind.node) : tableIndex(view, Kind.service);
     return jsonAnswer(renderTags(tagsOf), selection.pretty, index);
   });
 }
 
-function nodeOf(
-  view: ReadView,
-  nodes: Map<string, FoundNode | undefined>,
-  name: string,
-): FoundNode | undefined {
-  const key = name.toLowerCase();
-  if (!nodes.has(key)) {
-    const row = view.get(Kind.node, key);
-    nodes.set(key, row?.value ? { row, value: nodeValue(row) } : undefined);
-  }
-  return nodes.get(key);
+/** The instances that a filter and their nodes' metadata leave. */
+function instanceFilter(
+  { keep, nodeMeta }: Selection,
+  datacenter: string,
+): (view: ReadView) => Generator<ServiceTags> {
+  return function* instances(view) {
+    const nodes = new Map<string, FoundNode | undefined>();
+    for (const row of view.range(Kind.service, '', undefined)) {
+      if (row.value === null) continue;
+      const service = serviceValue(row);
+      const key = catalogKey(service.node);
+      if (!nodes.has(key)) {
+        const found = getNode(view, service.node);
+        nodes.set(key, found && { row: found, value: nodeValue(found) });
+      }
+      const node = nodes.get(key);
+      if (node === undefined || !matchesMeta({ nodeMeta }, node.value.meta)) continue;
+      if (keep?.(JSON.parse(renderServiceNode(service, node.value, datacenter, row))) === false) continue;
+      yield service;
+    }
+  };
 }
 
 /** Go renders maps by name. The tags' order is chance in Consul; here it is that of the instances. */

@@ -183,6 +183,41 @@ export function servicesOn(view: ReadView, index: IndexMax, node: string): reado
   return services;
 }
 
+/** A service's name and tags: what a list of services shows of an instance. */
+export interface ServiceTags {
+  readonly service: string;
+  readonly tags: readonly string[];
+}
+
+interface KnownTags extends ServiceTags {
+  readonly modifyIndex: number;
+}
+
+const knownTags = new WeakMap<ReadView, ReadonlyMap<string, KnownTags>>();
+
+/**
+ * Name and tags of every live instance, ordered by node and id. The list of services is watched by many and changes
+ * with every write to any service, so what was decoded for the last reading is kept for the next one.
+ */
+export function allServiceTags(view: ReadView): Iterable<ServiceTags> {
+  const before = knownTags.get(view);
+  const now = new Map<string, KnownTags>();
+  for (const { key, live, modifyIndex } of view.rangeKeys(Kind.service, '', undefined)) {
+    if (!live) continue;
+    const known = before?.get(key);
+    if (known?.modifyIndex === modifyIndex) {
+      now.set(key, known);
+      continue;
+    }
+    const row = view.get(Kind.service, key);
+    if (!row?.value) continue;
+    const { service, tags } = serviceValue(row);
+    now.set(key, { service, tags, modifyIndex });
+  }
+  knownTags.set(view, now);
+  return now.values();
+}
+
 /** The live checks among these rows, for which `wanted` holds. */
 export function liveChecks(rows: Iterable<Row>, wanted: (check: CheckValue) => boolean): FoundCheck[] {
   const checks: FoundCheck[] = [];
