@@ -13,6 +13,11 @@ export interface DriveLoopOptions {
   readonly batchMax?: number;
   /** The store failed: nothing of the batch was applied or answered. The process must stop. */
   readonly onFatal: (error: unknown) => void;
+  /**
+   * A `done` or a listener threw. Everybody else was answered and notified all the same. Without it the error is
+   * thrown again in a turn of its own.
+   */
+  readonly onDefect?: (error: unknown) => void;
 }
 
 interface Pending {
@@ -74,12 +79,26 @@ export class DriveLoop {
     batch.forEach((pending, i) => {
       const step = steps[i] as Step;
       for (const topic of step.touched) touched.add(topic);
-      pending.done(step.outcome);
+      this.#isolated(() => pending.done(step.outcome));
     });
-    if (touched.size > 0) for (const listener of this.#listeners) listener(touched);
+    if (touched.size > 0) for (const listener of this.#listeners) this.#isolated(() => listener(touched));
     if (this.#queue.length > 0 && !this.#scheduled) {
       this.#scheduled = true;
       setImmediate(() => this.#drain());
+    }
+  }
+
+  /** The batch is committed: one answer that fails must not cost the others theirs. */
+  #isolated(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const { onDefect } = this.#options;
+      if (onDefect !== undefined) onDefect(error);
+      else
+        setImmediate(() => {
+          throw error;
+        });
     }
   }
 
