@@ -50,10 +50,14 @@ function comparePair(
 
     beforeAll(async () => {
       const config = { ...sharedConfig, ...area.config };
-      const started = await Promise.all([startRealConsul({ config }), startOther({ config })]);
-      agents.push(...started);
+      const started = await startAll(agents, [
+        () => startRealConsul({ config }),
+        () => startOther({ config }),
+      ]);
       await Promise.all(started.map(untilSettled));
-      sides = [sideOf('Consul', started[0]), sideOf(otherIsGateway ? 'gateway' : 'other Consul', started[1])];
+      const [real, other] = started;
+      if (real === undefined || other === undefined) throw new Error('two agents were to start');
+      sides = [sideOf('Consul', real), sideOf(otherIsGateway ? 'gateway' : 'other Consul', other)];
     }, startMsMax);
 
     afterAll(() => Promise.all(agents.map((agent) => agent.stop())), startMsMax);
@@ -66,6 +70,20 @@ function comparePair(
       scenarioMsMax,
     );
   });
+}
+
+/** Starts agents at once; those that did are in `started` for the end of the test, even where others fail. */
+export async function startAll(
+  started: AgentProcess[],
+  starts: readonly (() => Promise<AgentProcess>)[],
+): Promise<AgentProcess[]> {
+  return Promise.all(
+    starts.map(async (start) => {
+      const agent = await start();
+      started.push(agent);
+      return agent;
+    }),
+  );
 }
 
 /** Runs one scenario on both sides at once; says, in words, all that is not as it should be. */

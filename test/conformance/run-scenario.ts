@@ -110,13 +110,16 @@ async function ask(side: Side, step: RequestStep, captured: ReadonlyMap<string, 
 
 function capture(step: RequestStep | BlockStep, answer: Answer, captured: Map<string, string>): void {
   for (const [name, from] of Object.entries(step.capture ?? {})) {
-    const value = from.startsWith('header ') ? headerOf(answer, from.slice(7)) : select(answer, from);
+    const value =
+      (from.startsWith('header ') ? headerOf(answer, from.slice(7)) : select(answer, from)) ??
+      step.captureElse;
     if (value === undefined) throw new Error(`nothing at ${from} in ${answer.status} ${answer.body}`);
     captured.set(name, value);
   }
 }
 
 function select(answer: Answer, path: string): string | undefined {
+  if (answer.body.length === 0) return undefined;
   const value = valueAt(parse(answer.body.toString('utf8')), path);
   if (isLosslessNumber(value)) return value.value;
   return typeof value === 'string' || typeof value === 'boolean' ? String(value) : undefined;

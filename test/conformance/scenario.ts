@@ -37,6 +37,8 @@ export interface StepOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Name -> where: `$.ID`, `$[0].ModifyIndex`, or `header X-Consul-Index`. */
   readonly capture?: Readonly<Record<string, string>>;
+  /** What is captured where there is nothing; without it that is an error. */
+  readonly captureElse?: string;
   /** What a real Consul is known to answer: keeps a scenario from comparing two misunderstandings. */
   readonly expect?: Expected;
   /** Asks again until the body has this in it: for what an agent does in its own time. */

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { type PortBlock, takePortBlock } from './port-block.ts';
 
 /** What a test asks of an agent, be it a real Consul or a gateway. */
@@ -153,7 +155,10 @@ class RunningAgent implements AgentProcess {
       });
       child.once('close', (code) => resolve(code ?? -1));
     });
+    // A test that forgets to stop its agent must still end, which is when the watchdog ends the agent.
+    child.unref();
     for (const stream of [child.stdout, child.stderr]) {
+      (stream as Socket | null)?.unref();
       stream?.setEncoding('utf8');
       stream?.on('data', (text: string) => (this.#output += text));
     }
@@ -234,7 +239,7 @@ function startWatchdog(pid: number, place: string): { dismiss(): void } {
   });
   shell.unref();
   shell.stdin.on('error', () => {});
-  (shell.stdin as unknown as { unref?: () => void }).unref?.();
+  (shell.stdin as Writable as Socket).unref();
   return { dismiss: () => shell.stdin.end('done\n') };
 }
 
