@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { RouteContext } from '../routes/context.ts';
 import type { Route } from '../routes/route.ts';
@@ -6,6 +8,7 @@ import type { LiveQueries, SharedAnswer } from '../watch/live-queries.ts';
 import {
   failure,
   type ApiRequest,
+  type Download,
   type Method,
   type Read,
   type Reply,
@@ -140,27 +143,11 @@ export class Dispatcher {
     if (handler === undefined) return this.#methodProblem(req, res, route, method);
     const query = Query.parse(rawQuery);
     if (query === undefined) return this.#reply(req, res, failure(500, ''));
-    const remoteAddress = req.socket.remoteAddress ?? '';
-    if (method !== 'GET' && !this.#options.mayWrite(remoteAddress)) {
+    if (method !== 'GET' && !this.#options.mayWrite(req.socket.remoteAddress ?? '')) {
       return this.#reply(req, res, failure(403, 'Access is restricted'));
     }
     const answer = (body: Uint8Array): void => {
-      const request: ApiRequest = {
-        method: method as Method,
-        path,
-        rest,
-        query,
-        body,
-        hasBody: body.length > 0,
-        remoteAddress,
-        header: (name) => {
-          const value = req.headers[name];
-          return Array.isArray(value) ? value.join(',') : value;
-        },
-        get token() {
-          return tokenOf(req, query);
-        },
-      };
+      const request = new IncomingRequest(req, method as Method, path, rest, query, body);
       try {
         this.#answer(req, res, route, request);
       } catch (error) {
@@ -168,7 +155,7 @@ export class Dispatcher {
         this.#reply(req, res, failure(500, 'internal error: see the log of this gateway'));
       }
     };
-    if (method === 'GET') return answer(noBody);
+    if (method === 'GET' || route.streamsBody === true) return answer(noBody);
     const bytesMax = route.bodyBytesMax?.(context) ?? bodyBytesMaxDefault;
     readBody(req, bytesMax, (outcome) => {
       if (outcome.kind === 'body') return answer(outcome.body);
@@ -236,6 +223,9 @@ export class Dispatcher {
         return undefined;
       case 'read':
         return this.#read(req, res, result, options);
+      case 'download':
+        void this.#download(req, res, result);
+        return undefined;
       case 'stream': {
         res.writeHead(200, [...this.#baseHeaders, 'Content-Type', result.contentType]);
         res.flushHeaders();
@@ -246,6 +236,26 @@ export class Dispatcher {
         res.on('close', stop);
         return undefined;
       }
+    }
+  }
+
+  async #download(req: IncomingMessage, res: ServerResponse, result: Download): Promise<void> {
+    try {
+      const opened = await result.open;
+      if ('kind' in opened) return this.#reply(req, res, opened);
+      const headers = this.#baseHeaders.slice();
+      pushHeaders(headers, result.headers);
+      headers.push('Content-Type', result.contentType);
+      res.writeHead(200, headers);
+      await pipeline(Readable.from(opened, { objectMode: false }), res);
+    } catch (error) {
+      if (res.headersSent) {
+        // Also when the reader went away, which is nobody's fault.
+        res.destroy();
+        return undefined;
+      }
+      this.#options.onDefect(error, req.url ?? '');
+      return this.#reply(req, res, failure(500, error instanceof Error ? error.message : String(error)));
     }
   }
 
@@ -313,9 +323,51 @@ function defaultTooLarge(bytes: number, bytesMax: number): Reply {
   return failure(413, `Request body too large: ${bytes} bytes, at most ${bytesMax} are taken`);
 }
 
-function tokenOf(req: IncomingMessage, query: Query): string {
-  if (query.has('token')) return query.get('token');
-  const header = req.headers['x-consul-token'];
-  if (typeof header === 'string') return header;
-  return /^bearer\s+(.+)$/i.exec(req.headers.authorization ?? '')?.[1]?.trim() ?? '';
+/**
+ * A request as routes see it. A class with prototype accessors: an accessor in an object literal would give every
+ * request a hidden class of its own, and those keep the request alive until the next major collection.
+ */
+class IncomingRequest implements ApiRequest {
+  readonly #req: IncomingMessage;
+  readonly method: Method;
+  readonly path: string;
+  readonly rest: string;
+  readonly query: Query;
+  readonly body: Uint8Array;
+
+  constructor(
+    req: IncomingMessage,
+    method: Method,
+    path: string,
+    rest: string,
+    query: Query,
+    body: Uint8Array,
+  ) {
+    this.#req = req;
+    this.method = method;
+    this.path = path;
+    this.rest = rest;
+    this.query = query;
+    this.body = body;
+  }
+
+  get hasBody(): boolean {
+    return this.body.length > 0;
+  }
+
+  get remoteAddress(): string {
+    return this.#req.socket.remoteAddress ?? '';
+  }
+
+  get token(): string {
+    if (this.query.has('token')) return this.query.get('token');
+    const header = this.header('x-consul-token');
+    if (header !== undefined) return header;
+    return /^bearer\s+(.+)$/i.exec(this.header('authorization') ?? '')?.[1]?.trim() ?? '';
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#req.headers[name];
+    return Array.isArray(value) ? value.join(',') : value;
+  }
 }
