@@ -59,6 +59,13 @@ const methods: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE'] satisfies re
 
 const noPath = failure(500, 'No path to datacenter');
 
+/** What Consul sends beside the error of a read that got no answer, but for KV's. */
+const unansweredRead: FlatHeaders = [
+  ...['X-Consul-Index', '1'],
+  ...['X-Consul-Knownleader', 'false'],
+  ...['X-Consul-Lastcontact', '0'],
+];
+
 /**
  * Turns HTTP requests into route results and those into answers. The same for both front doors: `node:http` directly
  * for the endpoints that carry the load, Express for the rest.
@@ -188,7 +195,12 @@ export class Dispatcher {
     const { context } = this.#options;
     const result = (route.methods[request.method] as NonNullable<Route['methods'][Method]>)(request, context);
     if (route.common !== 'none' && result.kind !== 'reply' && this.#foreign(request)) {
-      return this.#reply(req, res, noPath);
+      return this.#reply(
+        req,
+        res,
+        noPath,
+        result.kind === 'read' && route.path !== '/v1/kv/' ? unansweredRead : [],
+      );
     }
     return this.#deliver(req, res, result, options);
   }

@@ -6,7 +6,7 @@ import type { CommandOutcome } from '../../src/state/command.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { topic } from '../../src/state/topics.ts';
 import { decodeKv } from '../../src/state/values.ts';
-import { renderJson } from '../wire/go-json.ts';
+import { indentJson } from '../wire/go-indent.ts';
 import { parseUint64 } from '../wire/go-numbers.ts';
 import { failure, jsonBody, jsonType } from '../wire/http.ts';
 import type { Answer, ApiRequest, Read, Reply, RouteResult } from '../wire/http.ts';
@@ -60,7 +60,7 @@ function answerKey(
 }
 
 function prettied(body: string, pretty: boolean): string {
-  return pretty ? `${renderJson(JSON.parse(body), 4)}\n` : body;
+  return pretty ? indentJson(body) : body;
 }
 
 function notFound(index: number): Answer {
