@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
 import type { AgentOutcome } from '../compat/agent/port.ts';
@@ -11,8 +12,11 @@ import { HttpServer } from '../compat/http/server.ts';
 import { writeAccess } from '../compat/http/write-access.ts';
 import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
+import { Snapshots } from '../compat/snapshot/snapshots.ts';
 import { LiveQueries } from '../compat/watch/live-queries.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
+import { canonicalCatalogValue } from '../migration/canonical.ts';
+import { digestCatalog, digestKv } from '../migration/digest.ts';
 import { wallClockUs } from '../src/io/clock.ts';
 import { checkDatacenter, databaseFile, ensureDataDir, loadNodeId, loadOrigin } from '../src/io/data-dir.ts';
 import type { Log, Logging } from '../src/io/logging.ts';
@@ -122,6 +126,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     freshness,
     sessions: { renew: (id) => timers.renew(id, Date.now()) },
     events,
+    snapshots: new Snapshots({
+      backup: (file) => store.backup(file),
+      directory: snapshotDirectory(config),
+      gateway,
+      highestIndex: () => replica.highestIndex,
+      propose: (command, done) => loop.propose(command, done),
+      nowMs: Date.now,
+    }),
+    mirrorDigest: {
+      kv: digestKv,
+      catalog: (kind, entry) => digestCatalog(kind, canonicalCatalogValue(kind, entry)),
+    },
     agent: agent.port,
   };
   const http = openHttp({ config, context, live, loop, replica, log, freshness });
@@ -144,6 +160,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       store.close();
     },
   };
+}
+
+/** On the disk of the data, which has the space; for state in memory where temporary files go. */
+function snapshotDirectory(config: AgentConfig): string {
+  return config.stateInMemory || config.dataDir === undefined
+    ? join(tmpdir(), `grapevine-snapshots-${process.pid}`)
+    : join(config.dataDir, 'snapshots');
 }
 
 interface State {

@@ -1,4 +1,9 @@
 import type { ReadView } from '../../src/state/store.ts';
+import type { AgentPort } from '../agent/port.ts';
+import type { EventLog } from '../events/event-log.ts';
+import type { SnapshotPort } from '../snapshot/snapshot-port.ts';
+import type { MirrorDigest } from './mirror-digest.ts';
+import type { SessionClocks } from './session.ts';
 
 /** What a gateway is called and where it is reached: the facts that answers show. */
 export interface GatewayFacts {
@@ -22,6 +27,14 @@ export interface RouteLimits {
   readonly txnBytesMax: number;
   /** Operations in one transaction (Consul: 64, 128 since 1.14). */
   readonly txnOpsMax: number;
+  /** session_ttl_min (Consul: 10 s). */
+  readonly sessionTtlMsMin: number;
+}
+
+/** How fresh the local replica is: what KnownLeader and LastContact say. */
+export interface Freshness {
+  readonly knownLeader: boolean;
+  readonly lastContactMs: number;
 }
 
 /**
@@ -35,4 +48,12 @@ export interface RouteContext {
   readonly nowMs: () => number;
   /** A random UUID. */
   readonly newId: () => string;
+  /** For bodies that say it too; the headers of reads are the dispatcher's. */
+  readonly freshness?: () => Freshness;
+  readonly sessions: SessionClocks;
+  readonly events: EventLog;
+  readonly snapshots: SnapshotPort;
+  readonly mirrorDigest: MirrorDigest;
+  /** The gateway's own agent, and what its endpoints ask of the process. */
+  readonly agent: AgentPort;
 }

@@ -25,6 +25,8 @@ export interface Route {
   readonly bodyBytesMax?: (context: RouteContext) => number;
   /** The answer to a body above that; a plain 413 by default. `bytes` is the declared or the received length. */
   readonly bodyTooLarge?: (bytes: number, bytesMax: number) => Reply;
+  /** The body is handed over as it comes, however long it is. */
+  readonly streamsBody?: boolean;
   readonly state: RouteState;
   readonly note?: string;
 }

@@ -10,9 +10,11 @@ import { coordinateRoutes } from './coordinate.ts';
 import { eventRoutes } from './event.ts';
 import { healthRoutes } from './health.ts';
 import { kvRoutes } from './kv.ts';
+import { mirrorRoutes } from './mirror.ts';
 import { operatorRoutes } from './operator.ts';
 import { refusedRoutes } from './refused.ts';
 import { sessionRoutes } from './session.ts';
+import { snapshotRoutes } from './snapshot.ts';
 import { statusRoutes } from './status.ts';
 import { txnRoutes } from './txn.ts';
 import type { Route } from './route.ts';
@@ -31,9 +33,11 @@ export const routeTable: readonly Route[] = [
   ...coordinateRoutes,
   ...eventRoutes,
   ...healthRoutes,
+  ...mirrorRoutes,
   ...operatorRoutes,
   ...refusedRoutes,
   ...sessionRoutes,
+  ...snapshotRoutes,
   ...statusRoutes,
   ...txnRoutes,
 ];

@@ -19,6 +19,8 @@ export interface ApiRequest {
   readonly body: Uint8Array;
   /** Whether the body was `Content-Length: 0` or absent. */
   readonly hasBody: boolean;
+  /** Of routes that take their body as it comes (`Route.streamsBody`): the body, once; `body` is then empty. */
+  readonly stream?: AsyncIterable<Uint8Array>;
   readonly remoteAddress: string;
   /** From ?token=, X-Consul-Token or Authorization: Bearer, in this order; empty when none. */
   readonly token: string;
@@ -78,7 +80,18 @@ export interface Stream {
   start(sink: (chunk: string | Uint8Array) => void): () => void;
 }
 
-export type RouteResult = Reply | Read | Write | Later | Stream;
+/**
+ * A long answer that is made while it is sent, as fast as its reader takes it. A failure to open it is a reply; one
+ * on the way closes the connection, so that nobody takes a part for the whole.
+ */
+export interface Download {
+  readonly kind: 'download';
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly open: Promise<AsyncIterable<Uint8Array> | Reply>;
+}
+
+export type RouteResult = Reply | Read | Write | Later | Stream | Download;
 
 export const jsonType = 'application/json';
 /** Consul's errors: plain text, no newline at the end. */

@@ -20,11 +20,13 @@ export class MemoryStore implements Store {
     return this.#tables.get(kind)?.rows.get(key);
   }
 
-  *range(kind: Kind, from: string, to: string | undefined): Iterable<Row> {
+  *range(kind: Kind, from: string, to: string | undefined, limit = Infinity): Iterable<Row> {
     const rows = this.#tables.get(kind)?.rows;
     if (rows === undefined) return;
+    let count = 0;
     for (const [key, row] of rows.entries(from)) {
-      if (to !== undefined && compareUtf8(key, to) >= 0) return;
+      if (count >= limit || (to !== undefined && compareUtf8(key, to) >= 0)) return;
+      count += 1;
       yield row;
     }
   }

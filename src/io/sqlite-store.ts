@@ -44,8 +44,8 @@ export class SqliteStore implements Store {
     return this.#get.get(kind, key) as Row | undefined;
   }
 
-  range(kind: Kind, from: string, to: string | undefined): Iterable<Row> {
-    return this.#range(columns, kind, from, to) as Row[];
+  range(kind: Kind, from: string, to: string | undefined, limit?: number): Iterable<Row> {
+    return this.#range(columns, kind, from, to, limit) as Row[];
   }
 
   rangeKeys(kind: Kind, from: string, to: string | undefined): Iterable<KeyRow> {
@@ -147,11 +147,14 @@ export class SqliteStore implements Store {
     this.#db.close();
   }
 
-  #range(what: string, kind: Kind, from: string, to: string | undefined): unknown[] {
-    const head = `SELECT ${what} FROM registers WHERE kind = ? AND key >= ?`;
-    return to === undefined
-      ? this.#statement(`${head} ORDER BY key`).all(kind, from)
-      : this.#statement(`${head} AND key < ? ORDER BY key`).all(kind, from, to);
+  #range(what: string, kind: Kind, from: string, to: string | undefined, limit?: number): unknown[] {
+    const sql =
+      `SELECT ${what} FROM registers WHERE kind = ? AND key >= ?${to === undefined ? '' : ' AND key < ?'}` +
+      ` ORDER BY key${limit === undefined ? '' : ' LIMIT ?'}`;
+    const parameters: unknown[] = [kind, from];
+    if (to !== undefined) parameters.push(to);
+    if (limit !== undefined) parameters.push(limit);
+    return this.#statement(sql).all(...parameters);
   }
 
   #statement(sql: string): Statement {

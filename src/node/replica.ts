@@ -8,9 +8,10 @@ import { deleteKv, putKv } from '../state/kv.ts';
 import { applyLocal } from '../state/local.ts';
 import { applyMirror, mirrorTerm } from '../state/mirror.ts';
 import type { Refusal } from '../state/outcome.ts';
+import { applyRestore } from '../state/restore.ts';
 import { createSession, destroySession } from '../state/sessions.ts';
 import type { ReadView, Store } from '../state/store.ts';
-import { applyTxn } from '../state/txn.ts';
+import { applyTxn, isReadOnly } from '../state/txn.ts';
 import { encodeValue, type ZoneValue } from '../state/values.ts';
 import { WriteScope } from '../state/write-scope.ts';
 import { readZones, zoneOf } from '../state/zones.ts';
@@ -135,11 +136,14 @@ function zoneKeys(command: Command): readonly string[] {
     case 'kv-delete-tree':
       return [command.prefix];
     case 'txn':
+      // What only reads is answered from here, as any read is.
+      if (isReadOnly(command)) return [];
       return command.ops.map((op) => (op.kind === 'kv' ? op.key : ''));
     case 'catalog-register':
     case 'catalog-deregister':
     case 'coordinate-update':
     case 'mirror-apply':
+    case 'restore':
       return [''];
     case 'session-create':
     case 'session-destroy':
@@ -180,6 +184,8 @@ function decide(scope: WriteScope, command: Command): CommandOutcome {
       });
     case 'mirror-apply':
       return applyMirror(scope, command);
+    case 'restore':
+      return applyRestore(scope, command);
     default:
       return unreachable(command);
   }

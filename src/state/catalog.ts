@@ -213,7 +213,7 @@ export function nodeFloorKey(node: string): string {
  * A set that loses a row by renaming (a service its instance, a service or a node its check) keeps no row that
  * carries that index: this floor does, so that watchers of what was left wake and its index never falls.
  */
-function raiseFloor(scope: WriteScope, key: string): void {
+export function raiseFloor(scope: WriteScope, key: string): void {
   scope.put(Kind.serviceFloor, key, encodeValue({ index: scope.index }));
 }
 

@@ -3,6 +3,7 @@ import type { KvDelete, KvOutcome, KvPut } from './kv.ts';
 import type { LocalCommand, LocalOutcome } from './local.ts';
 import type { MirrorApply, MirrorOutcome } from './mirror.ts';
 import type { Refusal } from './outcome.ts';
+import type { Restore, RestoreOutcome } from './restore.ts';
 import type { SessionCreate, SessionDestroy, SessionOutcome } from './sessions.ts';
 import type { Txn, TxnOutcome } from './txn.ts';
 
@@ -15,7 +16,8 @@ export type Command =
   | SessionDestroy
   | CatalogCommand
   | LocalCommand
-  | MirrorApply;
+  | MirrorApply
+  | Restore;
 
 export type CommandOutcome =
   | KvOutcome
@@ -24,4 +26,5 @@ export type CommandOutcome =
   | CatalogOutcome
   | LocalOutcome
   | MirrorOutcome
+  | RestoreOutcome
   | Refusal;

@@ -1,7 +1,11 @@
-import { compareVersions, type Version } from '../crdt/version.ts';
+import type { Version } from '../crdt/version.ts';
 import { merge } from '../crdt/merge.ts';
+import { bytesEqual } from '../kernel/codec.ts';
+import { followCatalogChange, ownEntryOf } from './adopted.ts';
 import { Kind } from './kinds.ts';
-import type { Refusal } from './outcome.ts';
+import { refused, type Refusal } from './outcome.ts';
+import type { Row } from './store.ts';
+import { keySeparator } from './topics.ts';
 import { decodeValue, encodeValue } from './values.ts';
 import type { WriteScope } from './write-scope.ts';
 
@@ -16,6 +20,8 @@ export interface MirrorRecord {
   /** `null`: deleted at the source. */
   readonly value: Uint8Array | null;
   readonly ix: string | null;
+  /** Of a deleted catalog entry: its name as the source wrote it. */
+  readonly name?: string;
 }
 
 /** A batch from one source, with the progress that it completes: both are committed, or neither. */
@@ -34,7 +40,11 @@ export interface MirrorConflict {
   readonly held: Version;
 }
 
-/** `older`: held at the same or a higher version of the same term; `unchanged`: held exactly so. */
+/**
+ * - `unchanged`: the same value was there already; a newer version of it is noted all the same, or every comparison
+ *   of versions would find it again;
+ * - `older`: another value is held at the same or a higher version of the source.
+ */
 export interface MirrorApplied {
   readonly kind: 'mirror';
   readonly applied: number;
@@ -54,7 +64,19 @@ export interface MirrorState {
 /** The term of what a source Consul decided; the owner of a zone writes under term 1 and above. */
 export const mirrorTerm = 0;
 
+/**
+ * Applies what a source decided. What was written here (a higher term) is never touched, so neither is a lock that
+ * is held here; such records come back as conflicts.
+ */
 export function applyMirror(scope: WriteScope, command: MirrorApply): MirrorOutcome {
+  const before = readMirrorState(scope, command.source);
+  if (command.timeline < before.timeline) {
+    const { source, timeline } = command;
+    return refused(
+      `timeline ${timeline} of source ${JSON.stringify(source)} is over: ${before.timeline} is the current one`,
+      409,
+    );
+  }
   let applied = 0;
   let unchanged = 0;
   let older = 0;
@@ -63,28 +85,60 @@ export function applyMirror(scope: WriteScope, command: MirrorApply): MirrorOutc
     const held = scope.view.get(record.kind, record.key);
     const version = { term: mirrorTerm, timeline: command.timeline, stamp: record.stamp };
     const outcome = merge(held, { ...version, value: record.value });
-    if (outcome.kind === 'apply') {
-      scope.adopt(record.kind, record.key, version, record.value, record.ix, record.born);
-      applied += 1;
+    const kept = keptInstead(scope, record, held);
+    if (isRespelled(record, held)) {
+      older += 1;
+    } else if (kept !== undefined) {
+      conflicts.push({ kind: record.kind, key: record.key, held: kept });
+    } else if (outcome.kind === 'apply') {
+      const row = scope.adopt(record.kind, record.key, version, record.value, record.ix, record.born);
+      followCatalogChange(scope, held, row);
+      if (held !== undefined && sameValue(held.value, record.value)) unchanged += 1;
+      else applied += 1;
     } else if (outcome.kind === 'duplicate') {
       unchanged += 1;
-    } else if (held !== undefined && held.term > mirrorTerm && compareVersions(held, version) > 0) {
-      conflicts.push({ kind: record.kind, key: record.key, held });
     } else {
       older += 1;
     }
   }
-  const before = readMirrorState(scope, command.source);
   scope.put(
     Kind.mirror,
     command.source,
     encodeValue({
       source: command.source,
-      timeline: Math.max(before.timeline, command.timeline),
+      timeline: command.timeline,
       cursors: { ...before.cursors, ...command.cursors },
-    }),
+    } satisfies MirrorState),
   );
   return { kind: 'mirror', applied, unchanged, older, conflicts };
+}
+
+/** What was written here and stands in the way of a record; a node stays for as long as it has an entry of ours. */
+function keptInstead(scope: WriteScope, record: MirrorRecord, held: Row | undefined): Row | undefined {
+  if (held !== undefined && held.term > mirrorTerm) return held;
+  if (record.kind !== Kind.node || record.value !== null) return undefined;
+  return ownEntryOf(scope.view, record.key, mirrorTerm);
+}
+
+/**
+ * Names compare without case here, at the source's reader they do not: an entry that came back in another spelling
+ * must not be deleted because the old spelling is gone.
+ */
+function isRespelled(record: MirrorRecord, held: Row | undefined): boolean {
+  if (record.name === undefined || held === undefined || held.value === null) return false;
+  return mirrorName(held) !== record.name;
+}
+
+/** `node`, `node/service` or `node/check` as they were written; of a tombstone only the lower-case form is left. */
+export function mirrorName(row: Row): string {
+  if (row.value === null) return row.key.replace(keySeparator, '/');
+  const { node, id, checkId } = decodeValue<{ node: string; id?: string; checkId?: string }>(row.value);
+  if (row.kind === Kind.node) return node;
+  return `${node}/${row.kind === Kind.check ? checkId : id}`;
+}
+
+function sameValue(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : bytesEqual(a, b);
 }
 
 function readMirrorState(scope: WriteScope, source: string): MirrorState {

@@ -21,8 +21,11 @@ export interface Row extends Version {
 /** Synchronous reads of one consistent state. Keys are ordered as their UTF-8 bytes. */
 export interface ReadView {
   get(kind: Kind, key: string): Row | undefined;
-  /** Rows with `from <= key < to`, tombstones included; `to` undefined means to the end of the kind. */
-  range(kind: Kind, from: string, to: string | undefined): Iterable<Row>;
+  /**
+   * Rows with `from <= key < to`, tombstones included; `to` undefined means to the end of the kind. With a limit
+   * only that many: all of a range may be held in memory at once.
+   */
+  range(kind: Kind, from: string, to: string | undefined, limit?: number): Iterable<Row>;
   /** As `range`, with `value` and other columns left out: for listings of keys with large values. */
   rangeKeys(kind: Kind, from: string, to: string | undefined): Iterable<KeyRow>;
   /** Rows whose secondary key is `ix`, tombstones included, ordered by key. */

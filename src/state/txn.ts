@@ -49,7 +49,12 @@ export type TxnOp =
   | (CatalogOp & { readonly kind: 'service'; readonly service: ServiceValue })
   | (CatalogOp & { readonly kind: 'check'; readonly check: CheckValue })
   /** A verb that there is not: fails when its turn comes, beside the other failures. */
-  | { readonly kind: 'unknown'; readonly of: 'kv' | 'node' | 'service' | 'check'; readonly verb: string };
+  | {
+      readonly kind: 'unknown';
+      readonly of: 'kv' | 'node' | 'service' | 'check';
+      readonly verb: string;
+      readonly invalid?: string;
+    };
 
 interface CatalogOp {
   readonly verb: CatalogVerb;
@@ -121,7 +126,6 @@ function precheck(scope: WriteScope, txn: Txn): readonly TxnError[] {
 }
 
 function precheckOp(scope: WriteScope, op: TxnOp): string | undefined {
-  if (op.kind === 'unknown') return undefined;
   if (op.kind !== 'kv') return op.invalid;
   if (op.key === '' && op.verb !== 'delete-tree') return 'Must provide key';
   if (op.verb === 'lock' && lockDelayed(scope, op.key)) {

@@ -43,12 +43,20 @@ export interface SessionValue {
   readonly checks?: readonly string[];
 }
 
+/**
+ * Digest of a catalog entry as a mirrored source holds it (hex SHA-256), kept only where it is not the digest of
+ * what is held here: an entry with a field that could not be kept must still compare as the one that was copied.
+ */
+export type SourceDigest = string;
+
 export interface NodeValue {
   readonly id: string;
   readonly node: string;
   readonly address: string;
   readonly taggedAddresses: Readonly<Record<string, string>> | null;
   readonly meta: Readonly<Record<string, string>> | null;
+  /** See `SourceDigest`. */
+  readonly sourceDigest?: SourceDigest;
 }
 
 export interface ServiceAddress {
@@ -69,6 +77,8 @@ export interface ServiceValue {
   readonly enableTagOverride: boolean;
   /** Kind, Proxy, Connect and whatever else of Consul's service is carried but not understood, as JSON text. */
   readonly extra: string;
+  /** See `SourceDigest`. */
+  readonly sourceDigest?: SourceDigest;
 }
 
 export interface CheckValue {
@@ -85,6 +95,8 @@ export interface CheckValue {
   readonly type: string;
   /** The check's Definition, as JSON text; empty for none. */
   readonly definition: string;
+  /** See `SourceDigest`. */
+  readonly sourceDigest?: SourceDigest;
 }
 
 export interface CoordinateValue {

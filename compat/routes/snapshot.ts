@@ -1,0 +1,60 @@
+import { Kind } from '../../src/state/kinds.ts';
+import { empty, failure, type ApiRequest, type Reply, type RouteResult } from '../wire/http.ts';
+import { answered } from './answered.ts';
+import type { RouteContext } from './context.ts';
+import type { Route } from './route.ts';
+
+const noPath = failure(500, 'No path to datacenter');
+
+/** GET /v1/snapshot — a tar.gz of a consistent copy. */
+function saveRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  if (isForeign(request, context)) return answered(noPath);
+  const { knownLeader, lastContactMs } = context.freshness?.() ?? { knownLeader: true, lastContactMs: 0 };
+  const index = Math.max(1, ...Object.values(Kind).map((kind) => context.view.tableIndex(kind)));
+  return {
+    kind: 'download',
+    contentType: 'application/x-gzip',
+    headers: {
+      'X-Consul-Index': String(index),
+      'X-Consul-Knownleader': String(knownLeader),
+      'X-Consul-Lastcontact': String(lastContactMs),
+    },
+    open: context.snapshots.save(),
+  };
+}
+
+/** PUT /v1/snapshot — replaces the state of the datacenter by that of an archive which was verified before. */
+function restoreRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  if (isForeign(request, context)) return answered(noPath);
+  return { kind: 'later', reply: restore(request, context) };
+}
+
+async function restore(request: ApiRequest, context: RouteContext): Promise<Reply> {
+  const outcome = await context.snapshots.restore(request.stream ?? bytesOf(request.body));
+  return outcome.kind === 'restored' ? empty : failure(500, outcome.message);
+}
+
+async function* bytesOf(body: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield body;
+}
+
+/** Looked at here too: what is begun for another datacenter could not be undone. */
+function isForeign({ query }: ApiRequest, { gateway }: RouteContext): boolean {
+  const dc = query.get('dc').toLowerCase();
+  return dc !== '' && dc !== gateway.datacenter;
+}
+
+export const snapshotRoutes: readonly Route[] = [
+  {
+    path: '/v1/snapshot',
+    methods: { GET: saveRoute, PUT: restoreRoute },
+    common: 'read',
+    streamsBody: true,
+    state: 'differs',
+    note:
+      "The archive has the layout of Consul's (consul snapshot save verifies it, inspect reads it), but holds a SQLite " +
+      'database: it can be restored into a Grapevine of the same datacenter only, and an archive of Consul cannot be ' +
+      'restored here (copy it with grapevine migrate). A restore keeps zones, the own node and its agent, and indexes ' +
+      'go on rising.',
+  },
+];

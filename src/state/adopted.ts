@@ -1,0 +1,53 @@
+import { checksOfNode, checkValue, getNode, nodeFloorKey, raiseFloor, servicesOfNode } from './catalog.ts';
+import { Kind } from './kinds.ts';
+import { invalidateSessionsOfCheck, invalidateSessionsOfNode } from './sessions.ts';
+import type { ReadView, Row } from './store.ts';
+import { catalogKey, keySeparator } from './topics.ts';
+import type { WriteScope } from './write-scope.ts';
+
+/**
+ * What follows here from a change of the catalog that somebody else decided (a mirrored source, a restored archive):
+ * the same as from a registration of our own, so that indexes never fall, watchers wake and sessions end.
+ */
+export function followCatalogChange(scope: WriteScope, before: Row | undefined, after: Row): void {
+  const [node = '', part = ''] = after.key.split(keySeparator);
+  switch (after.kind) {
+    case Kind.service:
+      if (after.value !== null && before?.ix && before.ix !== after.ix) raiseFloor(scope, before.ix);
+      return;
+    case Kind.check:
+      if (after.value !== null && before !== undefined && before.ix !== after.ix) {
+        raiseFloor(scope, before.ix ?? nodeFloorKey(node));
+      }
+      if (after.value === null || checkValue(after).status === 'critical') {
+        invalidateSessionsOfCheck(scope, node, part);
+      }
+      return;
+    case Kind.node:
+      if (after.value !== null) return;
+      invalidateSessionsOfNode(scope, node);
+      deleteCoordinates(scope, node);
+      return;
+    default:
+      return;
+  }
+}
+
+function deleteCoordinates(scope: WriteScope, node: string): void {
+  const key = catalogKey(node);
+  scope.delete(Kind.coordinate, key);
+  const under = scope.view.range(Kind.coordinate, key + keySeparator, key + nextSeparator);
+  for (const row of [...under]) scope.delete(Kind.coordinate, row.key);
+}
+
+/** The character after the separator: everything of one node lies between the two. */
+const nextSeparator = String.fromCharCode(keySeparator.charCodeAt(0) + 1);
+
+/** A live entry of a node that was registered here, above the given term; undefined when there is none. */
+export function ownEntryOf(view: ReadView, node: string, aboveTerm: number): Row | undefined {
+  if (getNode(view, node) === undefined) return undefined;
+  for (const rows of [servicesOfNode(view, node), checksOfNode(view, node)]) {
+    for (const row of rows) if (row.value !== null && row.term > aboveTerm) return row;
+  }
+  return undefined;
+}
