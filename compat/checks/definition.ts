@@ -84,72 +84,23 @@ export const emptyCheck: CheckDefinition = {
 
 /**
  * Where a definition stands, which decides the names it may use:
- * - `check`: the body of `/v1/agent/check/register` (its id is `ID`; unknown fields are errors, as in 1.8.7);
+ * - `check`: the body of `/v1/agent/check/register` (its id is `ID`);
  * - `service-check`: `Check` or an item of `Checks` in `/v1/agent/service/register` (its id is `CheckID`);
  * - `config`: a configuration file (every field in snake case too; the loader reports unknown fields);
- * - `catalog`: the `Definition` of a health check (unknown fields are ignored);
+ * - `catalog`: the `Definition` of a health check;
  * - `stored`: what `encodeCheckDefinition` wrote.
+ *
+ * Unknown fields are passed over, because newer clients send newer ones; but see `misleadingField`.
  */
 export type CheckForm = 'check' | 'service-check' | 'config' | 'catalog' | 'stored';
 
-/** Names beside the spellings in `names`, per form. Token and proxy fields are taken and not used. */
+/** The name of the check's id, per form. */
 const idNames: Readonly<Record<CheckForm, readonly string[]>> = {
   check: ['ID'],
   'service-check': ['CheckID'],
   config: ['ID', 'CheckID'],
   catalog: [],
   stored: ['CheckID'],
-};
-const ignoredNames = ['Token', 'ProxyHTTP', 'ProxyGRPC'];
-
-const commonNames = [
-  'Name',
-  'Notes',
-  'Status',
-  'ServiceID',
-  'service_id',
-  'ScriptArgs',
-  'Args',
-  'script_args',
-  'HTTP',
-  'Header',
-  'Method',
-  'Body',
-  'DisableRedirects',
-  'TCP',
-  'TCPUseTLS',
-  'UDP',
-  'GRPC',
-  'GRPCUseTLS',
-  'H2PING',
-  'H2PingUseTLS',
-  'OSService',
-  'TLSServerName',
-  'TLSSkipVerify',
-  'tls_skip_verify',
-  'DockerContainerID',
-  'docker_container_id',
-  'Shell',
-  'AliasNode',
-  'AliasService',
-  'Interval',
-  'Timeout',
-  'TTL',
-  'DeregisterCriticalServiceAfter',
-  'deregister_critical_service_after',
-  'SuccessBeforePassing',
-  'FailuresBeforeWarning',
-  'FailuresBeforeCritical',
-  'OutputMaxSize',
-];
-
-function knownNames(form: CheckForm): ReadonlySet<string> {
-  return new Set([...commonNames, ...idNames[form], ...ignoredNames].map((name) => name.toLowerCase()));
-}
-
-const knownByForm: Partial<Record<CheckForm, ReadonlySet<string>>> = {
-  check: knownNames('check'),
-  'service-check': knownNames('service-check'),
 };
 
 /**
@@ -161,8 +112,8 @@ export function decodeCheckDefinition(value: JsonValue, form: CheckForm): Result
     return err(`json: cannot unmarshal ${goKind(value)} into Go value of type structs.CheckDefinition`);
   }
   const source = form === 'config' && value !== null ? withoutUnderscores(value) : value;
-  const unknown = firstUnknown(source, knownByForm[form]);
-  if (unknown !== undefined) return err(`json: unknown field ${JSON.stringify(unknown)}`);
+  const misleading = misleadingField(source, form);
+  if (misleading !== undefined) return err(`json: unknown field ${JSON.stringify(misleading)}`);
   const fields = new GoFields(source, '');
   const definition: CheckDefinition = {
     checkId: idNames[form].length === 0 ? '' : fields.string(...idNames[form]),
@@ -210,9 +161,19 @@ function catalogName(form: CheckForm, name: string): readonly string[] {
   return form === 'catalog' ? [name] : [];
 }
 
-function firstUnknown(value: JsonObject | null, known: ReadonlySet<string> | undefined): string | undefined {
-  if (value === null || known === undefined) return undefined;
-  return Object.keys(value).find((name) => !known.has(name.toLowerCase()));
+/**
+ * A field that Consul refuses as unknown, and that would make another check of it if it were passed over: the
+ * command line of old clients (`Script`), the id by the name of the other form, and in the API's forms the snake case
+ * of a field that has none there.
+ */
+function misleadingField(value: JsonObject | null, form: CheckForm): string | undefined {
+  if (value === null || (form !== 'check' && form !== 'service-check')) return undefined;
+  return Object.keys(value).find((name) => {
+    const lower = name.toLowerCase();
+    if (lower === 'script') return true;
+    if (lower === 'id' || lower === 'checkid') return !idNames[form].some((id) => id.toLowerCase() === lower);
+    return lower.includes('_') && !snakeNames.has(lower) && knownNames.has(lower.replaceAll('_', ''));
+  });
 }
 
 function withoutUnderscores(value: JsonObject): JsonObject {
@@ -313,6 +274,18 @@ const storedNames: readonly (readonly [keyof CheckDefinition, string])[] = [
   ['failuresBeforeCritical', 'FailuresBeforeCritical'],
   ['outputMaxSize', 'OutputMaxSize'],
 ];
+
+/** Every field, in lower case. */
+const knownNames: ReadonlySet<string> = new Set(['id', ...storedNames.map(([, name]) => name.toLowerCase())]);
+
+/** Names in snake case that the API takes too. */
+const snakeNames: ReadonlySet<string> = new Set([
+  'service_id',
+  'script_args',
+  'tls_skip_verify',
+  'docker_container_id',
+  'deregister_critical_service_after',
+]);
 
 /**
  * The JSON that keeps a definition across restarts: Go's names, zero values left out, durations in

@@ -84,6 +84,7 @@ describe('decoding', () => {
     ['{"Header":{"A":null}}', { header: { A: [] } }],
     ['null', {}],
     ['{"Token":"t"}', {}],
+    ['{"Check":{},"SomethingNewer":[1],"something_newer":true}', {}],
   ])('%s is understood as Consul does', (text, expected) => {
     expect(decoded(text)).toEqual({ ...emptyCheck, ...expected });
   });
@@ -102,7 +103,8 @@ describe('decoding', () => {
     ['{"TTL":"10x"}', 'time: unknown unit "x" in duration "10x"'],
     ['{"TTL":""}', 'time: invalid duration ""'],
     ['{"Script":"ls"}', 'json: unknown field "Script"'],
-    ['{"Check":{}}', 'json: unknown field "Check"'],
+    ['{"SCRIPT":"ls"}', 'json: unknown field "SCRIPT"'],
+    ['{"Check_ID":"x"}', 'json: unknown field "Check_ID"'],
     ['{"CheckID":"x"}', 'json: unknown field "CheckID"'],
     ['{"success_before_passing":1}', 'json: unknown field "success_before_passing"'],
   ])('%s fails in the words of Consul 1.8.7', (text, problem) => {
@@ -112,6 +114,12 @@ describe('decoding', () => {
   test('a check inside a service is named by CheckID, not by ID', () => {
     expect(decoded('{"CheckID":"x"}', 'service-check').checkId).toBe('x');
     expect(decode('{"id":"x"}', 'service-check')).toEqual({ ok: false, error: 'json: unknown field "id"' });
+  });
+
+  test('of a check inside a service fields of newer clients are passed over, those that mislead are not', () => {
+    expect(decoded('{"TTL":"1s","Newer":1}', 'service-check')).toEqual({ ...emptyCheck, ttlNs: 1e9 });
+    expect(decode('{"Script":"ls"}', 'service-check').ok).toBe(false);
+    expect(decode('{"failures_before_critical":3}', 'service-check').ok).toBe(false);
   });
 
   test('configuration files may spell every field in snake case and add their own', () => {
