@@ -29,8 +29,7 @@ const fatalCodes: ReadonlySet<string> = new Set([
 
 /**
  * Whether a read (or an idempotent write) is worth another attempt: busy (429), leaderless or failing
- * servers (5xx), an answer given without a known leader, and a 404 without Consul's headers, which is some
- * load balancer's and no answer of Consul.
+ * servers (5xx), no answer at all, and an answer given without a known leader.
  */
 export function judgeAttempt(attempt: Attempt): RetryVerdict {
   if (attempt.kind === 'failure') {
