@@ -25,9 +25,10 @@ const scripts = mkdtempSync(join(tmpdir(), 'grapevine-bench-'));
 export const putScript = writeScript(
   'put.lua',
   `local n = 0
+local start = os.time()
 request = function()
   n = n + 1
-  return wrk.format("PUT", "/v1/kv/bench/key-" .. (n % 1000), nil, "value-" .. n .. "-" .. wrk.connections)
+  return wrk.format("PUT", "/v1/kv/bench/key-" .. (n % 1000), nil, "value-" .. n .. "-" .. start)
 end
 `,
 );

@@ -1,21 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import type { RotatingFileStream } from 'rotating-file-stream';
-
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+import { renderLogJson, renderLogText, type LogLevel, type LogLine } from '../kernel/log-line.ts';
 
 /** A structured logger: `log.info({ key: 'value' }, 'what happened')`. Children carry the part's `name`. */
 export type Log = Logger;
-
-/** One line of the log. */
-export interface LogLine {
-  readonly level: LogLevel;
-  readonly timeMs: number;
-  /** The part that speaks: `agent`, `http`, `store`, … */
-  readonly name: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, string | number | boolean | null>>;
-}
 
 export interface LoggingOptions {
   readonly level: LogLevel;
@@ -89,7 +78,7 @@ export class Logging {
   #write(text: string): void {
     const line = parseLine(text);
     if (isAtLeast(line.level, this.#level)) {
-      const rendered = this.#json ? renderJsonLine(line) : renderHumanLine(line);
+      const rendered = `${this.#json ? renderLogJson(line) : renderLogText(line)}\n`;
       process.stdout.write(rendered);
       this.#file?.write(rendered);
     }
@@ -110,7 +99,7 @@ function parseLine(text: string): LogLine {
   if (err !== undefined) fields['error'] = scalar((err as { message?: unknown }).message ?? err);
   return {
     level: levelOf(Number(level)),
-    timeMs: Number(time),
+    time: new Date(Number(time)).toISOString(),
     name: typeof name === 'string' ? name : 'agent',
     message: typeof msg === 'string' ? msg : '',
     fields,
@@ -127,28 +116,6 @@ function scalar(value: unknown): string | number | boolean | null {
     return value;
   }
   return JSON.stringify(value) ?? null;
-}
-
-/** As Consul's log reads: `2026-11-22T15:54:50.865Z [INFO]  agent: started: port=8500`. */
-export function renderHumanLine(line: LogLine): string {
-  const fields = Object.entries(line.fields).map(([key, value]) => `${key}=${quoteField(value)}`);
-  const text = fields.length === 0 ? line.message : `${line.message}: ${fields.join(' ')}`;
-  return `${new Date(line.timeMs).toISOString()} ${`[${line.level.toUpperCase()}]`.padEnd(7)} ${line.name}: ${text}\n`;
-}
-
-function quoteField(value: string | number | boolean | null): string {
-  return typeof value === 'string' && /[\s"=]/.test(value) ? JSON.stringify(value) : String(value);
-}
-
-/** As Consul's `-log-json` (hclog): names of its own fields start with `@`. */
-export function renderJsonLine(line: LogLine): string {
-  const own = {
-    '@level': line.level,
-    '@message': line.message,
-    '@module': line.name,
-    '@timestamp': new Date(line.timeMs).toISOString(),
-  };
-  return `${JSON.stringify({ ...own, ...line.fields })}\n`;
 }
 
 async function openFile(options: LoggingOptions, file: string): Promise<RotatingFileStream> {

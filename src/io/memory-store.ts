@@ -14,6 +14,7 @@ interface Table {
 export class MemoryStore implements Store {
   readonly #tables = new Map<Kind, Table>();
   readonly #meta = new Map<string, string>();
+  readonly #heads = new Map<number, number>();
   #undo: (() => void)[] | undefined;
 
   get(kind: Kind, key: string): Row | undefined {
@@ -43,6 +44,10 @@ export class MemoryStore implements Store {
 
   tableIndex(kind: Kind): number {
     return this.#tables.get(kind)?.tableIndex ?? 0;
+  }
+
+  headSeq(origin: number): number {
+    return this.#heads.get(origin) ?? 0;
   }
 
   transact<T>(work: () => T): T {
@@ -79,9 +84,12 @@ export class MemoryStore implements Store {
     const tableIndex = table.tableIndex;
     this.#place(table, row.key, before, row);
     table.tableIndex = Math.max(tableIndex, row.modifyIndex);
+    const head = this.headSeq(row.origin);
+    if (row.origin > 0) this.#heads.set(row.origin, Math.max(head, row.seq));
     this.#undo.push(() => {
       this.#place(table, row.key, row, before);
       table.tableIndex = tableIndex;
+      this.#heads.set(row.origin, head);
     });
   }
 

@@ -2,6 +2,7 @@ import Database from 'better-sqlite3';
 import { assert } from '../kernel/assert.ts';
 import type { Kind } from '../state/kinds.ts';
 import type { KeyRow, Row, Store } from '../state/store.ts';
+import { RowCache } from './row-cache.ts';
 import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
 
 const columns =
@@ -9,12 +10,16 @@ const columns =
 
 type Statement = Database.Statement<unknown[]>;
 
+/** Memory for rows that were read or written lately. Guess. */
+const rowCacheBytesMax = 4 * 1024 * 1024;
+
 /**
  * Registers in one SQLite database: WAL, `synchronous=FULL`, so what `transact` returned from is on disk.
  * Errors of the disk (full, read-only, corrupt) are thrown as they come: see `fatalDatabaseError`.
  */
 export class SqliteStore implements Store {
   readonly #db: Database.Database;
+  readonly #cache = new RowCache(rowCacheBytesMax);
   readonly #tableIndexes = new Map<number, number>();
   #tableIndexesBefore: Map<number, number> | undefined;
   readonly #statements = new Map<string, Statement>();
@@ -41,7 +46,11 @@ export class SqliteStore implements Store {
   }
 
   get(kind: Kind, key: string): Row | undefined {
-    return this.#get.get(kind, key) as Row | undefined;
+    const cached = this.#cache.get(kind, key);
+    if (cached !== undefined) return cached;
+    const row = this.#get.get(kind, key) as Row | undefined;
+    if (row !== undefined) this.#cache.set(row);
+    return row;
   }
 
   range(kind: Kind, from: string, to: string | undefined, limit?: number): Iterable<Row> {
@@ -63,6 +72,13 @@ export class SqliteStore implements Store {
     return this.#tableIndexes.get(kind) ?? 0;
   }
 
+  headSeq(origin: number): number {
+    const held = this.#statement('SELECT max(seq) FROM registers WHERE origin = ?').pluck().get(origin) as
+      | number
+      | null;
+    return Math.max(held ?? 0, Number(this.getMeta(`head-seq:${origin}`) ?? 0));
+  }
+
   transact<T>(work: () => T): T {
     assert(!this.#db.inTransaction, 'transactions do not nest');
     this.#tableIndexesBefore = new Map(this.#tableIndexes);
@@ -73,6 +89,7 @@ export class SqliteStore implements Store {
       return value;
     } catch (error) {
       if (this.#db.inTransaction) this.#rollback.run();
+      this.#cache.clear();
       this.#restoreTableIndexes(this.#tableIndexesBefore);
       throw error;
     } finally {
@@ -91,6 +108,7 @@ export class SqliteStore implements Store {
       return outcome.value;
     } finally {
       // A full or failing disk makes SQLite roll back the whole transaction by itself: that error must come through.
+      if (!keep) this.#cache.clear();
       if (this.#db.inTransaction) {
         if (!keep) {
           this.#statement('ROLLBACK TO attempt').run();
@@ -117,14 +135,18 @@ export class SqliteStore implements Store {
       row.modifyIndex,
       row.value,
     );
+    this.#cache.set(row);
     if (row.modifyIndex > this.tableIndex(row.kind)) this.#tableIndexes.set(row.kind, row.modifyIndex);
   }
 
   remove(kind: Kind, key: string): void {
     assert(this.#db.inTransaction, 'writes need a transaction');
-    // The table's index may not fall with the row that carried it, also not after a restart.
+    // Neither the table's index nor the origin's head may fall with the row that carried it, also not after a restart.
     this.setMeta(`table-index:${kind}`, String(this.tableIndex(kind)));
+    const origin = this.get(kind, key)?.origin ?? 0;
+    if (origin > 0) this.setMeta(`head-seq:${origin}`, String(this.headSeq(origin)));
     this.#statement('DELETE FROM registers WHERE kind = ? AND key = ?').run(kind, key);
+    this.#cache.delete(kind, key);
   }
 
   getMeta(name: string): string | undefined {

@@ -50,7 +50,7 @@ export class Replica {
     this.#store = options.store;
     this.#nodeId = options.nodeId;
     this.origin = options.origin;
-    this.#headSeq = Number(options.store.getMeta('head-seq') ?? 0);
+    this.#headSeq = options.store.headSeq(ownOrigin);
     this.#highest = Math.max(1, ...Object.values(Kind).map((kind) => options.store.tableIndex(kind)));
     this.#zones = readZones(options.store);
   }
@@ -91,10 +91,7 @@ export class Replica {
   #finish(scope: WriteScope, outcome: CommandOutcome): Step {
     if (scope.changed) {
       this.#highest = scope.index;
-      if (scope.dots > 0) {
-        this.#headSeq += scope.dots;
-        this.#store.setMeta('head-seq', String(this.#headSeq));
-      }
+      this.#headSeq += scope.dots;
     }
     return { outcome, touched: scope.touched, index: scope.index };
   }

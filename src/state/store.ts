@@ -32,6 +32,8 @@ export interface ReadView {
   byIndex(kind: Kind, ix: string): Iterable<Row>;
   /** Highest modify index of a kind, 0 when it never had a row. Never falls, also when tombstones go. */
   tableIndex(kind: Kind): number;
+  /** Highest seq that was ever stored of an origin, 0 when none. Never falls, also when rows go. */
+  headSeq(origin: number): number;
 }
 
 export interface KeyRow {
