@@ -6,6 +6,7 @@ import { registerInfo } from './info.ts';
 import { registerKeygen } from './keygen.ts';
 import { registerLeave } from './leave.ts';
 import { registerMembers } from './members.ts';
+import { registerMigrate } from './migrate.ts';
 import { registerReload } from './reload.ts';
 import { registerValidate } from './validate.ts';
 import { registerVersion } from './version.ts';
@@ -62,6 +63,7 @@ Flags may be written with one dash or two. Exit codes: 0 done, 1 failed, 2 the c
     registerKeygen,
     registerLeave,
     registerMembers,
+    registerMigrate,
     registerReload,
     registerValidate,
     registerVersion,
