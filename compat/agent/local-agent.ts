@@ -236,14 +236,17 @@ export class LocalAgent implements LocalPort {
     return this.deregisterCheck(id);
   }
 
-  async servicesChanged(waitMs: number): Promise<void> {
+  async servicesChanged(waitMs: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return;
     let wake = (): void => undefined;
     const woken = new Promise<void>((resolve) => {
       wake = resolve;
     });
     this.#serviceListeners.add(wake);
     const cancel = this.#ports.setTimer(waitMs, wake);
+    signal?.addEventListener('abort', wake, { once: true });
     await woken;
+    signal?.removeEventListener('abort', wake);
     cancel();
     this.#serviceListeners.delete(wake);
   }

@@ -1,3 +1,4 @@
+import type { LogLevel, LogLine } from '../../src/kernel/log-line.ts';
 import type { CheckValue, ServiceValue } from '../../src/state/values.ts';
 import type { CheckStatus } from '../checks/thresholds.ts';
 import type { JsonValue } from '../wire/go-json.ts';
@@ -26,8 +27,8 @@ export interface LocalPort {
   /** Maintenance mode of the service, or of the node when the id is undefined. The reason may be empty. */
   setMaintenance(serviceId: string | undefined, reason: string): Promise<AgentOutcome>;
   clearMaintenance(serviceId: string | undefined): Promise<AgentOutcome>;
-  /** Resolves when the services may have changed, or after `waitMs`. */
-  servicesChanged(waitMs: number): Promise<void>;
+  /** Resolves when the services may have changed, after `waitMs`, or when `signal` aborts. */
+  servicesChanged(waitMs: number, signal?: AbortSignal): Promise<void>;
   /** Scripts may be registered over HTTP (`enable_script_checks`). */
   readonly remoteScripts: boolean;
 }
@@ -58,21 +59,9 @@ export interface ControlPort {
   reload(): Promise<AgentOutcome>;
 }
 
-export type MonitorLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
-
-/** One line of this gateway's log. */
-export interface LogLine {
-  readonly level: MonitorLevel;
-  readonly timeMs: number;
-  readonly name: string;
-  readonly message: string;
-  /** Further fields, in order. */
-  readonly fields: Readonly<Record<string, JsonValue>>;
-}
-
 export interface LogPort {
   /** Calls with each line from now on that has at least this level; the returned function ends it. */
-  subscribe(level: MonitorLevel, line: (line: LogLine) => void): () => void;
+  subscribe(level: LogLevel, line: (line: LogLine) => void): () => void;
 }
 
 export interface MetricsPort {

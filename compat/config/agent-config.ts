@@ -1,3 +1,4 @@
+import type { LogLevel } from '../../src/kernel/log-line.ts';
 import type { JsonObject } from '../wire/go-json.ts';
 import type { LoadOptions } from './load-config.ts';
 
@@ -123,8 +124,6 @@ export interface ChecksConfig {
   readonly outputBytesMax: number;
   readonly discardOutput: boolean;
 }
-
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
 export interface LogConfig {
   readonly level: LogLevel;

@@ -4,9 +4,9 @@ import type {
   GossipConfig,
   JoinConfig,
   LogConfig,
-  LogLevel,
   TelemetryConfig,
 } from './agent-config.ts';
+import type { LogLevel } from '../../src/kernel/log-line.ts';
 import { parseGoDuration } from '../wire/go-duration.ts';
 import type { JsonObject } from '../wire/go-json.ts';
 import type { Fragment } from './config-schema.ts';

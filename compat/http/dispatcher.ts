@@ -155,12 +155,7 @@ export class Dispatcher {
     }
     const answer = (body: Uint8Array): void => {
       const request = new IncomingRequest(req, method as Method, path, rest, query, body);
-      try {
-        this.#answer(req, res, route, request);
-      } catch (error) {
-        this.#options.onDefect(error, path);
-        this.#reply(req, res, failure(500, 'internal error: see the log of this gateway'));
-      }
+      this.#guarded(req, res, () => this.#answer(req, res, route, request));
     };
     if (method === 'GET' || route.streamsBody === true) return answer(noBody);
     const bytesMax = route.bodyBytesMax?.(context) ?? bodyBytesMaxDefault;
@@ -170,6 +165,16 @@ export class Dispatcher {
       const tooLarge = route.bodyTooLarge ?? defaultTooLarge;
       return this.#reply(req, res, tooLarge(outcome.bytes, bytesMax), ['Connection', 'close']);
     });
+  }
+
+  /** A route that throws has a defect: the log gets it, the client a 500. */
+  #guarded(req: IncomingMessage, res: ServerResponse, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#options.onDefect(error, req.url ?? '');
+      this.#reply(req, res, failure(500, 'internal error: see the log of this gateway'));
+    }
   }
 
   #methodProblem(req: IncomingMessage, res: ServerResponse, route: Route, method: string): void {
@@ -194,7 +199,8 @@ export class Dispatcher {
     }
     const { context } = this.#options;
     const result = (route.methods[request.method] as NonNullable<Route['methods'][Method]>)(request, context);
-    if (route.common !== 'none' && result.kind !== 'reply' && this.#foreign(request)) {
+    const isLocal = result.kind === 'reply' || (result.kind === 'read' && result.agentLocal === true);
+    if (route.common !== 'none' && !isLocal && this.#foreign(request)) {
       return this.#reply(
         req,
         res,
@@ -222,9 +228,10 @@ export class Dispatcher {
         return this.#reply(req, res, result);
       case 'write':
         return this.#options.propose(result.command, (outcome) =>
-          this.#reply(req, res, result.reply(outcome)),
+          this.#guarded(req, res, () => this.#reply(req, res, result.reply(outcome))),
         );
       case 'later':
+        if (result.cancel !== undefined) res.once('close', result.cancel);
         result.reply.then(
           (reply) => this.#reply(req, res, reply),
           (error: unknown) => {
@@ -280,7 +287,10 @@ export class Dispatcher {
     }
     const waitMs = options.waitMs * (1 + this.#options.random() / waitJitterFraction);
     // Rounded up, so that thousands of waits share the timer lists of Node.
-    const timer = setTimeout(() => waiter.expire(), Math.ceil(waitMs / 50) * 50);
+    const timer = setTimeout(
+      () => this.#guarded(req, res, () => waiter.expire()),
+      Math.ceil(waitMs / 50) * 50,
+    );
     const waiter = live.wait(read, index, (woken) => {
       clearTimeout(timer);
       res.off('close', onClose);
@@ -312,8 +322,10 @@ export class Dispatcher {
     const headers = this.#baseHeaders.slice();
     const { index } = shared.answer;
     headers.push('X-Consul-Index', index > 0 ? String(index) : '1');
-    headers.push('X-Consul-Knownleader', knownLeader ? 'true' : 'false');
-    headers.push('X-Consul-Lastcontact', String(lastContactMs));
+    if (read.agentLocal !== true) {
+      headers.push('X-Consul-Knownleader', knownLeader ? 'true' : 'false');
+      headers.push('X-Consul-Lastcontact', String(lastContactMs));
+    }
     if (read.effectiveConsistency === true) {
       const consistency = options?.consistency ?? 'default';
       headers.push('X-Consul-Effective-Consistency', consistency === 'default' ? 'leader' : consistency);

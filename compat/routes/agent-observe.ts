@@ -1,5 +1,4 @@
-import { monitorJson, monitorText } from '../agent/log-line.ts';
-import type { MonitorLevel } from '../agent/port.ts';
+import { renderLogJson, renderLogText, type LogLevel } from '../../src/kernel/log-line.ts';
 import { failure, json, type ApiRequest, type RouteResult } from '../wire/http.ts';
 import type { RouteContext } from './context.ts';
 import type { Route } from './route.ts';
@@ -17,7 +16,7 @@ function metrics({ query }: ApiRequest, { agent }: RouteContext): RouteResult {
   };
 }
 
-const levels: Readonly<Record<string, MonitorLevel>> = {
+const levels: Readonly<Record<string, LogLevel>> = {
   TRACE: 'trace',
   DEBUG: 'debug',
   INFO: 'info',
@@ -31,7 +30,7 @@ function monitor({ query }: ApiRequest, { agent }: RouteContext): RouteResult {
   const asked = query.get('loglevel');
   const level = asked === '' ? 'info' : levels[asked.toUpperCase()];
   if (level === undefined) return failure(400, `Unknown log level: ${asked}`);
-  const render = query.has('logjson') ? monitorJson : monitorText;
+  const render = query.has('logjson') ? renderLogJson : renderLogText;
   return {
     kind: 'stream',
     contentType: 'text/plain; charset=utf-8',

@@ -28,21 +28,25 @@ function readService(request: ApiRequest, { agent, nowMs }: RouteContext): Route
   const hash = request.query.get('hash');
   const present = serviceAnswer(request, agent);
   if (hash === '' || present.hash !== hash) return present.reply;
-  return { kind: 'later', reply: waitForService(request, agent, hash, options.value.waitMs, nowMs) };
+  const gone = new AbortController();
+  const endMs = nowMs() + options.value.waitMs;
+  return {
+    kind: 'later',
+    reply: waitForService(request, agent, { hash, endMs, gone: gone.signal }, nowMs),
+    cancel: () => gone.abort(),
+  };
 }
 
 async function waitForService(
   request: ApiRequest,
   agent: AgentPort,
-  hash: string,
-  waitMs: number,
+  until: { readonly hash: string; readonly endMs: number; readonly gone: AbortSignal },
   nowMs: () => number,
 ): Promise<Reply> {
-  const endMs = nowMs() + waitMs;
   for (;;) {
-    await agent.local.servicesChanged(Math.max(0, endMs - nowMs()));
+    await agent.local.servicesChanged(Math.max(0, until.endMs - nowMs()), until.gone);
     const present = serviceAnswer(request, agent);
-    if (present.hash !== hash || nowMs() >= endMs) return present.reply;
+    if (present.hash !== until.hash || nowMs() >= until.endMs || until.gone.aborted) return present.reply;
   }
 }
 

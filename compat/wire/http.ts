@@ -47,6 +47,8 @@ export interface Read {
   evaluate(view: ReadView, dependencies: Dependencies): Answer;
   /** Whether Consul sends X-Consul-Effective-Consistency here (catalog, health and query endpoints). */
   readonly effectiveConsistency?: boolean;
+  /** About this gateway alone (events): `?dc=` is passed over, and of Consul's headers only the index is sent. */
+  readonly agentLocal?: boolean;
   /** A blocking read returns when its index is greater than the one given (default), or different (events). */
   readonly wakesOn?: 'increase' | 'difference';
 }
@@ -71,6 +73,8 @@ export interface Write {
 export interface Later {
   readonly kind: 'later';
   readonly reply: Promise<Reply>;
+  /** The client went away: whatever waits may end. */
+  readonly cancel?: () => void;
 }
 
 /** An answer without end (agent/monitor): `start` gets a sink and answers how to stop. */

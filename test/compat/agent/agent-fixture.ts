@@ -1,6 +1,6 @@
 import { LocalAgent } from '../../../compat/agent/local-agent.ts';
 import type { DefinitionsConfig } from '../../../compat/agent/definitions.ts';
-import type { AgentPort, LogLine, MonitorLevel } from '../../../compat/agent/port.ts';
+import type { AgentPort } from '../../../compat/agent/port.ts';
 import { soloCluster } from '../../../compat/agent/solo-cluster.ts';
 import { Metrics } from '../../../compat/agent/metrics.ts';
 import { systemProbes, type ProbeMaker } from '../../../compat/checks/runner.ts';
@@ -11,6 +11,7 @@ import type { JsonObject } from '../../../compat/wire/go-json.ts';
 import type { Method, Reply, RouteResult } from '../../../compat/wire/http.ts';
 import type { OriginId } from '../../../src/crdt/dot.ts';
 import { MemoryStore } from '../../../src/io/memory-store.ts';
+import type { LogLevel, LogLine } from '../../../src/kernel/log-line.ts';
 import { Replica } from '../../../src/node/replica.ts';
 import { DriveLoop } from '../../../src/runtime/drive-loop.ts';
 import { checksOfNode, checkValue, servicesOfNode, serviceValue } from '../../../src/state/catalog.ts';
@@ -43,7 +44,7 @@ export class AgentFixture {
   readonly logged: string[] = [];
   /** What HTTP checks find, by URL. */
   readonly answers = new Map<string, { readonly status: CheckStatus; readonly output: string }>();
-  readonly monitors = new Set<{ readonly level: MonitorLevel; readonly line: (line: LogLine) => void }>();
+  readonly monitors = new Set<{ readonly level: LogLevel; readonly line: (line: LogLine) => void }>();
   left = false;
 
   constructor(config: FixtureConfig = {}, store = new MemoryStore(), ports = new FakePorts()) {

@@ -3,7 +3,7 @@ import { agentClusterRoutes } from '../../../compat/routes/agent-cluster.ts';
 import { agentObserveRoutes } from '../../../compat/routes/agent-observe.ts';
 import { agentRefusedRoutes } from '../../../compat/routes/agent-refused.ts';
 import { agentSelfRoutes } from '../../../compat/routes/agent-self.ts';
-import type { LogLine } from '../../../compat/agent/port.ts';
+import type { LogLine } from '../../../src/kernel/log-line.ts';
 import type { Method } from '../../../compat/wire/http.ts';
 import { AgentFixture } from '../agent/agent-fixture.ts';
 
@@ -98,7 +98,7 @@ describe('a cluster of one', () => {
 describe('monitor', () => {
   const line: LogLine = {
     level: 'info',
-    timeMs: Date.UTC(2026, 10, 22, 16, 19, 52, 31),
+    time: '2026-11-22T16:19:52.031Z',
     name: 'agent',
     message: 'Synced service',
     fields: { service: 'x y', count: 2 },

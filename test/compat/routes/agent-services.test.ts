@@ -185,6 +185,20 @@ describe('service/:id', () => {
     expect(await client.get('service/web?index=x')).toBe('400 Invalid index');
   });
 
+  test('stops waiting when its client goes away', async () => {
+    const client = await Client.start();
+    await client.put('service/register', { Name: 'web', Port: 8 });
+    const first = await client.fixture.request(routes, 'GET', '/v1/agent/service/web');
+    const hash = first.headers?.['X-Consul-Contenthash'] ?? '';
+    const timers = client.fixture.ports.pending;
+    const result = client.fixture.result(routes, 'GET', `/v1/agent/service/web?hash=${hash}&wait=1m`);
+    if (result.kind !== 'later') throw new Error('it does not wait');
+    expect(client.fixture.ports.pending).toBe(timers + 1);
+    result.cancel?.();
+    await result.reply;
+    expect(client.fixture.ports.pending).toBe(timers);
+  });
+
   test('blocks until the service differs from the hash, or the wait is over', async () => {
     const client = await Client.start();
     const { fixture } = client;
