@@ -16,6 +16,8 @@ export interface Filled {
   readonly keys: number;
   readonly nodes: number;
   readonly services: number;
+  /** Id of the session that holds the lock. */
+  readonly session: string;
 }
 
 /** Fills a Consul through its HTTP API, as its users would have. */
@@ -81,5 +83,11 @@ export async function fillWithBelievableData(url: string): Promise<Filled> {
     ID: string;
   };
   await put(url, `/v1/kv/locks/nightly-billing?acquire=${session.ID}`, 'billing-7');
-  return { keys: keys + 1, nodes: nodes.length, services: instances };
+  return { keys: keys + 1, nodes: nodes.length, services: instances, session: session.ID };
+}
+
+/** What the lock's holder does when its work is done. */
+export async function releaseLock(url: string, session: string): Promise<void> {
+  await put(url, `/v1/kv/locks/nightly-billing?release=${session}`, 'done');
+  await put(url, `/v1/session/destroy/${session}`);
 }
