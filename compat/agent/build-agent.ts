@@ -38,8 +38,9 @@ export interface BuiltAgent {
 /** Makes the agent part of a gateway that is a cluster of one. Nothing runs before `local.start()`. */
 export function buildAgent(options: BuildAgentOptions): BuiltAgent {
   const { config, gateway, view, propose, onCommit, log, logs, control, nowMs, grapevine } = options;
-  const { telemetry, ports, dataDir } = config();
-  const local = new LocalAgent({ gateway, view, propose, onCommit, config: config(), log });
+  const { telemetry, ports, dataDir, gossip } = config();
+  const coordinates = !gossip.disableCoordinates;
+  const local = new LocalAgent({ gateway, view, propose, onCommit, config: config(), coordinates, log });
   const cluster = soloCluster({ gateway, serfLanPort: ports.serfLan, serfWanPort: ports.serfWan });
   const metrics = new Metrics({
     prefix: telemetry.metricsPrefix,

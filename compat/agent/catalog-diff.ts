@@ -12,6 +12,7 @@ import {
   type CatalogCommand,
   type CatalogRegister,
 } from '../../src/state/catalog.ts';
+import { coordinateSet, type Coordinate } from '../../src/state/coordinates.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { catalogKey } from '../../src/state/topics.ts';
@@ -25,6 +26,8 @@ export interface WantedCatalog {
   readonly services: readonly ServiceValue[];
   /** By id, with the names and tags of their services. */
   readonly checks: readonly CheckValue[];
+  /** Where the node is, if nobody says otherwise; unset: coordinates are off. */
+  readonly coordinate: Coordinate | undefined;
 }
 
 /**
@@ -42,7 +45,17 @@ export function catalogDiff(view: ReadView, wanted: WantedCatalog): readonly Cat
     ...wanted.checks
       .filter((check) => !holds(getCheck(view, node.node, check.checkId)?.value, check))
       .map((check) => registerCommand(node, undefined, [check])),
+    ...coordinateCommands(view, wanted),
   ];
+}
+
+/** `?near=_agent` and `consul rtt` need a coordinate; one that was measured stays. */
+function coordinateCommands(
+  view: ReadView,
+  { node: { node }, coordinate }: WantedCatalog,
+): readonly CatalogCommand[] {
+  if (coordinate === undefined || coordinateSet(view, node).size > 0) return [];
+  return [{ kind: 'coordinate-update', coordinate: { node, segment: '', ...coordinate } }];
 }
 
 function holds(bytes: Uint8Array | null | undefined, value: object): boolean {

@@ -1,8 +1,10 @@
 import type { CommitListener } from '../../src/runtime/drive-loop.ts';
-import type { CatalogCommand } from '../../src/state/catalog.ts';
+import { getNode, type CatalogCommand } from '../../src/state/catalog.ts';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
+import { coordinateOrigin } from '../../src/state/coordinates.ts';
 import type { LocalCommand } from '../../src/state/local.ts';
 import type { ReadView } from '../../src/state/store.ts';
+import { topic } from '../../src/state/topics.ts';
 import type { CheckValue, NodeValue, ServiceValue } from '../../src/state/values.ts';
 import { sameDefinition, type CheckDefinition } from '../checks/definition.ts';
 import { systemPorts, type RunnerPorts } from '../checks/ports.ts';
@@ -34,6 +36,8 @@ export interface LocalAgentOptions {
   readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
   readonly onCommit: (listener: CommitListener) => () => void;
   readonly config: DefinitionsConfig;
+  /** Give the own node a coordinate (not `disable_coordinates`). */
+  readonly coordinates: boolean;
   readonly log: AgentLog;
   /** Time and chance; the system's by default. */
   readonly ports?: RunnerPorts;
@@ -54,12 +58,13 @@ const done: AgentOutcome = { kind: 'done' };
 export class LocalAgent implements LocalPort {
   readonly #options: LocalAgentOptions;
   readonly #ports: RunnerPorts;
-  readonly #node: NodeValue;
+  #node: NodeValue;
   readonly #held: Holdings;
   readonly #runner: CheckRunner;
   readonly #checkListeners = new Set<() => void>();
   readonly #serviceListeners = new Set<() => void>();
   #cancelSync: () => void = () => undefined;
+  #endWatch: () => void = () => undefined;
   /** What the latest update from within a beat waits for. */
   #publishing: Promise<AgentOutcome> | undefined;
 
@@ -119,21 +124,32 @@ export class LocalAgent implements LocalPort {
     if (outcome.kind === 'refused') throw new Error(`This node cannot be registered: ${outcome.message}`);
     this.#alignRunner();
     this.#armSync();
+    this.#endWatch = this.#options.onCommit((touched) => this.#onCommit(touched));
   }
 
   /** Stops the checks; what is registered stays. Resolves when no check holds anything any more. */
   async stop(): Promise<void> {
     this.#cancelSync();
+    this.#endWatch();
     for (const listener of this.#serviceListeners) listener();
     await this.#runner.stopAll();
   }
 
-  /** Takes the definitions of a configuration that was read again; refused whole when one of them is wrong. */
+  /**
+   * Takes what may change while it runs of a configuration that was read again, and the node's metadata; refused whole
+   * when a definition is wrong. Whether scripts may run stays as it was at the start, as in Consul.
+   */
   async reload(config: DefinitionsConfig): Promise<AgentOutcome> {
-    const definitions = readDefinitions(config);
+    const { enableScriptChecks, enableLocalScriptChecks } = this.#options.config.checks;
+    const definitions = readDefinitions({
+      ...config,
+      checks: { ...config.checks, enableScriptChecks, enableLocalScriptChecks },
+    });
     if (!definitions.ok) return { kind: 'refused', status: 500, message: definitions.error };
     const problem = this.#held.missingService(definitions.value);
     if (problem !== undefined) return { kind: 'refused', status: 500, message: problem };
+    this.#node = ownNode(this.#options.gateway);
+    this.#runner.discardOutput = config.checks.discardOutput;
     const { deletes, droppedChecks } = this.#held.applyDefinitions(definitions.value);
     this.#stopChecks(droppedChecks);
     this.#alignRunner();
@@ -280,11 +296,18 @@ export class LocalAgent implements LocalPort {
     });
   }
 
+  /** Who deregisters a node with everything on it may not know that this one runs: it comes back at once. */
+  #onCommit(touched: ReadonlySet<string>): void {
+    if (!touched.has(topic.node(this.#node.node))) return;
+    if (getNode(this.#options.view, this.#node.node) === undefined) void this.sync();
+  }
+
   #diff(): readonly CatalogCommand[] {
     return catalogDiff(this.#options.view, {
       node: this.#node,
       services: [serverService(this.#options.gateway), ...this.#held.serviceValues()],
       checks: this.#held.checks.sorted().map(([, check]) => this.#held.publishedValue(check)),
+      coordinate: this.#options.coordinates ? coordinateOrigin : undefined,
     });
   }
 

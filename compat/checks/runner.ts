@@ -73,7 +73,7 @@ export type CheckRunnerOptions = {
   readonly outputBytesMax?: number;
   /** `check_update_interval`; 0 publishes every output. */
   readonly updateIntervalMs?: number;
-  /** `discard_check_output`: outputs are dropped, only statuses count. */
+  /** `discard_check_output`: see `CheckRunner.discardOutput`. */
   readonly discardOutput?: boolean;
   /** Network probes in flight at once, all checks together (guess). */
   readonly networkProbesMax?: number;
@@ -123,6 +123,8 @@ export class CheckRunner {
   readonly #draining = new Map<string, Promise<void>>();
   #cancelReap: () => void = nothing;
   #reaping = false;
+  /** Outputs are dropped, only statuses count; what is shown already stays. */
+  discardOutput: boolean;
 
   constructor(options: CheckRunnerOptions) {
     this.#options = options;
@@ -130,6 +132,7 @@ export class CheckRunner {
     this.#probes = options.probes ?? systemProbes;
     this.#outputBytesMax = options.outputBytesMax || outputBytesMaxDefault;
     this.#updateIntervalMs = options.updateIntervalMs ?? updateIntervalMsDefault;
+    this.discardOutput = options.discardOutput ?? false;
     this.#network = new Limiter(options.networkProbesMax ?? 512);
     this.#scripts = new Limiter(options.scriptsMax ?? 32);
   }
@@ -354,7 +357,7 @@ export class CheckRunner {
   }
 
   #report(running: Running, seen: CheckResult): void {
-    const discard = this.#options.discardOutput === true;
+    const discard = this.discardOutput;
     const output = discard ? '' : clip(seen.output, running.outputBytesMax + outputFrameBytesMax);
     const result: CheckResult = { status: seen.status, output };
     const nowMs = this.#ports.nowMs();

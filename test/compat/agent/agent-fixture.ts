@@ -25,6 +25,8 @@ export interface FixtureConfig {
   readonly checkDefinitions?: readonly JsonObject[];
   readonly enableScriptChecks?: boolean;
   readonly updateIntervalMs?: number;
+  readonly coordinates?: boolean;
+  readonly discardOutput?: boolean;
   /** Takes the default ids of the node when it is not given. */
   readonly gateway?: Partial<GatewayFacts>;
 }
@@ -46,16 +48,20 @@ export class AgentFixture {
   readonly answers = new Map<string, { readonly status: CheckStatus; readonly output: string }>();
   readonly monitors = new Set<{ readonly level: LogLevel; readonly line: (line: LogLine) => void }>();
   left = false;
+  nodeMeta: Readonly<Record<string, string>> = { rack: 'r1' };
 
   constructor(config: FixtureConfig = {}, store = new MemoryStore(), ports = new FakePorts()) {
     this.store = store;
     this.ports = ports;
+    const nodeMeta = (): Readonly<Record<string, string>> => this.nodeMeta;
     this.gateway = {
+      get nodeMeta() {
+        return nodeMeta();
+      },
       nodeName: 'n1',
       nodeId,
       datacenter: 'dc1',
       address: '10.1.1.1',
-      nodeMeta: { rack: 'r1' },
       taggedAddresses: { lan: '10.1.1.1', wan: '10.1.1.2' },
       version: '0.0.0',
       serverPort: 8300,
@@ -90,6 +96,7 @@ export class AgentFixture {
       propose,
       onCommit: (listener) => this.loop.onCommit(listener),
       config: definitionsConfig(config),
+      coordinates: config.coordinates ?? true,
       log: { info: log, warn: log, error: log },
       ports,
       probes: { ...systemProbes, http },
@@ -218,7 +225,7 @@ function definitionsConfig(config: FixtureConfig): DefinitionsConfig {
       enableAgentTls: false,
       updateIntervalMs: config.updateIntervalMs ?? 300_000,
       outputBytesMax: 4096,
-      discardOutput: false,
+      discardOutput: config.discardOutput ?? false,
     },
   };
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { admitCheckBody, admitService } from '../../../compat/agent/registration.ts';
 import type { JsonValue } from '../../../compat/wire/go-json.ts';
 import { must } from '../../../src/kernel/assert.ts';
+import { coordinateOrigin, coordinateSet } from '../../../src/state/coordinates.ts';
 import { getNode, nodeValue, serfHealth } from '../../../src/state/catalog.ts';
 import { AgentFixture } from './agent-fixture.ts';
 
@@ -223,6 +224,34 @@ describe('the configuration', () => {
     expect(fixture.catalogChecks()).toEqual([]);
   });
 
+  test('brings new metadata of the node by a reload', async () => {
+    const fixture = await AgentFixture.start();
+    fixture.nodeMeta = { rack: 'r2' };
+    expect(await fixture.reload({})).toEqual(done);
+    const node = getNode(fixture.store, 'n1');
+    expect(node && nodeValue(node).meta).toEqual({ rack: 'r2', 'consul-network-segment': '' });
+  });
+
+  test('drops outputs from a reload on', async () => {
+    const fixture = await AgentFixture.start();
+    await register(fixture, { Name: 'web', Check: { TTL: '10m' } });
+    await fixture.agent.updateCheck('service:web', 'passing', 'well');
+    expect(fixture.catalogChecks()[0]?.output).toBe('well');
+    await fixture.reload({ discardOutput: true });
+    await fixture.agent.updateCheck('service:web', 'critical', 'ill');
+    expect(fixture.catalogChecks()[0]).toMatchObject({ status: 'critical', output: '' });
+  });
+
+  test('does not let scripts run that could not at the start', async () => {
+    const script = { checkDefinitions: [{ name: 's', args: ['true'], interval: '10s' }] };
+    const fixture = await AgentFixture.start();
+    expect(await fixture.reload({ ...script, enableScriptChecks: true })).toMatchObject({
+      kind: 'refused',
+      message: expect.stringContaining('Scripts are disabled'),
+    });
+    expect(fixture.agent.remoteScripts).toBe(false);
+  });
+
   test('that is wrong changes nothing at a reload and stops a start', async () => {
     const fixture = await AgentFixture.start({ services });
     const wrong = { services: [{ name: 'x', check: { http: 'http://127.0.0.1/' } }] };
@@ -258,14 +287,35 @@ describe('the catalog of the own node', () => {
     expect(node && nodeValue(node)).toMatchObject({ node: 'n1', address: '10.1.1.1' });
   });
 
-  test('comes back whole when somebody deregistered the node', async () => {
+  test('comes back whole at once when somebody deregistered the node', async () => {
     const fixture = await AgentFixture.start();
     await register(fixture, { Name: 'web', Check: { TTL: '10m' } });
-    await fixture.commit({ kind: 'catalog-deregister', node: 'n1', serviceId: '', checkId: '' });
-    expect(getNode(fixture.store, 'n1')).toBeUndefined();
+    const { ports } = fixture;
+    const startedMs = ports.nowMs();
+    for (let round = 0; round < 2; round++) {
+      await fixture.commit({ kind: 'catalog-deregister', node: 'N1', serviceId: '', checkId: '' });
+      expect(getNode(fixture.store, 'n1')).toBeUndefined();
+      await fixture.advance(0);
+      expect(getNode(fixture.store, 'n1')).toBeDefined();
+      expect(serfHealth(fixture.store, 'n1')?.status).toBe('passing');
+      expect(fixture.catalogIds()).toEqual(['consul', 'web', 'service:web']);
+      expect(coordinateSet(fixture.store, 'n1').size).toBe(1);
+    }
+    expect(ports.nowMs()).toBe(startedMs);
+  });
+
+  test('has a coordinate, which stays as somebody measured it, unless coordinates are off', async () => {
+    const fixture = await AgentFixture.start();
+    expect(coordinateSet(fixture.store, 'n1').get('')).toMatchObject(coordinateOrigin);
+    const measured = { ...coordinateOrigin, height: 0.5 };
+    await fixture.commit({
+      kind: 'coordinate-update',
+      coordinate: { node: 'n1', segment: '', ...measured },
+    });
     await fixture.agent.sync();
-    expect(getNode(fixture.store, 'n1')).toBeDefined();
-    expect(fixture.catalogIds()).toEqual(['consul', 'web', 'service:web']);
+    expect(coordinateSet(fixture.store, 'n1').get('')).toMatchObject(measured);
+    const without = await AgentFixture.start({ coordinates: false });
+    expect(coordinateSet(without.store, 'n1').size).toBe(0);
   });
 
   test('that is as it should be costs no command', async () => {
