@@ -1,5 +1,6 @@
 import type { LogLevel } from '../../src/kernel/log-line.ts';
 import type { JsonObject } from '../wire/go-json.ts';
+import type { Fragment } from './config-schema.ts';
 import type { LoadOptions } from './load-config.ts';
 
 /** Where a server listens: a TCP address, or the path of a Unix socket. */
@@ -216,6 +217,8 @@ export interface AgentConfig {
   readonly warnings: readonly string[];
   /** Files that were read. */
   readonly sources: readonly string[];
+  /** What was said, by Consul's keys: to tell what a reload changed. */
+  readonly given: Fragment;
   /** To load it again on SIGHUP. */
   readonly loadOptions: LoadOptions;
 }

@@ -93,6 +93,7 @@ export async function loadAgentConfig(
     ignoredKeys: [...ignoredKeys],
     warnings,
     sources: found.sources.map((source) => source.name),
+    given: merged,
     loadOptions: options,
   });
 }
