@@ -24,6 +24,7 @@ import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
 import { ownOrigin, Replica } from '../src/node/replica.ts';
 import { DriveLoop } from '../src/runtime/drive-loop.ts';
+import { startHousekeeping } from '../src/runtime/housekeeping.ts';
 import { SessionExpiry } from '../src/runtime/session-expiry.ts';
 import { SessionTimers } from '../src/state/session-timers.ts';
 
@@ -144,6 +145,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await listen(http, config, log);
   await agent.local.start();
   sessionExpiry.start();
+  const stopHousekeeping = startHousekeeping({
+    loop,
+    nowUs: wallClockUs,
+    tombstoneMs: 15 * 60_000,
+    intervalMs: 60_000,
+  });
   if (replica.zones.length === 0) {
     log.warn(
       'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev)',
@@ -153,6 +160,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     reload,
     stop: async () => {
+      stopHousekeeping();
       sessionExpiry.stop();
       await agent.local.stop();
       await http.close(stopGraceMs);

@@ -42,6 +42,14 @@ export class MemoryStore implements Store {
     return this.#tables.get(kind)?.byIx.get(ix)?.valuesArray() ?? [];
   }
 
+  tombstones(belowIndex: number, limit: number): readonly Row[] {
+    const rows = [...this.#tables.values()].flatMap((table) => table.rows.valuesArray());
+    return rows
+      .filter((row) => row.value === null && row.modifyIndex < belowIndex)
+      .toSorted((a, b) => a.modifyIndex - b.modifyIndex)
+      .slice(0, limit);
+  }
+
   tableIndex(kind: Kind): number {
     return this.#tables.get(kind)?.tableIndex ?? 0;
   }

@@ -30,7 +30,8 @@ const migrations: readonly string[] = [
      PRIMARY KEY (kind, key)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX registers_by_ix ON registers (kind, ix, key) WHERE ix IS NOT NULL;
-   CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;`,
+   CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;
+   CREATE INDEX registers_tombstones ON registers (modify_index) WHERE value IS NULL;`,
 ];
 
 /** The file cannot be used as it is; the message says why and what to do. Nothing was changed. */

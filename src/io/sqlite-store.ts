@@ -68,6 +68,12 @@ export class SqliteStore implements Store {
     return this.#statement(sql).all(kind, ix) as Row[];
   }
 
+  tombstones(belowIndex: number, limit: number): readonly { readonly kind: Kind; readonly key: string }[] {
+    const sql =
+      'SELECT kind, key FROM registers WHERE value IS NULL AND modify_index < ? ORDER BY modify_index LIMIT ?';
+    return this.#statement(sql).all(belowIndex, limit) as { kind: Kind; key: string }[];
+  }
+
   tableIndex(kind: Kind): number {
     return this.#tableIndexes.get(kind) ?? 0;
   }

@@ -2,6 +2,7 @@ import type { OriginId } from '../crdt/dot.ts';
 import { unreachable } from '../kernel/assert.ts';
 import type { GatewayIndex } from '../kernel/stamp.ts';
 import { applyCatalog } from '../state/catalog.ts';
+import { collectTombstones } from '../state/collect.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { Kind } from '../state/kinds.ts';
 import { deleteKv, putKv } from '../state/kv.ts';
@@ -146,6 +147,7 @@ function zoneKeys(command: Command): readonly string[] {
     case 'session-destroy':
     case 'member-health':
     case 'local':
+    case 'collect-tombstones':
       return [];
     default:
       return unreachable(command);
@@ -181,6 +183,8 @@ function decide(scope: WriteScope, command: Command): CommandOutcome {
       });
     case 'mirror-apply':
       return applyMirror(scope, command);
+    case 'collect-tombstones':
+      return collectTombstones(scope, command);
     case 'restore':
       return applyRestore(scope, command);
     default:

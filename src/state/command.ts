@@ -1,4 +1,5 @@
 import type { CatalogCommand, CatalogOutcome } from './catalog.ts';
+import type { CollectTombstones, Collected } from './collect.ts';
 import type { KvDelete, KvOutcome, KvPut } from './kv.ts';
 import type { LocalCommand, LocalOutcome } from './local.ts';
 import type { MirrorApply, MirrorOutcome } from './mirror.ts';
@@ -17,7 +18,8 @@ export type Command =
   | CatalogCommand
   | LocalCommand
   | MirrorApply
-  | Restore;
+  | Restore
+  | CollectTombstones;
 
 export type CommandOutcome =
   | KvOutcome
@@ -27,4 +29,5 @@ export type CommandOutcome =
   | LocalOutcome
   | MirrorOutcome
   | RestoreOutcome
+  | Collected
   | Refusal;

@@ -30,6 +30,8 @@ export interface ReadView {
   rangeKeys(kind: Kind, from: string, to: string | undefined): Iterable<KeyRow>;
   /** Rows whose secondary key is `ix`, tombstones included, ordered by key. */
   byIndex(kind: Kind, ix: string): Iterable<Row>;
+  /** Up to `limit` tombstones whose modify index is below `belowIndex`, oldest first. */
+  tombstones(belowIndex: number, limit: number): readonly { readonly kind: Kind; readonly key: string }[];
   /** Highest modify index of a kind, 0 when it never had a row. Never falls, also when tombstones go. */
   tableIndex(kind: Kind): number;
   /** Highest seq that was ever stored of an origin, 0 when none. Never falls, also when rows go. */

@@ -78,6 +78,11 @@ export class WriteScope {
     return true;
   }
 
+  /** Drops a row for good, without a trace: only for what nobody will ask about again. */
+  forget(kind: Kind, key: string): void {
+    this.#context.store.remove(kind, key);
+  }
+
   /**
    * Takes over a value that another writer decided, at that writer's version (a mirrored Consul's, say), unless
    * what is held is as new. The caller has compared: `version` must be above the held one.

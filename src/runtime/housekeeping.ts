@@ -1,0 +1,26 @@
+import type { DriveLoop } from './drive-loop.ts';
+
+export interface HousekeepingOptions {
+  readonly loop: DriveLoop;
+  readonly nowUs: () => number;
+  /** How long a deletion is remembered (Consul's tombstone_ttl: 15 minutes). */
+  readonly tombstoneMs: number;
+  readonly intervalMs: number;
+}
+
+/** Tombstones dropped in one commit at most. */
+const collectMax = 2000;
+
+/** What has to be done now and then: collecting old tombstones. Answers how to stop it. */
+export function startHousekeeping(options: HousekeepingOptions): () => void {
+  const { loop, nowUs, tombstoneMs, intervalMs } = options;
+  const collect = (): void => {
+    const belowIndex = nowUs() - tombstoneMs * 1000;
+    loop.propose({ kind: 'collect-tombstones', belowIndex, limit: collectMax }, (outcome) => {
+      if (outcome.kind === 'collected' && outcome.count === collectMax) collect();
+    });
+  };
+  const timer = setInterval(collect, intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
