@@ -20,13 +20,30 @@ export interface HttpServerOptions {
   /** limits.http_max_conns_per_client; 0 for no limit. */
   readonly connectionsPerClientMax: number;
   readonly headerBytesMax: number;
+  readonly timeouts?: HttpTimeouts;
 }
 
-/** A client must send its headers, and its whole request, within these times. */
-const headersMsMax = 10_000;
-const requestMsMax = 60_000;
-/** A response that makes no progress for this long is given up, and its connection closed. */
-const stalledMsMax = 60_000;
+/** How long a client may take. Guesses, generous for slow links. */
+export interface HttpTimeouts {
+  /** To send the headers of a request. */
+  readonly headersMs: number;
+  /** To send a whole request. */
+  readonly requestMs: number;
+  /** Without taking any of a response; then its connection is closed. */
+  readonly stalledMs: number;
+}
+
+const timeoutsDefault: HttpTimeouts = { headersMs: 10_000, requestMs: 60_000, stalledMs: 60_000 };
+
+/** From so many pipelined requests on, a connection is not read until some are served. Guess. */
+const pipelinedMax = 64;
+
+/** The requests of one connection: each is served when the one before it is answered. */
+interface Pipeline {
+  latest: ServerResponse;
+  waiting: number;
+  bounded: boolean;
+}
 
 /** The gateway's HTTP front door: one or more listeners before one dispatcher. */
 export class HttpServer {
@@ -35,12 +52,15 @@ export class HttpServer {
   readonly #sockets = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
   readonly #stalled = new WeakMap<Socket, number>();
+  readonly #pipelines = new WeakMap<Socket, Pipeline>();
+  readonly #timeouts: HttpTimeouts;
   readonly #sweep: NodeJS.Timeout;
   #tail: RequestListener | undefined;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#sweep = setInterval(() => this.#closeStalled(), stalledMsMax);
+    this.#timeouts = options.timeouts ?? timeoutsDefault;
+    this.#sweep = setInterval(() => this.#closeStalled(), this.#timeouts.stalledMs);
     this.#sweep.unref();
   }
 
@@ -52,8 +72,9 @@ export class HttpServer {
   async listen(address: ListenAddress): Promise<number> {
     const server = createServer(
       {
-        headersTimeout: headersMsMax,
-        requestTimeout: requestMsMax,
+        headersTimeout: this.#timeouts.headersMs,
+        requestTimeout: this.#timeouts.requestMs,
+        connectionsCheckingInterval: Math.ceil(this.#timeouts.headersMs / 2),
         // Go's server keeps idle connections without limit; dead peers are found by TCP keep-alive.
         keepAliveTimeout: 0,
         keepAlive: true,
@@ -109,7 +130,46 @@ export class HttpServer {
     });
   }
 
+  /**
+   * Requests of one connection are served one after the other, as Go's server does: one that follows a write on the
+   * same connection sees it, and nobody makes thousands of queries wait on a single connection.
+   */
   #onRequest(req: IncomingMessage, res: ServerResponse): void {
+    const { socket } = req;
+    const pipeline = this.#pipelines.get(socket);
+    if (pipeline === undefined) {
+      this.#pipelines.set(socket, { latest: res, waiting: 0, bounded: false });
+      this.#serve(req, res);
+      return;
+    }
+    const before = pipeline.latest;
+    pipeline.latest = res;
+    if (before.writableFinished) this.#serve(req, res);
+    else this.#serveAfter(before, pipeline, req, res);
+  }
+
+  #serveAfter(before: ServerResponse, pipeline: Pipeline, req: IncomingMessage, res: ServerResponse): void {
+    const { socket } = req;
+    pipeline.waiting += 1;
+    if (pipeline.waiting >= pipelinedMax) {
+      if (!pipeline.bounded) {
+        pipeline.bounded = true;
+        // Node reads on whenever a request is done with; not before most of those that came are served.
+        socket.on('resume', () => {
+          if (pipeline.waiting >= pipelinedMax) socket.pause();
+        });
+      }
+      socket.pause();
+    }
+    before.once('close', () => {
+      pipeline.waiting -= 1;
+      if (socket.destroyed) return;
+      if (pipeline.waiting === pipelinedMax - 1) socket.resume();
+      this.#serve(req, res);
+    });
+  }
+
+  #serve(req: IncomingMessage, res: ServerResponse): void {
     if (this.#options.dispatcher.tryHot(req, res)) return;
     if (this.#tail !== undefined) {
       this.#tail(req, res);
@@ -127,11 +187,21 @@ export class HttpServer {
   /** Closes connections whose client has stopped reading: twice seen with the same unsent bytes. */
   #closeStalled(): void {
     for (const socket of this.#sockets) {
-      const unsent = socket.writableLength;
+      const unsent = unsentBytes(socket);
       if (unsent > 0 && this.#stalled.get(socket) === unsent) socket.destroy();
       else this.#stalled.set(socket, unsent);
     }
   }
+}
+
+/**
+ * A large answer is one write, which Node counts in full until all of it is gone: what the system has taken of it is
+ * known by the handle alone, where Node itself looks for it (`Socket.setTimeout`).
+ */
+function unsentBytes(socket: Socket): number {
+  // oxlint-disable-next-line eslint/no-underscore-dangle -- its name in Node
+  const handle = (socket as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle;
+  return socket.writableLength + (handle?.writeQueueSize ?? 0);
 }
 
 /** A socket file left by a process that was killed would make listening fail. */
