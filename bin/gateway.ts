@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
 import type { AgentOutcome } from '../compat/agent/port.ts';
-import type { AgentConfig } from '../compat/config/agent-config.ts';
+import type { AgentConfig, Listener } from '../compat/config/agent-config.ts';
 import { loadAgentConfig } from '../compat/config/load-config.ts';
 import { renderProblems } from '../compat/config/problems.ts';
+import { keysForRestart } from '../compat/config/reload.ts';
 import { EventLog, eventsTopic } from '../compat/events/event-log.ts';
 import { Dispatcher } from '../compat/http/dispatcher.ts';
 import { HttpServer } from '../compat/http/server.ts';
+import type { TlsOptions } from '../compat/http/tls.ts';
 import { writeAccess } from '../compat/http/write-access.ts';
 import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
@@ -17,6 +19,7 @@ import { LiveQueries } from '../compat/watch/live-queries.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import { canonicalCatalogValue } from '../migration/canonical.ts';
 import { digestCatalog, digestKv } from '../migration/digest.ts';
+import { err, ok, type Result } from '../src/kernel/result.ts';
 import { wallClockUs } from '../src/io/clock.ts';
 import { checkDatacenter, databaseFile, ensureDataDir, loadNodeId, loadOrigin } from '../src/io/data-dir.ts';
 import type { Log, Logging } from '../src/io/logging.ts';
@@ -57,7 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let config = options.config;
   const log = logging.log.child({ name: 'agent' });
   const { store, replica, nodeId } = openState(config);
-  const gateway = gatewayFacts(config, nodeId, options.version);
+  const gateway = gatewayFacts(() => config, nodeId, options.version);
   const loop = new DriveLoop({
     replica,
     store,
@@ -72,17 +75,28 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const sessionExpiry = new SessionExpiry({ timers, loop, view: store, nowMs: Date.now });
 
   const reload = async (): Promise<AgentOutcome> => {
-    const loaded = await loadAgentConfig(config.loadOptions);
-    if (!loaded.ok) {
-      const message = renderProblems(loaded.error.problems);
+    const failed = (message: string): AgentOutcome => {
       log.error(`reload failed, the running configuration stays: ${message}`);
       return { kind: 'refused', status: 500, message };
+    };
+    const loaded = await loadAgentConfig(config.loadOptions);
+    if (!loaded.ok) return failed(renderProblems(loaded.error.problems));
+    const before = config;
+    const next = reloaded(before, loaded.value);
+    const tls = await tlsOnReload(next);
+    if (!tls.ok) return failed(tls.error);
+    config = next;
+    const outcome = await agent.local.reload(next);
+    if (outcome.kind === 'refused') {
+      config = before;
+      return failed(outcome.message);
     }
-    config = loaded.value;
-    logging.level = config.log.level;
-    const outcome = await agent.local.reload(config);
-    if (outcome.kind === 'done') log.info('configuration reloaded');
-    else log.error(`reload failed: ${outcome.message}`);
+    logging.level = next.log.level;
+    http.connectionsPerClientMax = next.limits.httpConnsPerClientMax;
+    if (tls.value !== undefined) http.renewTls(tls.value);
+    const waiting = keysForRestart(options.config.given, loaded.value.given, loaded.value.ignoredKeys);
+    if (waiting.length > 0) log.warn({ keys: waiting.join(', ') }, 'these keys are taken at a restart only');
+    log.info('configuration reloaded');
     return outcome;
   };
   const agent: BuiltAgent = buildAgent({
@@ -142,8 +156,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     agent: agent.port,
   };
   const http = openHttp({ config, context, live, loop, replica, log, freshness });
-  await listen(http, config, log);
-  await agent.local.start();
+  try {
+    // First of all, so that no registration meets an agent that has not read what it holds.
+    await agent.local.start();
+    await listen(http, config, log);
+  } catch (error) {
+    await agent.local.stop();
+    await http.close(0);
+    loop.stop();
+    store.close();
+    throw error;
+  }
   sessionExpiry.start();
   const stopHousekeeping = startHousekeeping({
     loop,
@@ -234,14 +257,61 @@ function openHttp(parts: HttpParts): HttpServer {
 
 async function listen(http: HttpServer, config: AgentConfig, log: Log): Promise<void> {
   for (const listener of config.httpListeners) {
-    const port = await http.listen(
-      listener.kind === 'tcp'
-        ? listener
-        : { kind: 'unix', path: listener.path, mode: config.unixSockets.mode?.toString(8) },
-    );
-    const address = listener.kind === 'tcp' ? `${listener.host}:${port}` : `unix://${listener.path}`;
-    log.info({ address }, 'HTTP API is listening');
+    log.info({ address: await open(http, listener, config) }, 'HTTP API is listening');
   }
+  if (config.httpsListeners.length === 0) return;
+  const tls = await tlsOf(config);
+  for (const listener of config.httpsListeners) {
+    log.info({ address: await open(http, listener, config, tls) }, 'HTTPS API is listening');
+  }
+}
+
+/** Opens one listener and answers where it is. */
+async function open(
+  http: HttpServer,
+  listener: Listener,
+  { unixSockets }: AgentConfig,
+  tls?: TlsOptions,
+): Promise<string> {
+  if (listener.kind === 'tcp') return `${listener.host}:${await http.listen(listener, tls)}`;
+  await http.listen({ ...listener, ...unixSockets, mode: unixSockets.mode?.toString(8) }, tls);
+  return `unix://${listener.path}`;
+}
+
+/**
+ * The running configuration with what a reload may change (`reloadableKeys`), and the certificates: those are read
+ * again from the files that they were read from.
+ */
+function reloaded(running: AgentConfig, read: AgentConfig): AgentConfig {
+  return {
+    ...running,
+    nodeMeta: read.nodeMeta,
+    services: read.services,
+    checkDefinitions: read.checkDefinitions,
+    checks: { ...running.checks, discardOutput: read.checks.discardOutput },
+    log: { ...running.log, level: read.log.level },
+    limits: { ...running.limits, httpConnsPerClientMax: read.limits.httpConnsPerClientMax },
+    telemetry: {
+      ...running.telemetry,
+      filterDefault: read.telemetry.filterDefault,
+      allowedPrefixes: read.telemetry.allowedPrefixes,
+      blockedPrefixes: read.telemetry.blockedPrefixes,
+    },
+  };
+}
+
+async function tlsOnReload(config: AgentConfig): Promise<Result<TlsOptions | undefined, string>> {
+  if (config.httpsListeners.length === 0) return ok(undefined);
+  try {
+    return ok(await tlsOf(config));
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function tlsOf(config: AgentConfig): Promise<TlsOptions> {
+  const { readTls } = await import('../compat/http/tls.ts');
+  return readTls(config.httpsTls, config.limits.httpsHandshakeMsMax);
 }
 
 function ttlMsOf(ttl: string): number {
@@ -257,13 +327,17 @@ function agentLog(log: Log): Parameters<typeof buildAgent>[0]['log'] {
   };
 }
 
-function gatewayFacts(config: AgentConfig, nodeId: string, version: string): GatewayFacts {
+function gatewayFacts(current: () => AgentConfig, nodeId: string, version: string): GatewayFacts {
+  const config = current();
   return {
     nodeName: config.nodeName,
     nodeId,
     datacenter: config.datacenter,
     address: config.advertiseAddr,
-    nodeMeta: config.nodeMeta,
+    // A reload may change it.
+    get nodeMeta() {
+      return current().nodeMeta;
+    },
     taggedAddresses: config.taggedAddresses,
     version,
     serverPort: config.ports.server,

@@ -1,4 +1,3 @@
-import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -6,12 +5,15 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Dispatcher } from './dispatcher.ts';
+import type { TlsOptions } from './tls.ts';
+import { grantAccess, removeStaleSocket, type UnixSocketAccess } from './unix-socket.ts';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string; readonly mode: string | undefined };
+  | ({ readonly kind: 'unix'; readonly path: string } & UnixSocketAccess);
 
 export interface HttpServerOptions {
   readonly dispatcher: Dispatcher;
@@ -49,6 +51,8 @@ interface Pipeline {
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #servers: Server[] = [];
+  readonly #tlsServers: TlsServer[] = [];
+  #connectionsPerClientMax: number;
   readonly #sockets = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
   readonly #stalled = new WeakMap<Socket, number>();
@@ -59,6 +63,7 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#connectionsPerClientMax = options.connectionsPerClientMax;
     this.#timeouts = options.timeouts ?? timeoutsDefault;
     this.#sweep = setInterval(() => this.#closeStalled(), this.#timeouts.stalledMs);
     this.#sweep.unref();
@@ -68,34 +73,56 @@ export class HttpServer {
     return this.#sockets.size;
   }
 
-  /** Starts listening; resolves with the port (0 for a unix socket). Rejects with the system's error. */
-  async listen(address: ListenAddress): Promise<number> {
-    const server = createServer(
-      {
-        headersTimeout: this.#timeouts.headersMs,
-        requestTimeout: this.#timeouts.requestMs,
-        connectionsCheckingInterval: Math.ceil(this.#timeouts.headersMs / 2),
-        // Go's server keeps idle connections without limit; dead peers are found by TCP keep-alive.
-        keepAliveTimeout: 0,
-        keepAlive: true,
-        keepAliveInitialDelay: 15_000,
-        noDelay: true,
-        maxHeaderSize: this.#options.headerBytesMax,
-      },
-      (req, res) => this.#onRequest(req, res),
-    );
-    server.on('connection', (socket) => this.#onConnection(socket));
-    this.#servers.push(server);
+  /** limits.http_max_conns_per_client, for connections from now on. */
+  set connectionsPerClientMax(limit: number) {
+    this.#connectionsPerClientMax = limit;
+  }
+
+  /**
+   * Starts listening, with HTTPS when `tls` is given; resolves with the port (0 for a unix socket). Rejects with the
+   * system's error.
+   */
+  async listen(address: ListenAddress, tls?: TlsOptions): Promise<number> {
+    const server = this.#createServer(tls);
+    server.on('connection', (socket: Socket) => this.#onConnection(socket));
     if (address.kind === 'unix') removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       if (address.kind === 'unix') server.listen(address.path, resolve);
       else server.listen({ host: address.host, port: address.port, backlog: 4096 }, resolve);
     });
-    if (address.kind === 'unix' && address.mode !== undefined)
-      chmodSync(address.path, parseInt(address.mode, 8));
+    if (address.kind === 'unix') grantAccess(address.path, address);
     const bound = server.address();
     return typeof bound === 'object' && bound !== null ? bound.port : 0;
+  }
+
+  /** New certificates for the HTTPS listeners; connections that are open keep theirs. */
+  renewTls(tls: TlsOptions): void {
+    for (const server of this.#tlsServers) server.setSecureContext(tls);
+  }
+
+  #createServer(tls: TlsOptions | undefined): Server {
+    const settings = {
+      headersTimeout: this.#timeouts.headersMs,
+      requestTimeout: this.#timeouts.requestMs,
+      connectionsCheckingInterval: Math.ceil(this.#timeouts.headersMs / 2),
+      // Go's server keeps idle connections without limit; dead peers are found by TCP keep-alive.
+      keepAliveTimeout: 0,
+      keepAlive: true,
+      keepAliveInitialDelay: 15_000,
+      noDelay: true,
+      maxHeaderSize: this.#options.headerBytesMax,
+    };
+    const onRequest: RequestListener = (req, res) => this.#onRequest(req, res);
+    if (tls === undefined) {
+      const server = createServer(settings, onRequest);
+      this.#servers.push(server);
+      return server;
+    }
+    const server = createTlsServer({ ...settings, ...tls }, onRequest);
+    this.#servers.push(server);
+    this.#tlsServers.push(server);
+    return server;
   }
 
   /** Takes no more connections, ends the blocked queries of those there are, and resolves when all are closed. */
@@ -114,7 +141,7 @@ export class HttpServer {
 
   #onConnection(socket: Socket): void {
     const client = socket.remoteAddress ?? '';
-    const limit = this.#options.connectionsPerClientMax;
+    const limit = this.#connectionsPerClientMax;
     const held = this.#perClient.get(client) ?? 0;
     if (limit > 0 && held >= limit && client !== '') {
       socket.destroy();
@@ -202,9 +229,4 @@ function unsentBytes(socket: Socket): number {
   // oxlint-disable-next-line eslint/no-underscore-dangle -- its name in Node
   const handle = (socket as { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle;
   return socket.writableLength + (handle?.writeQueueSize ?? 0);
-}
-
-/** A socket file left by a process that was killed would make listening fail. */
-function removeStaleSocket(path: string): void {
-  if (existsSync(path) && lstatSync(path).isSocket()) unlinkSync(path);
 }
