@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '../../compat/wire/go-json.ts';
+import type { JsonObject, JsonValue } from '../../compat/wire/go-json.ts';
 import { compareBytewise } from '../byte-order.ts';
 import { canonicalCatalogValue, type CatalogKind } from '../canonical.ts';
 import { digestCatalog } from '../digest.ts';
@@ -302,11 +302,8 @@ function without(held: readonly Held[], left: ReadonlySet<string>): readonly Hel
 export async function listSessions(run: CopyRun): Promise<void> {
   try {
     for (const session of await run.options.source.sessions()) {
-      if (!isJsonObject(session)) continue;
-      const detail = [session['Name'], session['Node']].filter(
-        (part) => typeof part === 'string' && part !== '',
-      );
-      run.notice('session', 'skipped', 'session', String(session['ID'] ?? ''), detail.join(' on '));
+      const detail = [textOf(session['Name']), textOf(session['Node'])].filter((part) => part !== '');
+      run.notice('session', 'skipped', 'session', textOf(session['ID']), detail.join(' on '));
     }
   } catch (error) {
     if (run.interrupted) return;
@@ -318,4 +315,8 @@ export async function listSessions(run: CopyRun): Promise<void> {
       error instanceof Error ? error.message : String(error),
     );
   }
+}
+
+function textOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { compareBytewise } from '../byte-order.ts';
+import { ConnectionError } from './connection.ts';
 import type { ConsulReader, SourceSelf } from './consul-reader.ts';
 
 /**
@@ -12,6 +13,12 @@ import type { ConsulReader, SourceSelf } from './consul-reader.ts';
 export async function sourceIdentity(reader: ConsulReader, self: SourceSelf): Promise<string> {
   const servers = await reader.servers();
   const ids = servers.map((server) => (server.id === '' ? server.node : server.id)).toSorted(compareBytewise);
+  if (ids.length === 0 && self.aclsEnabled) {
+    const missing =
+      'the token may not see the service consul (service:read, node:read), by which a cluster is told';
+    throw new ConnectionError('denied', `${reader.address}: ${missing}: name it with --source-id`);
+  }
+  // A gateway that plays the source may list no servers.
   const parts = ids.length > 0 ? ids : [self.nodeName];
   const hash = createHash('sha256')
     .update(JSON.stringify([self.datacenter, ...parts]))

@@ -1,6 +1,6 @@
 import type { CopySummary } from '../copy/copy.ts';
 import type { Counts } from '../copy/counts.ts';
-import { noticeTexts, type NoticeCode, type NoticeSummary } from '../copy/notices.ts';
+import { noticeTexts, type NoticeSummary } from '../copy/notices.ts';
 import type { MirrorKind } from '../mirror/registers.ts';
 import { bytes, count, duration, plural, shownKey } from './format.ts';
 
@@ -79,7 +79,7 @@ function orderedNotices(notices: readonly NoticeSummary[]): readonly NoticeSumma
 }
 
 function noticeLines(notice: NoticeSummary): readonly string[] {
-  const text = noticeTexts[notice.code as NoticeCode];
+  const text = noticeTexts[notice.code];
   const action = `${notice.action.slice(0, 1).toUpperCase()}${notice.action.slice(1)}`;
   const shown = notice.examples
     .filter((key) => key !== '')
