@@ -9,10 +9,12 @@ export interface Difference {
   readonly detail: string;
 }
 
+// Up to this size Go knows the length of an answer before it sends it.
+const goBufferBytes = 2048;
 // What a connection says about itself, and the time of day.
 const headersNotCompared = new Set(['date', 'connection', 'keep-alive', 'transfer-encoding']);
 const indexFields = new Set(['CreateIndex', 'ModifyIndex', 'Index']);
-const indexInText = /\b(modify index|raft index) (\d+)/;
+const indexInText = /(?<=\bmodify index |\bmodify index \d+ != )\d+/g;
 
 /** All that differs between two answers to the same step, apart from what corresponds. */
 export function compareAnswers(
@@ -41,10 +43,12 @@ function compareHeaders(
   for (const name of new Set([...headersA.keys(), ...headersB.keys()])) {
     const valueA = headersA.get(name);
     const valueB = headersB.get(name);
+    // To know the length of a long answer is no fault.
+    if (name === 'Content-Length' && valueA === undefined && b.body.length > goBufferBytes) continue;
     const detail =
       valueA === undefined || valueB === undefined
         ? `${valueA ?? 'absent'} against ${valueB ?? 'absent'}`
-        : compareHeader(name, valueA, valueB, known, options, where);
+        : compareHeader(name, [valueA, valueB], [a, b], { known, options, where });
     if (detail !== undefined) found.push({ at: `header ${name}`, detail });
   }
   return found;
@@ -52,15 +56,13 @@ function compareHeaders(
 
 function compareHeader(
   name: string,
-  a: string,
-  b: string,
-  known: Correspondence,
-  options: StepOptions,
-  where: string,
+  [a, b]: readonly [string, string],
+  answers: readonly [Answer, Answer],
+  { known, options, where }: Omit<Walk, 'found'>,
 ): string | undefined {
   switch (name) {
     case 'X-Consul-Index':
-      return options.hashedIndex ? known.opaque(a, b) : known.indexes(a, b, `${where}, header ${name}`);
+      return compareQueryIndex([a, b], answers, { known, options, where });
     case 'X-Consul-Contenthash':
       return known.opaque(a, b);
     case 'X-Consul-Lastcontact':
@@ -72,6 +74,26 @@ function compareHeader(
     default:
       return known.texts(a, b);
   }
+}
+
+function compareQueryIndex(
+  [a, b]: readonly [string, string],
+  [answerA, answerB]: readonly [Answer, Answer],
+  { known, options, where }: Omit<Walk, 'found'>,
+): string | undefined {
+  if (options.hashedIndex) return known.opaque(a, b);
+  const [method, path] = where
+    .replace(/^\d+: /, '')
+    .replace('waiting ', '')
+    .split(' ', 2);
+  if (method !== 'GET' || path === undefined) return known.indexes(a, b, `${where}, header X-Consul-Index`);
+  // Of what is not there Consul says 1, or nothing; it cannot be waited for there (known-differences.ts).
+  if (a === '1' && /^(null|\{"Node":null.*\})\n?$/.test(answerA.body.toString())) return undefined;
+  const query = path.replaceAll(/[?&](index|wait|stale|consistent|leader|max_stale)\b[^&]*/g, '');
+  const byQuery = known.queryIndexes(a, b, query, `${answerB.status} ${answerB.body.toString()}`);
+  // The index of a key, or of keys that are there, is in their entries too: it stands in one order with them.
+  const isOfEntries = path.startsWith('/v1/kv/') && answerA.status === 200;
+  return isOfEntries ? known.indexes(a, b, `${where}, header X-Consul-Index`) : byQuery;
 }
 
 function groupHeaders(answer: Answer): Map<string, string> {
@@ -96,12 +118,7 @@ function compareBodies(
   const textB = b.body.toString('utf8');
   const [jsonA, jsonB] = [readJson(a, textA), readJson(b, textB)];
   if (jsonA === undefined || jsonB === undefined) {
-    const [partA, partB] = [indexInText.exec(textA), indexInText.exec(textB)];
-    if (partA && partB && textA.replace(indexInText, '$1') === textB.replace(indexInText, '$1')) {
-      const detail = known.indexes(partA[2] ?? '', partB[2] ?? '', `${where}, body`);
-      return detail === undefined ? [] : [{ at: 'body', detail }];
-    }
-    const detail = known.texts(textA, textB);
+    const detail = compareTexts(textA, textB, known, `${where}, body`);
     return detail === undefined ? [] : [{ at: 'body', detail }];
   }
   const found: Difference[] = [];
@@ -169,12 +186,17 @@ function compareStrings(a: string, b: string, path: string, walk: Walk): void {
     if (detail !== undefined) walk.found.push({ at: `body ${path}`, detail });
     return;
   }
-  const [partA, partB] = [indexInText.exec(a), indexInText.exec(b)];
-  const detail =
-    partA && partB && a.replace(indexInText, '$1') === b.replace(indexInText, '$1')
-      ? walk.known.indexes(partA[2] ?? '', partB[2] ?? '', `${walk.where}, body ${path}`)
-      : walk.known.texts(a, b);
+  const detail = compareTexts(a, b, walk.known, `${walk.where}, body ${path}`);
   if (detail !== undefined) walk.found.push({ at: `body ${path}`, detail });
+}
+
+/** Texts may speak of indexes: these correspond as others do, and the words around them are the same. */
+function compareTexts(a: string, b: string, known: Correspondence, at: string): string | undefined {
+  const [indexesA, indexesB] = [a.match(indexInText) ?? [], b.match(indexInText) ?? []];
+  const inWords = known.texts(a.replace(indexInText, '…'), b.replace(indexInText, '…'));
+  if (inWords !== undefined || indexesA.length !== indexesB.length) return inWords;
+  const wrong = indexesA.map((index, i) => known.indexes(index, indexesB[i] ?? '', at));
+  return wrong.find((detail) => detail !== undefined);
 }
 
 function compareObjects(a: object, b: object, path: string, walk: Walk): void {

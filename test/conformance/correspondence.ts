@@ -8,21 +8,34 @@ export class Correspondence {
   readonly #indexes: { readonly a: bigint; readonly b: bigint; readonly at: string }[] = [];
   readonly #aToB = new Map<string, string>();
   readonly #bToA = new Map<string, string>();
+  readonly #ofQueries = new Map<
+    string,
+    { readonly a: bigint; readonly b: bigint; readonly shownByB: string }[]
+  >();
   readonly #portsA: ReadonlyMap<string, string>;
   readonly #portsB: ReadonlyMap<string, string>;
+  readonly #before: { readonly a: bigint; readonly b: bigint };
 
-  /** The ports of a side, as text -> what they are for. */
-  constructor(portsA: ReadonlyMap<string, string>, portsB: ReadonlyMap<string, string>) {
+  /**
+   * The ports of a side, as text -> what they are for. Indexes up to `before` are all alike: from before the
+   * scenario, when each side wrote down in its own way what it is.
+   */
+  constructor(
+    portsA: ReadonlyMap<string, string>,
+    portsB: ReadonlyMap<string, string>,
+    before: { readonly a: bigint; readonly b: bigint } = { a: 1n, b: 1n },
+  ) {
     this.#portsA = portsA;
     this.#portsB = portsB;
+    this.#before = before;
   }
 
   /** Why the two indexes do not correspond; undefined where they do. */
   indexes(a: string, b: string, at: string): string | undefined {
     if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a === b ? undefined : `${a} against ${b}`;
-    const pair = { a: BigInt(a), b: BigInt(b), at };
     // Zero and one stand for "none yet", everywhere.
-    if ((pair.a <= 1n || pair.b <= 1n) && pair.a !== pair.b) return `${a} against ${b}`;
+    if ((BigInt(a) <= 1n || BigInt(b) <= 1n) && a !== b) return `${a} against ${b}`;
+    const pair = { ...this.#clamp(a, b), at };
     for (const seen of this.#indexes) {
       if (compare(pair.a, seen.a) !== compare(pair.b, seen.b)) {
         return `${a} ${sign(pair.a, seen.a)} ${seen.a}, but ${b} ${sign(pair.b, seen.b)} ${seen.b} (${seen.at})`;
@@ -30,6 +43,30 @@ export class Correspondence {
     }
     this.#indexes.push(pair);
     return undefined;
+  }
+
+  /**
+   * As `indexes`, for the X-Consul-Index of reads other than of KV, among the answers to one query: it must be
+   * higher where the answer changed. Consul takes the index of a whole table, the second side may know better
+   * and keep its index for as long as it shows the same.
+   */
+  queryIndexes(a: string, b: string, query: string, shownByB: string): string | undefined {
+    if (!/^\d+$/.test(a) || !/^\d+$/.test(b)) return a === b ? undefined : `${a} against ${b}`;
+    const one = { ...this.#clamp(a, b), shownByB };
+    const earlier = this.#ofQueries.get(query) ?? [];
+    this.#ofQueries.set(query, [...earlier, one]);
+    for (const seen of earlier) {
+      const [byA, byB] = [compare(one.a, seen.a), compare(one.b, seen.b)];
+      const quieter = byB === 0 && byA > 0 && shownByB === seen.shownByB;
+      if (byA !== byB && !quieter) {
+        return `${a} ${sign(one.a, seen.a)} ${seen.a}, but ${b} ${sign(one.b, seen.b)} ${seen.b} (an earlier answer)`;
+      }
+    }
+    return undefined;
+  }
+
+  #clamp(a: string, b: string): { readonly a: bigint; readonly b: bigint } {
+    return { a: greater(BigInt(a), this.#before.a), b: greater(BigInt(b), this.#before.b) };
   }
 
   /** As `indexes`, for hashes, which have no order. */
@@ -76,6 +113,10 @@ const splitUuid = new RegExp(`(${uuidPattern})`);
 
 function compare(x: bigint, y: bigint): number {
   return x < y ? -1 : Number(x > y);
+}
+
+function greater(x: bigint, y: bigint): bigint {
+  return x < y ? y : x;
 }
 
 function sign(x: bigint, y: bigint): string {

@@ -59,6 +59,8 @@ describeRealConsul('generated sequences of requests', () => {
       interruptAfterTimeLimit: runMsMax,
       markInterruptAsFailure: false,
     });
-    return details.failed ? fc.defaultReportMessage(details) : undefined;
+    return details.failed
+      ? `${fc.defaultReportMessage(details)}\n${(details.errorInstance as Error).message}`
+      : undefined;
   }
 });

@@ -9,6 +9,8 @@ export interface KnownDifference {
   /** What a client sees: Consul 1.8.7 first, then the gateway. */
   readonly what: string;
   readonly why: string;
+  /** It shows in so many answers that the comparison itself knows it, and no step refers to it. */
+  readonly everywhere?: true;
 }
 
 export const knownDifferences = {
@@ -29,8 +31,8 @@ export const knownDifferences = {
   },
   'decode-error-words': {
     area: 'Errors',
-    what: "A body that is JSON but not what is wanted: status and the first words ('Request decode failed: ', 'Failed to parse body: ') are the same, what follows is not.",
-    why: "What follows in Consul are words of Go's decoder about Go's types, which change with its version. No client reads them.",
+    what: "A body that is JSON but not what is wanted: status and the first words ('Request decode failed: ') are the same, the name of the field after them may be put otherwise.",
+    why: "These are words of Go's decoder about Go's types, which change with its version.",
   },
   'txn-operations': {
     area: 'Transactions',
@@ -77,15 +79,45 @@ export const knownDifferences = {
     what: "The refusal of a parameter of Enterprise begins with 'Bad request: '; it does not.",
     why: 'Newer versions of Consul dropped these words.',
   },
-  'filter-parse-words': {
-    area: 'Filters',
-    what: 'A filter that cannot be parsed: the words after the first line that is common to all such errors list what the parser of Consul would have taken; they say where and what is wrong.',
-    why: 'They come from a generated parser, rule by rule.',
-  },
   'filter-catalog-services': {
     area: 'Filters',
     what: 'The filter parameter of /v1/catalog/services is ignored; it is applied.',
     why: 'Newer versions of Consul apply it, and Prometheus relies on it.',
+  },
+  refused: {
+    area: 'Refusals',
+    what: 'Parts that Consul has and a gateway does not (the service mesh, Raft, what is not built yet) answer with an error and one line that says why.',
+    why: 'An answer that looks like success would be a lie.',
+  },
+  'newer-headers': {
+    area: 'Transport',
+    what: 'Answers also carry X-Consul-Default-Acl-Policy, and those of queries that can wait X-Consul-Query-Backend.',
+    why: 'Newer versions of Consul send them.',
+    everywhere: true,
+  },
+  'vary-always': {
+    area: 'Transport',
+    what: 'Redirects to a clean path, and refusals of a path as such, come without Vary; all answers have Vary: Accept-Encoding.',
+    why: 'In Consul these answers are made before the part that compresses. It makes no difference to a client or a cache.',
+    everywhere: true,
+  },
+  'content-length': {
+    area: 'Transport',
+    what: 'Answers of more than 2 KiB are sent in chunks; they are sent with their Content-Length.',
+    why: 'The length is known.',
+    everywhere: true,
+  },
+  'precise-indexes': {
+    area: 'Blocking queries',
+    what: 'The X-Consul-Index of many catalog, health and session reads is that of the newest change in a whole table; it is that of the newest change to what the read shows.',
+    why: 'A change elsewhere then wakes no watcher that would see nothing new.',
+    everywhere: true,
+  },
+  'index-of-nothing': {
+    area: 'Blocking queries',
+    what: 'A read of a node that is not there has the index 1; it has an index that can be waited for.',
+    why: 'A client that waits with the index 1 asks in a loop.',
+    everywhere: true,
   },
 } as const satisfies Record<string, KnownDifference>;
 

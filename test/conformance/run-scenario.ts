@@ -29,6 +29,14 @@ export interface StepResult {
   readonly outcome: Outcome;
 }
 
+/** An index that is above all that was there, and below all that is to come. */
+export async function indexBefore(side: Side): Promise<bigint> {
+  const path = '/v1/kv/before-this-scenario';
+  await exchange(side.url, { method: 'PUT', path, body: '' });
+  await exchange(side.url, { method: 'DELETE', path });
+  return BigInt(headerOf(await exchange(side.url, { method: 'GET', path }), 'X-Consul-Index') ?? '1');
+}
+
 const untilMsMax = 15_000;
 
 /** Runs the steps in order; results come in the order of the steps, nested ones before the step around them. */

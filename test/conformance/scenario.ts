@@ -9,6 +9,8 @@ export interface Scenario {
   /** A claim, unique within its area. */
   readonly title: string;
   readonly steps: readonly Step[];
+  /** It needs a KV store in which nothing was ever written: no mark is made before it. */
+  readonly untouched?: true;
 }
 
 export type Step = RequestStep | BlockStep | PauseStep;

@@ -129,7 +129,10 @@ export const agentMisc: Area = {
       get('/v1/agent/force-leave/x', { expect: { status: 405 } }),
       get('/v1/agent/token/default', { expect: { status: 405 } }),
       request('POST', '/v1/agent/reload', '', { expect: { status: 405 } }),
-      get('/v1/agent/nope', { expect: { status: 404 } }),
+      get('/v1/agent/nope', {
+        expect: { status: 404 },
+        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
+      }),
       get('/v1/agent/version', {
         expect: { status: 404 },
         differs: {

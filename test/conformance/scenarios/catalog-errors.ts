@@ -5,6 +5,7 @@ const register = (body: object | string, options = {}): ReturnType<typeof put> =
   put('/v1/catalog/register', body, options);
 const deregister = (body: object | string, options = {}): ReturnType<typeof put> =>
   put('/v1/catalog/deregister', body, options);
+
 const decodeError = {
   id: 'decode-error-words',
   at: ['body'],
@@ -80,10 +81,9 @@ export const catalogErrors: Area = {
       'bodies that cannot be read are refused',
       register('{', { expect: { status: 400, body: 'Request decode failed: unexpected EOF' } }),
       register('', { expect: { status: 400, body: 'Request decode failed: EOF' } }),
-      register('[]', { expect: { status: 400, body: 'Request decode failed: ' }, differs: decodeError }),
+      register('[]', { expect: { status: 400, body: 'Request decode failed: ' } }),
       register('{"Node":1}', {
         expect: { status: 400, body: 'Request decode failed: ' },
-        differs: decodeError,
       }),
       register('{"Node":"a",}', { expect: { status: 400, body: 'Request decode failed: ' } }),
       register('{"Node":"a" "b"}', { expect: { status: 400, body: 'Request decode failed: ' } }),

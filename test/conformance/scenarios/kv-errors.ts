@@ -6,21 +6,24 @@ const valueBytesMax = 524_288;
 export const kvErrors: Area = {
   name: 'KV errors',
   scenarios: [
-    scenario(
-      'a request without a key is refused, but for lists',
-      get('/v1/kv/', { expect: { status: 400, body: 'Missing key name' } }),
-      put('/v1/kv/', 'x', { expect: { status: 400, body: 'Missing key name' } }),
-      del('/v1/kv/', { expect: { status: 400, body: 'Missing key name' } }),
-      get('/v1/kv/?raw', { expect: { status: 400 } }),
-      get('/v1/kv/?keys', { expect: { status: 200, body: '[]' } }),
-      get('/v1/kv/?recurse', { expect: { status: 404, body: '' } }),
-      get('/v1/kv/?keys&separator=/', { expect: { status: 200, body: '[]' } }),
-      put('/v1/kv/one', 'x'),
-      get('/v1/kv/?keys', { expect: { status: 200, body: '["one"]' } }),
-      get('/v1/kv/?recurse', { expect: { status: 200 } }),
-      del('/v1/kv/?recurse', { expect: { status: 200, body: 'true' } }),
-      get('/v1/kv/?keys', { expect: { status: 200, body: '[]' } }),
-    ),
+    {
+      ...scenario(
+        'a request without a key is refused, but for lists',
+        get('/v1/kv/', { expect: { status: 400, body: 'Missing key name' } }),
+        put('/v1/kv/', 'x', { expect: { status: 400, body: 'Missing key name' } }),
+        del('/v1/kv/', { expect: { status: 400, body: 'Missing key name' } }),
+        get('/v1/kv/?raw', { expect: { status: 400 } }),
+        get('/v1/kv/?keys', { expect: { status: 200, body: '[]' } }),
+        get('/v1/kv/?recurse', { expect: { status: 404, body: '' } }),
+        get('/v1/kv/?keys&separator=/', { expect: { status: 200, body: '[]' } }),
+        put('/v1/kv/one', 'x'),
+        get('/v1/kv/?keys', { expect: { status: 200, body: '["one"]' } }),
+        get('/v1/kv/?recurse', { expect: { status: 200 } }),
+        del('/v1/kv/?recurse', { expect: { status: 200, body: 'true' } }),
+        get('/v1/kv/?keys', { expect: { status: 200, body: '[]' } }),
+      ),
+      untouched: true,
+    },
     scenario(
       'flags that are no uint64 are refused',
       put('/v1/kv/e/a?flags=abc', 'x', {

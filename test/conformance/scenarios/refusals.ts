@@ -42,7 +42,14 @@ export const refusals: Area = {
       put('/v1/connect/ca/configuration', {}, { expect: { status: 500 } }),
       get('/v1/agent/connect/ca/roots', { expect: { status: 500 } }),
       get('/v1/agent/connect/ca/leaf/x', { expect: { status: 500 } }),
-      request('POST', '/v1/agent/connect/authorize', '{}'),
+      request('POST', '/v1/agent/connect/authorize', '{}', {
+        expect: { status: 400, body: 'Target service must be specified' },
+        differs: {
+          id: 'refused',
+          at: ['status', 'body'],
+          gateway: { status: 500, body: 'Connect must be enabled' },
+        },
+      }),
       get('/v1/connect/intentions'),
       get('/v1/discovery-chain/x'),
       get('/v1/catalog/connect/x', { expect: { status: 200, body: '[]' } }),
@@ -62,14 +69,19 @@ export const refusals: Area = {
       get('/v1/query/none/execute', { expect: { status: 404 } }),
     ),
     scenario(
-      'other things of newer versions and of the console',
-      get('/v1/internal/ui/nodes'),
-      get('/v1/federation-states'),
+      'what is not built, and what is of newer versions',
+      get('/v1/internal/ui/nodes', {
+        expect: { status: 200 },
+        differs: { id: 'refused', at: ['status', 'body', 'header'], gateway: { status: 501 } },
+      }),
+      get('/v1/federation-states', {
+        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
+      }),
       get('/v1/peerings', {
         expect: { status: 404 },
         differs: { id: 'unknown-path', at: ['status', 'body', 'header'] },
       }),
-      get('/ui/'),
+      get('/ui/', { differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } } }),
     ),
   ],
 };
