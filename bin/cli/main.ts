@@ -8,6 +8,7 @@ import { registerLeave } from './leave.ts';
 import { registerMembers } from './members.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerReload } from './reload.ts';
+import { registerSnapshot } from './snapshot.ts';
 import { registerValidate } from './validate.ts';
 import { registerVersion } from './version.ts';
 
@@ -65,6 +66,7 @@ Flags may be written with one dash or two. Exit codes: 0 done, 1 failed, 2 the c
     registerMembers,
     registerMigrate,
     registerReload,
+    registerSnapshot,
     registerValidate,
     registerVersion,
   ]) {

@@ -285,6 +285,8 @@ export class Dispatcher {
     if (options === undefined || !this.#mustWait(read, index, shared)) {
       return this.#writeAnswer(req, res, read, shared, options);
     }
+    // Gone while the request was on its way to its route: nobody would tell this wait that it is over.
+    if (req.socket.destroyed) return;
     const waitMs = options.waitMs * (1 + this.#options.random() / waitJitterFraction);
     // Rounded up, so that thousands of waits share the timer lists of Node.
     const timer = setTimeout(
@@ -377,6 +379,10 @@ class IncomingRequest implements ApiRequest {
 
   get hasBody(): boolean {
     return this.body.length > 0;
+  }
+
+  get stream(): AsyncIterable<Uint8Array> {
+    return this.#req;
   }
 
   get remoteAddress(): string {

@@ -40,6 +40,7 @@ function listRoute({ query }: ApiRequest, context: RouteContext): RouteResult {
     kind: 'read',
     key: `events${pretty ? '-p' : ''}:${name}`,
     wakesOn: 'difference',
+    agentLocal: true,
     evaluate: (_view, dependencies) => {
       dependencies.add(eventsTopic);
       const events = context.events.list(name);

@@ -3,6 +3,7 @@ import { Kind } from '../../src/state/kinds.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { topic } from '../../src/state/topics.ts';
 import { consulVersion } from '../agent/own-node.ts';
+import { multiError } from '../wire/catalog-decode.ts';
 import { failure, json, jsonBody, jsonType, type ApiRequest, type RouteResult } from '../wire/http.ts';
 import { answered } from './answered.ts';
 import type { RouteContext } from './context.ts';
@@ -178,9 +179,21 @@ function highestIndex(view: ReadView): number {
 const noRaft: Handler = () =>
   failure(501, 'Grapevine has no Raft: a gateway that is gone is removed with force-leave');
 const noAutopilot: Handler = () => failure(501, 'Grapevine has no autopilot: there is nothing to configure');
-/** Until gossip runs between gateways there is no encryption to have a keyring for. */
-const keyringEmpty: Handler = () => failure(500, 'Keyring is empty (encryption not enabled)');
-const noKeyring: Handler = () => failure(500, 'No keyring to modify (encryption not enabled)');
+const keyringEmpty: Handler = (_, context) => keyringFailure(context, 'Keyring is empty');
+const noKeyring: Handler = (_, context) => keyringFailure(context, 'No keyring to modify');
+
+/** Until gossip runs between gateways there is no encryption to have a keyring for; in the words of Serf. */
+function keyringFailure({ gateway }: RouteContext, what: string): RouteResult {
+  const { nodeName, datacenter } = gateway;
+  const why = `${what} (encryption not enabled)`;
+  const problems = [
+    'WAN error: 1/1 nodes reported failure',
+    `${nodeName}.${datacenter}: ${why}`,
+    `${datacenter} (LAN) error: 1/1 nodes reported failure`,
+    `${nodeName}: ${why}`,
+  ];
+  return answered(failure(500, multiError(problems)));
+}
 
 export const operatorRoutes: readonly Route[] = [
   {

@@ -1,3 +1,4 @@
+import { uuidProblem } from '../../src/state/session-id.ts';
 import {
   failure,
   json,
@@ -9,7 +10,7 @@ import {
   type RouteResult,
 } from '../wire/http.ts';
 import { decodeJsonBody } from '../wire/json-body.ts';
-import { answered } from './answered.ts';
+import { answered, failedRead } from './answered.ts';
 import type { Handler, Route, RouteState } from './route.ts';
 
 // What is not built here: each answers as a Consul without that feature would, with a one-line reason. Lists of
@@ -147,8 +148,17 @@ const configRoutes: readonly Route[] = [
   route('refused', '/v1/config/', { GET: readConfig, DELETE: deleteConfig }, 'There are no config entries.'),
 ];
 
-const connectDisabled = refuse(500, 'Connect must be enabled in order to use this endpoint');
+const connectText = 'Connect must be enabled in order to use this endpoint';
+const connectDisabled = refuse(500, connectText);
+/** Of reads that wait in Consul. */
+const connectDisabledRead: Handler = () => failedRead(500, connectText);
 const noIntentions = refuse(501, `Intentions are not supported: ${noMesh}`);
+
+function readIntention({ rest: id }: ApiRequest): RouteResult {
+  const problem = uuidProblem(id);
+  if (problem === undefined) return answered(failure(404, 'Intention not found'));
+  return answered(failure(400, `Bad request: failed intention lookup: index error: ${problem}`));
+}
 
 /** Without intentions, and with ACLs off, Consul allows every connection. */
 function checkIntention({ query }: ApiRequest): RouteResult {
@@ -169,10 +179,12 @@ function matchIntentions(request: ApiRequest): RouteResult {
 }
 
 const chainRoute: Handler = (request, context) =>
-  request.rest === '' ? failure(400, 'Bad request: Missing chain name') : connectDisabled(request, context);
+  request.rest === ''
+    ? failure(400, 'Bad request: Missing chain name')
+    : connectDisabledRead(request, context);
 
 const meshRoutes: readonly Route[] = [
-  route('refused', '/v1/connect/ca/roots', { GET: connectDisabled }, 'As a Consul without Connect.'),
+  route('refused', '/v1/connect/ca/roots', { GET: connectDisabledRead }, 'As a Consul without Connect.'),
   route(
     'refused',
     '/v1/connect/ca/configuration',
@@ -201,7 +213,7 @@ const meshRoutes: readonly Route[] = [
   route(
     'refused',
     '/v1/connect/intentions/',
-    { GET: refuse(404, 'Intention not found'), PUT: noIntentions, DELETE: noIntentions },
+    { GET: readIntention, PUT: noIntentions, DELETE: noIntentions },
     'There are no intentions.',
   ),
   route(
@@ -253,15 +265,21 @@ const peeringRoutes: readonly Route[] = [
 ];
 
 const noQueries = refuse(501, 'Prepared queries are not supported yet');
-const queryNotFound = refuse(404, 'Query not found');
+const queryNotFound = failure(404, 'Query not found');
+
+/** With /execute and /explain, to which any name may be given. */
+function readQuery({ rest }: ApiRequest): RouteResult {
+  const problem = /\/(execute|explain)$/.test(rest) ? undefined : uuidProblem(rest);
+  if (problem === undefined) return answered(queryNotFound);
+  return failedRead(500, `failed prepared query lookup: index error: ${problem}`);
+}
 
 const queryRoutes: readonly Route[] = [
   route('later', '/v1/query', { GET: always(200, []), POST: noQueries }, 'None can be created yet.'),
-  // Also /execute and /explain, which say the same of a query that is not there.
   route(
     'later',
     '/v1/query/',
-    { GET: queryNotFound, PUT: noQueries, DELETE: noQueries },
+    { GET: readQuery, PUT: noQueries, DELETE: noQueries },
     'With /execute and /explain. None can be created yet.',
   ),
 ];

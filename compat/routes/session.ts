@@ -10,7 +10,7 @@ import { renderJson } from '../wire/go-json.ts';
 import { failure, json, jsonType } from '../wire/http.ts';
 import type { ApiRequest, Later, Read, Reply, RouteResult } from '../wire/http.ts';
 import { refusalReply } from '../wire/refusal.ts';
-import { answered } from './answered.ts';
+import { answered, failedRead } from './answered.ts';
 import type { RouteContext } from './context.ts';
 import type { Route } from './route.ts';
 import { decodeSession, sessionTtlMs } from './session-decode.ts';
@@ -74,8 +74,9 @@ function renewRoute({ rest: id, query }: ApiRequest, context: RouteContext): Rou
 }
 
 function infoRoute({ rest: id, query }: ApiRequest): RouteResult {
-  const problem = idProblem(id);
-  if (problem !== undefined) return problem;
+  if (id === '') return missingSession;
+  const problem = sessionIdProblem(id);
+  if (problem !== undefined) return failedRead(500, problem);
   const pretty = query.has('pretty');
   const key = canonicalSessionId(id);
   return read(`info:${key}`, pretty, (view, dependencies) => {

@@ -116,7 +116,7 @@ function kvOp(fields: GoFields): TxnOp {
 
 function nodeOp(fields: GoFields): TxnOp {
   const verb = verbOf(fields, 'Node', 'api.NodeOp');
-  const entry = fields.object('Node', 'Node') ?? new GoFields(null, 'Node');
+  const entry = entryOf(fields, 'Node', 'api.Node');
   const node = decodeNode(entry, 'Meta');
   const index = entry.uint64('ModifyIndex');
   pass(entry, fields);
@@ -127,7 +127,7 @@ function nodeOp(fields: GoFields): TxnOp {
 
 function serviceOp(fields: GoFields): TxnOp {
   const verb = verbOf(fields, 'Service', 'api.ServiceOp');
-  const entry = fields.object('NodeService', 'Service') ?? new GoFields(null, 'NodeService');
+  const entry = entryOf(fields, 'Service', 'api.AgentService');
   const service = decodeService(entry, fields.string('Node'));
   const index = entry.uint64('ModifyIndex');
   pass(entry, fields);
@@ -142,8 +142,9 @@ function serviceOp(fields: GoFields): TxnOp {
 
 function checkOp(fields: GoFields): TxnOp {
   const verb = verbOf(fields, 'Check', 'api.CheckOp');
-  const entry = fields.object('HealthCheck', 'Check') ?? new GoFields(null, 'HealthCheck');
-  const check = decodeCheck(entry, '', false);
+  const entry = entryOf(fields, 'Check', 'api.HealthCheck');
+  // A transaction does not carry the type: Consul drops it.
+  const check = { ...decodeCheck(entry, '', false), type: '' };
   const index = entry.uint64('ModifyIndex');
   pass(entry, fields);
   const writes = verb === 'set' || verb === 'cas';
@@ -162,6 +163,16 @@ function catalogOp(
   const refusal = invalid === undefined || verb === 'get' ? {} : { invalid };
   if (catalogVerbs.has(verb)) return known({ verb: verb as CatalogVerb, ...refusal });
   return { kind: 'unknown', of, verb, ...refusal };
+}
+
+function entryOf(fields: GoFields, name: string, type: string): GoFields {
+  const raw = fields.raw(name);
+  if (raw !== undefined && !isJsonObject(raw)) {
+    fields.fail(
+      `json: cannot unmarshal ${goKind(raw)} into Go struct field ${name}TxnOp.${name}.${name} of type ${type}`,
+    );
+  }
+  return new GoFields(isJsonObject(raw) ? raw : null, type);
 }
 
 function verbOf(fields: GoFields, name: string, type: string): string {

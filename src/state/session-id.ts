@@ -7,7 +7,8 @@ export function sessionIdProblem(id: string): string | undefined {
   return problem === undefined ? undefined : `failed session lookup: index error: ${problem}`;
 }
 
-function uuidProblem(text: string): string | undefined {
+/** As `sessionIdProblem`, for whatever has such an id. */
+export function uuidProblem(text: string): string | undefined {
   if (new TextEncoder().encode(text).length !== 36) return 'UUID must be 36 characters';
   const digits = text.replaceAll('-', '');
   const dashes = text.length - digits.length;
