@@ -1,13 +1,16 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { Report } from '../../migration/compare/report.ts';
 import { compareCommand } from '../../migration/terminal/compare-command.ts';
 import { copyCommand, type CopyFlags } from '../../migration/terminal/copy-command.ts';
 import { startGateway, type GatewayProcess } from '../support/gateway-process.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../support/real-consul.ts';
 import { ask, deregister, put, putByTxn, register, testHost } from './support.ts';
+
+// Real processes on a busy machine.
+jest.setTimeout(120_000);
 
 describeRealConsul('a real Consul copied into a real gateway, and compared', () => {
   let consul: RealConsul;

@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { gatewayCommand, startGateway, type GatewayProcess } from '../support/gateway-process.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../support/real-consul.ts';
 import { ask, putByTxn } from './support.ts';
+
+// Real processes on a busy machine.
+jest.setTimeout(120_000);
 
 type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
@@ -23,7 +26,7 @@ describeRealConsul('grapevine migrate as a process', () => {
       const names = Array.from({ length: 60 }, (_, at) => `k/${from + at}`);
       await putByTxn(consul.url, Object.fromEntries(names.map((key) => [key, 'x'.repeat(800)])));
     }
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all([consul.stop(), gateway.stop()]);
     await rm(directory, { recursive: true });
@@ -76,7 +79,7 @@ describeRealConsul('grapevine migrate as a process', () => {
     expect(ended.stdout).toContain('Taken up where an earlier run ended');
     expect(ended.code).toBe(0);
     expect(await held()).toBe(keys);
-  }, 60_000);
+  });
 
   test('compare prints its verdict first, writes the report, and exits by it', async () => {
     const equal = await run(['compare', '-kv-only', '-recheck=10ms']);
@@ -87,5 +90,5 @@ describeRealConsul('grapevine migrate as a process', () => {
     expect(different.stdout).toMatch(/^DIFFERENT: 1 of /);
     expect(different.code).toBe(1);
     expect((await run(['compare', '-recheck=nonsense'])).code).toBe(2);
-  }, 60_000);
+  });
 });

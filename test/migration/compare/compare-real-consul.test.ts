@@ -1,13 +1,16 @@
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Report } from '../../../migration/compare/report.ts';
 import { compareCommand, type CompareFlags } from '../../../migration/terminal/compare-command.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../../support/real-consul.ts';
 import { projectRoot } from '../../support/agent-process.ts';
 import { ask, jumpingClock, put, register, testHost } from '../support.ts';
+
+// Real processes on a busy machine.
+jest.setTimeout(120_000);
 
 describeRealConsul('a comparison of two real Consuls', () => {
   let source: RealConsul;

@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { MemoryTarget } from '../../../migration/target/memory-target.ts';
 import { HttpConsulReader } from '../../../migration/source/http-consul-reader.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../../support/real-consul.ts';
 import { ask, connect, copy, put, readerOf, register } from '../support.ts';
+
+// Real processes on a busy machine.
+jest.setTimeout(120_000);
 
 const root = '6b3a2c1d-0000-4000-8000-000000000001';
 

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { MemoryTarget } from '../../../migration/target/memory-target.ts';
 import type { MirrorRecord, MirrorTarget } from '../../../migration/target/target.ts';
 import type { CopySummary } from '../../../migration/copy/copy.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../../support/real-consul.ts';
 import { ask, copy, deregister, put, putByTxn, readerOf, register } from '../support.ts';
+
+// Real processes on a busy machine.
+jest.setTimeout(120_000);
 
 const maxFlags = '18446744073709551615';
 const lockFlags = '3304740253564472344';

@@ -1,6 +1,9 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { MirrorModel, type Disaster, type RuleSet } from './mirror-model.ts';
+
+// Tens of thousands of histories on a busy machine.
+jest.setTimeout(120_000);
 
 const history = fc.array(fc.nat({ max: 16 * 18 - 1 }), { minLength: 20, maxLength: 90 });
 const numRuns = Number(process.env['MODEL_RUNS'] ?? 3000);

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { MemoryTarget } from '../../../migration/target/memory-target.ts';
 import { copyCommand, type CopyFlags } from '../../../migration/terminal/copy-command.ts';
 import { bytes, duration, percent, shellWord } from '../../../migration/terminal/format.ts';
@@ -9,6 +9,9 @@ import { lineDisplay } from '../../../migration/terminal/progress-display.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../../support/real-consul.ts';
 import { startMirrorServer, type MirrorServer } from '../mirror-server.ts';
 import { ask, jumpingClock, put, putByTxn, testHost } from '../support.ts';
+
+// Real processes on a busy machine.
+jest.setTimeout(120_000);
 
 describeRealConsul('grapevine migrate copy, over the mirror API', () => {
   let consul: RealConsul;
