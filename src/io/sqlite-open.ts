@@ -1,3 +1,4 @@
+import { accessSync, constants, existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 
 export interface SqliteOptions {
@@ -47,6 +48,7 @@ export function openDatabase(options: SqliteOptions): Database.Database {
   const { file } = options;
   let db: Database.Database | undefined;
   try {
+    expectWritable(file);
     db = new Database(file, { timeout: 0 });
     // One process per data directory: the lock is held until the process ends, however it ends.
     db.pragma('locking_mode = EXCLUSIVE');
@@ -61,6 +63,16 @@ export function openDatabase(options: SqliteOptions): Database.Database {
   } catch (error) {
     db?.close();
     throw unusable(error, file) ?? error;
+  }
+}
+
+/** SQLite opens a file that may not be written for reading, and then fails with whatever comes first. */
+function expectWritable(file: string): void {
+  if (!existsSync(file)) return;
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw new UnusableDatabaseError(`${advice.SQLITE_READONLY} (${(error as Error).message})`);
   }
 }
 
