@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
 import type { AgentOutcome } from '../compat/agent/port.ts';
+import { countedRequests } from '../compat/agent/request-metrics.ts';
 import type { AgentConfig, Listener } from '../compat/config/agent-config.ts';
 import { loadAgentConfig } from '../compat/config/load-config.ts';
 import { renderProblems } from '../compat/config/problems.ts';
@@ -30,6 +31,7 @@ import { DriveLoop } from '../src/runtime/drive-loop.ts';
 import { startHousekeeping } from '../src/runtime/housekeeping.ts';
 import { SessionExpiry } from '../src/runtime/session-expiry.ts';
 import { SessionTimers } from '../src/state/session-timers.ts';
+import { startMetrics } from './gateway-metrics.ts';
 
 export interface GatewayOptions {
   readonly config: AgentConfig;
@@ -118,6 +120,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       kept_results: live.stats.entries,
     }),
   });
+  const renewals = agent.metrics.counter('session.renew');
   const events = new EventLog({
     here: () => ({ nodeName: gateway.nodeName, services: [...agent.local.services().values()] }),
     onChange: () => live.touch([eventsTopic]),
@@ -139,14 +142,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     nowMs: Date.now,
     newId: randomUUID,
     freshness,
-    sessions: { renew: (id) => timers.renew(id, Date.now()) },
+    sessions: {
+      renew: (id) => {
+        renewals.add();
+        return timers.renew(id, Date.now());
+      },
+    },
     events,
     snapshots: new Snapshots({
       backup: (file) => store.backup(file),
       directory: snapshotDirectory(config),
       gateway,
       highestIndex: () => replica.highestIndex,
-      propose: (command, done) => loop.propose(command, done),
+      propose: agent.propose,
       nowMs: Date.now,
     }),
     mirrorDigest: {
@@ -155,12 +163,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     agent: agent.port,
   };
-  const http = openHttp({ config, context, live, loop, replica, log, freshness });
+  const http = openHttp({ config, context, live, agent, replica, log, freshness });
+  const stopMetrics = startMetrics(agent.metrics, {
+    ...{ replica, loop, live, timers, http },
+    dataDir: config.stateInMemory ? undefined : config.dataDir,
+  });
   try {
     // First of all, so that no registration meets an agent that has not read what it holds.
     await agent.local.start();
     await listen(http, config, log);
   } catch (error) {
+    stopMetrics();
     await agent.local.stop();
     await http.close(0);
     loop.stop();
@@ -183,6 +196,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     reload,
     stop: async () => {
+      stopMetrics();
       stopHousekeeping();
       sessionExpiry.stop();
       await agent.local.stop();
@@ -222,19 +236,20 @@ interface HttpParts {
   readonly config: AgentConfig;
   readonly context: RouteContext;
   readonly live: LiveQueries;
-  readonly loop: DriveLoop;
+  readonly agent: BuiltAgent;
   readonly replica: Replica;
   readonly log: Log;
   readonly freshness: () => { knownLeader: boolean; lastContactMs: number };
 }
 
 function openHttp(parts: HttpParts): HttpServer {
-  const { config, context, live, loop, replica, log, freshness } = parts;
+  const { config, context, live, agent, replica, log, freshness } = parts;
   const dispatcher = new Dispatcher({
     routes: routeTable,
     context,
     live,
-    propose: (command, done) => loop.propose(command, done),
+    propose: agent.propose,
+    onRequest: countedRequests(agent.metrics, routeTable),
     highestIndex: () => replica.highestIndex,
     freshness,
     random: Math.random,

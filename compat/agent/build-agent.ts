@@ -1,22 +1,23 @@
 import { hostname } from 'node:os';
 import type { CommitListener } from '../../src/runtime/drive-loop.ts';
-import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { GatewayFacts } from '../routes/context.ts';
 import { hostFacts } from './host-facts.ts';
 import { LocalAgent, type AgentLog } from './local-agent.ts';
 import { Metrics } from './metrics.ts';
+import { processMetrics } from './process-metrics.ts';
 import type { AgentPort, ControlPort, LogPort } from './port.ts';
 import { selfFacts, type SelfOptions } from './self.ts';
 import { soloCluster } from './solo-cluster.ts';
+import { timedWrites, type Propose } from './write-metrics.ts';
 
 export interface BuildAgentOptions {
   /** As it is now: a reload may have changed it. */
   readonly config: () => AgentConfig;
   readonly gateway: GatewayFacts;
   readonly view: ReadView;
-  readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
+  readonly propose: Propose;
   readonly onCommit: (listener: CommitListener) => () => void;
   readonly log: AgentLog;
   readonly logs: LogPort;
@@ -31,6 +32,8 @@ export interface BuiltAgent {
   readonly local: LocalAgent;
   /** For the other parts to count in. */
   readonly metrics: Metrics;
+  /** The `propose` that was given, with the time that each write takes counted. */
+  readonly propose: Propose;
   /** What `RouteContext.agent` is. */
   readonly port: AgentPort;
 }
@@ -39,20 +42,30 @@ export interface BuiltAgent {
 export function buildAgent(options: BuildAgentOptions): BuiltAgent {
   const { config, gateway, view, propose, onCommit, log, logs, control, nowMs, grapevine } = options;
   const { telemetry, ports, dataDir, gossip } = config();
-  const coordinates = !gossip.disableCoordinates;
-  const local = new LocalAgent({ gateway, view, propose, onCommit, config: config(), coordinates, log });
   const cluster = soloCluster({ gateway, serfLanPort: ports.serfLan, serfWanPort: ports.serfWan });
   const metrics = new Metrics({
     prefix: telemetry.metricsPrefix,
     hostname: telemetry.disableHostname ? undefined : hostname(),
     prometheusRetentionMs: telemetry.prometheusRetentionMs,
     nowMs,
-    processMetrics: true,
+    filter: () => config().telemetry,
+    processMetrics: processMetrics(),
   });
   addRuntimeGauges(metrics);
+  const timed = timedWrites(metrics, () => performance.now(), propose);
+  const local = new LocalAgent({
+    gateway,
+    view,
+    propose: timed,
+    onCommit,
+    config: config(),
+    coordinates: !gossip.disableCoordinates,
+    log,
+  });
   return {
     local,
     metrics,
+    propose: timed,
     port: {
       local,
       cluster,

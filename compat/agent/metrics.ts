@@ -1,10 +1,15 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry, Summary } from 'prom-client';
 import { compareUtf8 } from '../../src/kernel/utf8-order.ts';
-import type { JsonValue } from '../wire/go-json.ts';
-import { Aggregate } from './metrics-aggregate.ts';
+import type { JsonObject, JsonValue } from '../wire/go-json.ts';
+import { Counter, Timings, type MetricLabels } from './metric-series.ts';
 import type { MetricsPort } from './port.ts';
+import { prometheusText } from './prometheus-text.ts';
 
-export type MetricLabels = Readonly<Record<string, string>>;
+/** Which metrics are shown (`telemetry.prefix_filter`, `telemetry.filter_default`): the longest prefix decides. */
+export interface MetricFilter {
+  readonly allowedPrefixes: readonly string[];
+  readonly blockedPrefixes: readonly string[];
+  readonly filterDefault: boolean;
+}
 
 export interface MetricsOptions {
   /** `telemetry.metrics_prefix`. */
@@ -14,156 +19,194 @@ export interface MetricsOptions {
   /** `telemetry.prometheus_retention_time`; 0 turns the Prometheus form off. */
   readonly prometheusRetentionMs: number;
   readonly nowMs: () => number;
-  /** Also show what Node tells of the process (`process_…`, `nodejs_…`). */
-  readonly processMetrics?: boolean;
+  /** As it is now: a reload may have changed it. All metrics are shown without it. */
+  readonly filter?: () => MetricFilter;
+  /** What Node tells of the process (`process_…`, `nodejs_…`), in the text format of Prometheus. */
+  readonly processMetrics?: () => Promise<string>;
 }
 
 /** Consul's in-memory sink: what happened in each ten seconds. */
 export const intervalMs = 10_000;
 
-interface Interval {
-  readonly startMs: number;
-  readonly counters: Map<string, Aggregate>;
-  readonly samples: Map<string, Aggregate>;
+/** Names that begin so are this project's own, whatever prefix Consul's names have. */
+const ownPrefix = 'grapevine.';
+
+interface Gauge {
+  readonly labels: MetricLabels;
+  readonly read: () => number;
+}
+
+/** A counter that somebody else keeps, looked at once an interval. */
+interface Followed {
+  readonly counter: Counter;
+  readonly read: () => number;
 }
 
 /**
  * The metrics of this gateway, in the two forms that Consul has: JSON of the last whole interval, and Prometheus.
- * Names are given without the prefix, with dots (`kvs.apply`); a name always comes with the same labels.
+ * Names are given with dots and without the prefix (`kvs.apply`). Parts get their counters once and count in them;
+ * everything else happens in `tick`, every ten seconds, and when somebody looks.
  */
 export class Metrics implements MetricsPort {
   readonly #options: MetricsOptions;
-  readonly #registry = new Registry();
-  readonly #gauges = new Map<string, { readonly labels: MetricLabels; readonly read: () => number }[]>();
-  readonly #promCounters = new Map<string, Counter>();
-  readonly #promSamples = new Map<string, Summary>();
-  #current: Interval;
-  #last: Interval | undefined;
+  readonly #counters = new Map<string, Counter[]>();
+  readonly #timings = new Map<string, Timings[]>();
+  readonly #gauges = new Map<string, Gauge[]>();
+  readonly #followed: Followed[] = [];
+  #startMs: number;
+  #lastStartMs: number | undefined;
 
   constructor(options: MetricsOptions) {
     this.#options = options;
-    this.#current = emptyInterval(options.nowMs());
-    if (options.processMetrics === true && options.prometheusRetentionMs > 0) {
-      collectDefaultMetrics({ register: this.#registry });
-    }
+    this.#startMs = intervalStart(options.nowMs());
   }
 
-  /** Counts that something happened. */
-  count(name: string, labels: MetricLabels = {}, by = 1): void {
-    addTo(this.#interval().counters, name, labels, by);
-    if (this.#options.prometheusRetentionMs <= 0) return;
-    let counter = this.#promCounters.get(name);
-    if (counter === undefined) {
-      counter = new Counter({ ...this.#describe(name, labels), registers: [this.#registry] });
-      this.#promCounters.set(name, counter);
-    }
-    counter.inc({ ...labels }, by);
+  /** A counter for its owner to keep; each call makes another series, so labels must differ. */
+  counter(name: string, labels: MetricLabels = {}): Counter {
+    const counter = new Counter(labels);
+    into(this.#counters, name, counter);
+    return counter;
   }
 
-  /** Takes a measured value, such as a duration in milliseconds. */
-  sample(name: string, value: number, labels: MetricLabels = {}): void {
-    addTo(this.#interval().samples, name, labels, value);
-    const retentionMs = this.#options.prometheusRetentionMs;
-    if (retentionMs <= 0) return;
-    let summary = this.#promSamples.get(name);
-    if (summary === undefined) {
-      summary = new Summary({
-        ...this.#describe(name, labels),
-        registers: [this.#registry],
-        percentiles: [0.5, 0.9, 0.99],
-        maxAgeSeconds: Math.max(1, retentionMs / 1000),
-        ageBuckets: 5,
-        pruneAgedBuckets: true,
-      });
-      this.#promSamples.set(name, summary);
-    }
-    summary.observe({ ...labels }, value);
+  timings(name: string, labels: MetricLabels = {}): Timings {
+    const timings = new Timings(labels);
+    into(this.#timings, name, timings);
+    return timings;
+  }
+
+  /** A counter of somebody else: `read` answers how often it happened since the process started. */
+  follow(name: string, read: () => number, labels: MetricLabels = {}): void {
+    this.#followed.push({ counter: this.counter(name, labels), read });
   }
 
   /** A value that is read when somebody asks. */
   gauge(name: string, read: () => number, labels: MetricLabels = {}): void {
-    const series = this.#gauges.get(name);
-    if (series !== undefined) {
-      series.push({ labels, read });
-      return;
-    }
-    const first = [{ labels, read }];
-    this.#gauges.set(name, first);
-    // prom-client calls `collect` with the gauge as `this` before it renders.
-    void new Gauge({
-      ...this.#describe(name, labels),
-      registers: [this.#registry],
-      collect() {
-        for (const one of first) this.set({ ...one.labels }, one.read());
-      },
-    });
+    into(this.#gauges, name, { labels, read });
+  }
+
+  /** To be called every ten seconds: ends the interval when it is over. */
+  tick(): void {
+    for (const { counter, read } of this.#followed) counter.total = read();
+    const start = intervalStart(this.#options.nowMs());
+    if (start <= this.#startMs) return;
+    const series = [...this.#counters.values(), ...this.#timings.values()].flat();
+    for (const one of series) one.roll();
+    // After a time without ticks the last whole interval is an empty one.
+    if (start > this.#startMs + intervalMs) for (const one of series) one.roll();
+    this.#lastStartMs = start - intervalMs;
+    this.#startMs = start;
   }
 
   snapshot(): JsonValue {
-    const current = this.#interval();
+    this.tick();
     // Consul shows the newest whole interval, and the running one as long as there is no other.
-    const shown = this.#last ?? current;
+    const running = this.#lastStartMs === undefined;
     return {
-      Timestamp: goTimestamp(shown.startMs),
+      Timestamp: goTimestamp(this.#lastStartMs ?? this.#startMs),
       Gauges: this.#gaugeRows(),
       Points: [],
-      Counters: this.#rows(shown.counters),
-      Samples: this.#rows(shown.samples),
+      Counters: this.#rows(this.#counters, running),
+      Samples: this.#rows(this.#timings, running),
     };
   }
 
   prometheus(): Promise<{ readonly contentType: string; readonly body: string }> | undefined {
-    if (this.#options.prometheusRetentionMs <= 0) return undefined;
-    const { contentType } = this.#registry;
-    return this.#registry.metrics().then((body) => ({ contentType, body }));
+    return this.#options.prometheusRetentionMs <= 0 ? undefined : this.#renderPrometheus();
+  }
+
+  async #renderPrometheus(): Promise<{ readonly contentType: string; readonly body: string }> {
+    this.tick();
+    const running = this.#lastStartMs === undefined;
+    const texts = [
+      ...this.#shown(this.#gauges).map(([name, gauges]) =>
+        prometheusText(
+          name,
+          'gauge',
+          gauges.map(({ labels, read }) => ({ labels, value: read() })),
+        ),
+      ),
+      ...this.#shown(this.#counters).map(([name, counters]) =>
+        prometheusText(
+          name,
+          'counter',
+          counters.filter(({ total }) => total > 0).map(({ labels, total }) => ({ labels, value: total })),
+        ),
+      ),
+      ...this.#shown(this.#timings).map(([name, timings]) =>
+        prometheusText(
+          name,
+          'summary',
+          timings.flatMap((one) => summaryValues(one, running)),
+        ),
+      ),
+    ];
+    const process = (await this.#options.processMetrics?.()) ?? '';
+    return { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: texts.join('') + process };
   }
 
   #gaugeRows(): JsonValue {
-    const { prefix, hostname } = this.#options;
-    const head = hostname === undefined ? prefix : `${prefix}.${hostname}`;
-    return [...this.#gauges]
-      .toSorted(([a], [b]) => compareUtf8(a, b))
-      .flatMap(([name, series]) =>
-        series.map(({ labels, read }) => ({ Name: `${head}.${name}`, Value: read(), Labels: labels })),
-      );
+    const { hostname } = this.#options;
+    return this.#shown(this.#gauges).flatMap(([name, series]) =>
+      series.map(({ labels, read }) => ({
+        Name: hostname === undefined ? name : name.replace('.', `.${hostname}.`),
+        Value: read(),
+        Labels: labels,
+      })),
+    );
   }
 
-  #rows(series: ReadonlyMap<string, Aggregate>): JsonValue {
+  #rows<T extends Counter | Timings>(
+    series: ReadonlyMap<string, readonly T[]>,
+    running: boolean,
+  ): readonly JsonObject[] {
+    return this.#shown(series).flatMap(([name, ones]) =>
+      ones.map((one) => one.render(name, running, intervalMs)).filter((row) => row !== undefined),
+    );
+  }
+
+  /** The series that the filter lets through, with their full names, ordered by them. */
+  #shown<T>(series: ReadonlyMap<string, readonly T[]>): readonly (readonly [string, readonly T[]])[] {
+    const filter = this.#options.filter?.();
     return [...series]
-      .toSorted(([a], [b]) => compareUtf8(a, b))
-      .map(([, aggregate]) => aggregate.render(this.#options.prefix, intervalMs));
+      .map(([name, ones]) => [this.#fullName(name), ones] as const)
+      .filter(([name]) => filter === undefined || isShown(name, filter))
+      .toSorted(([a], [b]) => compareUtf8(a, b));
   }
 
-  #interval(): Interval {
-    const nowMs = this.#options.nowMs();
-    const age = nowMs - this.#current.startMs;
-    if (age < intervalMs) return this.#current;
-    // After a quiet time the last whole interval is an empty one.
-    this.#last = age < 2 * intervalMs ? this.#current : emptyInterval(nowMs - intervalMs);
-    this.#current = emptyInterval(nowMs);
-    return this.#current;
-  }
-
-  #describe(name: string, labels: MetricLabels) {
-    const full = `${this.#options.prefix}_${name}`.replaceAll(/[^a-zA-Z0-9_]/g, '_');
-    return { name: full, help: full, labelNames: Object.keys(labels) };
+  #fullName(name: string): string {
+    return name.startsWith(ownPrefix) ? name : `${this.#options.prefix}.${name}`;
   }
 }
 
-function emptyInterval(nowMs: number): Interval {
-  return { startMs: nowMs - (nowMs % intervalMs), counters: new Map(), samples: new Map() };
+function into<T>(series: Map<string, T[]>, name: string, one: T): void {
+  const ones = series.get(name);
+  if (ones === undefined) series.set(name, [one]);
+  else ones.push(one);
 }
 
-function addTo(series: Map<string, Aggregate>, name: string, labels: MetricLabels, value: number): void {
-  const key = seriesKey(name, labels);
-  const held = series.get(key);
-  if (held === undefined) series.set(key, new Aggregate(name, labels, value));
-  else held.add(value);
+function isShown(name: string, { allowedPrefixes, blockedPrefixes, filterDefault }: MetricFilter): boolean {
+  const longest = (prefixes: readonly string[]): number =>
+    Math.max(-1, ...prefixes.filter((prefix) => name.startsWith(prefix)).map((prefix) => prefix.length));
+  const allowed = longest(allowedPrefixes);
+  const blocked = longest(blockedPrefixes);
+  return allowed === blocked ? filterDefault : allowed > blocked;
 }
 
-function seriesKey(name: string, labels: MetricLabels): string {
-  const names = Object.keys(labels);
-  return names.length === 0 ? name : `${name};${names.map((label) => `${label}=${labels[label]}`).join(';')}`;
+function summaryValues(timings: Timings, running: boolean) {
+  const { labels, count, sumMs } = timings;
+  if (count === 0) return [];
+  return [
+    ...[0.5, 0.9, 0.99].map((share) => ({
+      labels: { ...labels, quantile: String(share) },
+      value: timings.quantile(share, running),
+    })),
+    { labels, value: sumMs, suffix: '_sum' },
+    { labels, value: count, suffix: '_count' },
+  ];
+}
+
+function intervalStart(ms: number): number {
+  return ms - (ms % intervalMs);
 }
 
 /** As Go prints a time: `2026-11-22 16:21:20 +0000 UTC`. */
