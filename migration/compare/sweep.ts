@@ -2,7 +2,7 @@ import { compareBytewise } from '../byte-order.ts';
 import type { Clock } from '../clock.ts';
 import { inOrder } from '../copy/ordered-pipeline.ts';
 import { LeafSizer, namesOfReader, planRegions } from '../copy/plan-regions.ts';
-import { isNodeNameMirrored } from '../mirror/key-rules.ts';
+import { hasTrueName, isNodeNameMirrored } from '../mirror/key-rules.ts';
 import { splitRegions, type Region } from '../mirror/regions.ts';
 import type { MirrorKind } from '../mirror/registers.ts';
 import { ConnectionError } from '../source/connection.ts';
@@ -120,12 +120,17 @@ export class Sweep {
     const read = async (
       region: Region,
     ): Promise<{ region: Region; source: Reading | null; target: Reading | null }> => {
+      if (!hasTrueName(region.prefix)) return { region, source: null, target: null };
       const source = await this.#readRegion('source', region, sizer);
       const target = source === null ? null : await this.#readRegion('target', region, sizer);
       return { region, source, target };
     };
     for await (const { region, source, target } of inOrder(regions, leavesAhead, read)) {
       this.#stopIfAborted();
+      if (!hasTrueName(region.prefix)) {
+        await this.#judgeNameless(region);
+        continue;
+      }
       if (source === null || target === null) {
         const single = [{ prefix: region.names[0] ?? region.prefix, tree: false, names: region.names }];
         const pieces = splitRegions(region.prefix, region.names, () => Math.ceil(region.names.length / 4));
@@ -139,6 +144,21 @@ export class Sweep {
       this.#done += region.names.length;
       this.#progress('kv');
     }
+  }
+
+  /** Names that were listed and cannot be asked for: found nowhere, they are at the source and not here. */
+  async #judgeNameless(region: Region): Promise<void> {
+    this.#leaves += 1;
+    for (const key of region.names) {
+      const look = await this.#lookAtKey(key);
+      if (isUnfindable(key, look)) {
+        this.#seen.source.kv += 1;
+        this.#tally.settled('persistent', 'kv', key, missing(this.#options.clock.now()), 0);
+      } else if (judgeLook(look).kind === 'equal') this.#tally.matched('kv', key);
+      else this.#suspect(`kv ${key}`, 'kv', key, { kind: 'kv', region }, look);
+    }
+    this.#done += region.names.length;
+    this.#progress('kv');
   }
 
   async #sweepCatalog(): Promise<void> {
@@ -265,6 +285,12 @@ export class Sweep {
 
   #onLook(open: Open, look: Look): void {
     const { clock, recheckDelaysMs } = this.#options;
+    if (open.entry === 'kv' && isUnfindable(open.key, look)) {
+      this.#open.delete(open.id);
+      const openMs = clock.now() - open.suspect.openSinceMs;
+      this.#tally.settled('persistent', open.entry, open.key, open.suspect, openMs);
+      return;
+    }
     const step = recheck(open.suspect, look, clock.now(), recheckDelaysMs);
     if (step.kind === 'again') {
       open.suspect = step.suspect;
@@ -361,6 +387,16 @@ export class Sweep {
     const total = Math.max(this.#total, this.#done);
     this.#options.onProgress?.({ phase, done: this.#done, total, differing: this.#open.size });
   }
+}
+
+/** A name that is not the true one, and that no read found: that it differs can no longer be taken back. */
+function isUnfindable(key: string, { before, target, after }: Look): boolean {
+  return !hasTrueName(key) && before === undefined && target === undefined && after === undefined;
+}
+
+function missing(nowMs: number): Suspect {
+  const seen = { source: undefined, target: undefined, openSinceMs: nowMs, dueMs: nowMs };
+  return { kind: 'missing', ...seen, round: 0, looks: 1, resets: 0 };
 }
 
 function emptySide(): SideCounts {

@@ -7,6 +7,7 @@ import {
   type LeafAnswer,
   type LeafPlan,
 } from '../mirror/leaf-decision.ts';
+import { hasTrueName } from '../mirror/key-rules.ts';
 import { isBehind, splitRegions, type Position, type Region } from '../mirror/regions.ts';
 import type { Held } from '../mirror/registers.ts';
 import { screenKv } from '../mirror/screening.ts';
@@ -23,6 +24,8 @@ const namesPerPlanMax = 400_000;
 
 type Fetched =
   | { readonly kind: 'too-large'; readonly region: Region }
+  /** Its names are all that the source tells of it. */
+  | { readonly kind: 'nameless'; readonly region: Region }
   | {
       readonly kind: 'leaf';
       readonly region: Region;
@@ -73,8 +76,11 @@ async function copyRegions(
       if (end.kind === 'fork') return end;
       continue;
     }
-    const end = await copyLeaf(run, fetched);
-    if (end.kind === 'fork') return end;
+    if (fetched.kind === 'nameless') leaveBehind(run, region);
+    else {
+      const end = await copyLeaf(run, fetched);
+      if (end.kind === 'fork') return end;
+    }
     tally.done += region.names.length;
     run.settled({ prefix: region.prefix, tree: region.tree });
     await run.leafDone();
@@ -93,6 +99,7 @@ async function copyRegions(
 async function fetchLeaf(work: KvWork, region: Region): Promise<Fetched> {
   const { run, sizer, startedAt } = work;
   const { source, target, sourceId } = run.options;
+  if (!hasTrueName(region.prefix)) return { kind: 'nameless', region };
   const timeline = run.timeline;
   const held: Held[] = [];
   for await (const entry of heldUnder(target, { source: sourceId, kind: 'kv', prefix: region.prefix })) {
@@ -110,6 +117,14 @@ async function fetchLeaf(work: KvWork, region: Region): Promise<Fetched> {
   const answer = leafAnswer(timeline, list.meta, list.indexIsTable, found);
   const entries = new Map(found.map((entry) => [entry.key, entry]));
   return { kind: 'leaf', region, held, answer, entries, denied: false };
+}
+
+/** Keys that no read finds are listed by the names that they were listed under. */
+function leaveBehind(run: CopyRun, region: Region): void {
+  for (const name of region.names) {
+    run.counts.kv.skipped += 1;
+    run.notice('not-utf8', 'skipped', 'kv', name);
+  }
 }
 
 async function fetchKey(

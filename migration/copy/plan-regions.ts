@@ -1,4 +1,5 @@
 import { commonPrefix, sortedUnique } from '../byte-order.ts';
+import { hasTrueName } from '../mirror/key-rules.ts';
 import { splitRegions, type Region } from '../mirror/regions.ts';
 import { ConnectionError } from '../source/connection.ts';
 import type { ConsulReader } from '../source/consul-reader.ts';
@@ -42,7 +43,14 @@ export async function* planRegions(
     const next = children[from]?.codePointAt(prefix.length);
     let to = from + 1;
     while (to < children.length && children[to]?.codePointAt(prefix.length) === next) to += 1;
-    yield* planRegions(commonPrefix(children.slice(from, to)), sides, namesMax, onNames);
+    const group = children.slice(from, to);
+    const below = commonPrefix(group);
+    if (hasTrueName(below)) yield* planRegions(below, sides, namesMax, onNames);
+    else {
+      // Nothing can be asked below it: what is known of it are these names.
+      onNames(group.length);
+      yield { prefix: below, tree: true, names: group };
+    }
     from = to;
   }
 }

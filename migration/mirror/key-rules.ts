@@ -23,7 +23,7 @@ const replacementCharacter = '\uFFFD';
 export function keyOddities(key: string): readonly KeyOddity[] {
   const found: KeyOddity[] = [];
   // Go renders bytes that are not UTF-8 as U+FFFD: the key's true name is lost on the way.
-  if (key.includes(replacementCharacter) || loneSurrogate.test(key)) found.push('not-utf8');
+  if (!hasTrueName(key)) found.push('not-utf8');
   if (nonPrintable.test(key)) found.push('non-printable');
   if (key.startsWith('/')) found.push('leading-slash');
   if (key.includes('//')) found.push('double-slash');
@@ -31,6 +31,14 @@ export function keyOddities(key: string): readonly KeyOddity[] {
   if (key !== key.trim()) found.push('outer-space');
   if (!takenBy1215.test(key)) found.push('refused-by-1.21.5');
   return found;
+}
+
+/**
+ * Whether a name that was listed can be asked for. One with U+FFFD stands for bytes that nobody was told: no read of
+ * it, or of a prefix that ends in it, finds the key, so finding nothing proves nothing.
+ */
+export function hasTrueName(key: string): boolean {
+  return !key.includes(replacementCharacter) && !loneSurrogate.test(key);
 }
 
 /** Whether `/v1/kv/<key>` means this key (or prefix) and no other. The empty prefix is safe. */
