@@ -150,13 +150,13 @@ async function verify(file: string): Promise<Result<SnapshotMeta, string>> {
 }
 
 /** As `consul snapshot inspect`, and what Grapevine adds. */
-function describe({ id, size, index, term, grapevine }: SnapshotMeta): string {
+function describe({ id, size, index, term, version, grapevine }: SnapshotMeta): string {
   const rows: [string, string][] = [
     ['ID', id],
     ['Size', String(size)],
     ['Index', String(index)],
     ['Term', String(term)],
-    ['Version', '1'],
+    ['Version', String(version)],
   ];
   if (grapevine === undefined) {
     rows.push(['Made by', 'Consul: copy a running Consul with grapevine migrate instead']);

@@ -7,6 +7,14 @@ export const metaName = 'meta.json';
 export const stateName = 'state.bin';
 export const sumsName = 'SHA256SUMS';
 
+/**
+ * `Version` of meta.json. Consul's tools check and show an archive of any version, but Raft restores 0 and 1 only: so
+ * a Consul refuses ours and keeps what it has. Of a version that it takes it would find out in the middle of the
+ * restore that state.bin is not its own, which ends the server (seen with 1.8.7), at each start anew where it has no
+ * older snapshot.
+ */
+export const archiveVersion = 2;
+
 /** What meta.json may be in size; a real one has a few hundred bytes. */
 export const smallFileBytesMax = 1024 * 1024;
 
@@ -14,6 +22,8 @@ export const smallFileBytesMax = 1024 * 1024;
 export interface SnapshotMeta {
   /** `<term>-<index>-<ms since the epoch>`, as Consul names snapshots. */
   readonly id: string;
+  /** Of the archive: `archiveVersion`, or Consul's. */
+  readonly version: number;
   /** The highest index that the gateway had shown. */
   readonly index: number;
   readonly term: number;
@@ -35,13 +45,13 @@ export interface GrapevineMeta {
 
 /** `peers`: Raft's list of addresses in MessagePack, base64. */
 export function renderMeta(
-  meta: SnapshotMeta & { readonly grapevine: GrapevineMeta },
+  meta: Omit<SnapshotMeta, 'version'> & { readonly grapevine: GrapevineMeta },
   address: string,
   peers: string,
 ): string {
   const { grapevine } = meta;
   return `${JSON.stringify({
-    Version: 1,
+    Version: archiveVersion,
     ID: meta.id,
     Index: meta.index,
     Term: meta.term,
@@ -66,6 +76,7 @@ export function parseMeta(text: string): Result<SnapshotMeta, string> {
   const own = fields.object('Grapevine', 'Grapevine');
   const meta: SnapshotMeta = {
     id: fields.string('ID'),
+    version: fields.int('Version'),
     index: fields.int('Index'),
     term: fields.int('Term'),
     size: fields.int('Size'),
