@@ -177,7 +177,7 @@ const fileSystem: SmallDisk = {
 
 /** Those that this system has: mounting takes rights that not every container gives. */
 function smallDisks(): readonly SmallDisk[] {
-  const mounts = spawnSync('unshare', ['-rm', 'sh', '-c', 'mount -t tmpfs tmpfs /mnt']).status === 0;
+  const mounts = spawnSync('sh', ['-c', "unshare -rm sh -c 'mount -t tmpfs tmpfs /mnt'"]).status === 0;
   return mounts ? [sizeLimit, fileSystem] : [sizeLimit];
 }
 

@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { fatalDatabaseError, schemaVersion, UnusableDatabaseError } from '../../src/io/sqlite-open.ts';
 import { SqliteStore } from '../../src/io/sqlite-store.ts';
 import { Kind } from '../../src/state/kinds.ts';
-import { rowOf } from '../support/store-suite.ts';
+import { rowOf } from '../support/store-model.ts';
 
 let dir: string;
 let file: string;
@@ -111,6 +111,7 @@ describe('opening a database', () => {
 
 /** The store keeps its connection to itself: seen while it prepares a statement. */
 function connectionOf(store: SqliteStore): Database.Database {
+  // oxlint-disable-next-line typescript/unbound-method -- called with its receiver below
   const { prepare } = Database.prototype;
   let connection: Database.Database | undefined;
   Database.prototype.prepare = function remember(this: Database.Database, sql: string) {

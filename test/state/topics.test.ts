@@ -4,7 +4,7 @@ import type { Row } from '../../src/state/store.ts';
 import { catalogKey, touchedTopics } from '../../src/state/topics.ts';
 import { encodeValue } from '../../src/state/values.ts';
 import { check } from '../node/machine.ts';
-import { rowOf } from '../support/store-suite.ts';
+import { rowOf } from '../support/store-model.ts';
 
 function touched(before: Row | undefined, after: Row): readonly string[] {
   const topics = new Set<string>();

@@ -4,7 +4,7 @@ import { MemoryStore } from '../../src/io/memory-store.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import { encodeValue, type ZoneValue } from '../../src/state/values.ts';
 import { readZones, zoneOf } from '../../src/state/zones.ts';
-import { rowOf } from '../support/store-suite.ts';
+import { rowOf } from '../support/store-model.ts';
 
 function zone(prefix: string): ZoneValue {
   return { prefix, ownerId: `owner of ${prefix}`, term: 1 };

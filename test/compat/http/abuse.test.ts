@@ -156,7 +156,9 @@ describe('clients that do not behave', () => {
   });
 
   test('a client that stops reading a large answer is closed; one that reads slowly gets it whole', async () => {
-    door = await new FrontDoor({ server: { timeouts: { headersMs: 10_000, requestMs: 60_000, stalledMs: 800 } } }).open();
+    door = await new FrontDoor({
+      server: { timeouts: { headersMs: 10_000, requestMs: 60_000, stalledMs: 800 } },
+    }).open();
     for (let i = 0; i < 40; i++) await door.put(`/v1/kv/big/${i}`, Buffer.alloc(500_000, 'x'));
     const path = '/v1/kv/big/?recurse';
     const whole = (await door.request(path)).bytes.length;

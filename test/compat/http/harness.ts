@@ -154,7 +154,7 @@ export class RawClient {
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (chunk) => {
-      this.received = Buffer.concat([this.received, chunk as Buffer]);
+      this.received = Buffer.concat([this.received, chunk]);
       this.#changed();
     });
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
