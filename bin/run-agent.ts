@@ -1,13 +1,25 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import type { AgentConfig } from '../compat/config/agent-config.ts';
-import { Logging } from '../src/io/logging.ts';
+import { StartProblem } from '../src/kernel/start-problem.ts';
+import { Logging, type Log } from '../src/io/logging.ts';
 import { fatalDatabaseError, UnusableDatabaseError } from '../src/io/sqlite-open.ts';
 import { packageVersion } from './cli/package-version.ts';
 import { startGateway, type Gateway } from './gateway.ts';
 
-/** Runs the gateway until it is told to stop; the result is the exit code. */
-export async function runAgent(config: AgentConfig): Promise<number> {
-  const logging = await Logging.open(config.log);
+/** Runs the gateway until it is told to stop, and ends the process: 0 after a stop, 1 after a failure. */
+export async function runAgent(config: AgentConfig): Promise<never> {
+  // Whatever still has a timer or a file open then must not hold up the end.
+  process.exit(await run(config));
+}
+
+async function run(config: AgentConfig): Promise<number> {
+  let logging: Logging;
+  try {
+    logging = await Logging.open(config.log);
+  } catch (error) {
+    console.error(`==> ${startProblem(error)}`);
+    return 1;
+  }
   const log = logging.log.child({ name: 'agent' });
   if (!config.log.json) printBanner(config);
   for (const warning of config.warnings) log.warn(warning);
@@ -35,9 +47,9 @@ export async function runAgent(config: AgentConfig): Promise<number> {
     });
   } catch (error) {
     log.error(startProblem(error));
+    await logging.close();
     return 1;
   }
-  if (config.pidFile !== undefined) writeFileSync(config.pidFile, String(process.pid));
   let stopping = false;
   const stop = async (why: string): Promise<void> => {
     if (stopping) {
@@ -57,14 +69,32 @@ export async function runAgent(config: AgentConfig): Promise<number> {
     finish(1);
   });
 
+  const { pidFile } = config;
+  // Not before it runs: a start that fails must not touch the file of the one that does run.
+  const hasPidFile = pidFile !== undefined && writePidFile(pidFile, log);
+  if (pidFile !== undefined && !hasPidFile) {
+    await gateway.stop();
+    finish(1);
+  }
   const code = await finished;
-  if (config.pidFile !== undefined) rmSync(config.pidFile, { force: true });
-  process.exit(code);
+  if (hasPidFile) rmSync(pidFile, { force: true });
+  await logging.close();
+  return code;
+}
+
+function writePidFile(path: string, log: Log): boolean {
+  try {
+    writeFileSync(path, String(process.pid));
+    return true;
+  } catch (error) {
+    log.error(`pid_file ${JSON.stringify(path)} cannot be written: ${(error as Error).message}`);
+    return false;
+  }
 }
 
 /** Why the gateway did not start, with what to do about it. */
 function startProblem(error: unknown): string {
-  if (error instanceof UnusableDatabaseError) return error.message;
+  if (error instanceof StartProblem || error instanceof UnusableDatabaseError) return error.message;
   const fatal = fatalDatabaseError(error);
   if (fatal !== undefined) return fatal;
   const { code, syscall, address, port } = error as NodeJS.ErrnoException & {

@@ -45,7 +45,8 @@ export function buildAgent(options: BuildAgentOptions): BuiltAgent {
   const cluster = soloCluster({ gateway, serfLanPort: ports.serfLan, serfWanPort: ports.serfWan });
   const metrics = new Metrics({
     prefix: telemetry.metricsPrefix,
-    hostname: telemetry.disableHostname ? undefined : hostname(),
+    // Consul leaves the host's name out as well where metrics go nowhere but to its own endpoint.
+    hostname: telemetry.disableHostname || telemetry.prometheusRetentionMs <= 0 ? undefined : hostname(),
     prometheusRetentionMs: telemetry.prometheusRetentionMs,
     nowMs,
     filter: () => config().telemetry,

@@ -1,3 +1,4 @@
+import { StartProblem } from '../../src/kernel/start-problem.ts';
 import type { CommitListener } from '../../src/runtime/drive-loop.ts';
 import { getNode, type CatalogCommand } from '../../src/state/catalog.ts';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
@@ -103,14 +104,14 @@ export class LocalAgent implements LocalPort {
 
   /**
    * Takes what the store and the configuration know, publishes the node with it, and lets the checks run. Rejects
-   * with a sentence when the configuration's definitions are wrong or the node cannot be registered.
+   * with a StartProblem when the configuration's definitions are wrong or the node cannot be registered.
    */
   async start(): Promise<void> {
     const definitions = readDefinitions(this.#options.config);
-    if (!definitions.ok) throw new Error(definitions.error);
+    if (!definitions.ok) throw new StartProblem(definitions.error);
     const orphans = this.#held.load(definitions.value);
     const problem = this.#held.missingService(definitions.value);
-    if (problem !== undefined) throw new Error(problem);
+    if (problem !== undefined) throw new StartProblem(problem);
     for (const { register, why } of orphans) {
       this.#options.log.warn('A stored check was dropped', { check: register.key, why });
     }
@@ -121,7 +122,9 @@ export class LocalAgent implements LocalPort {
       [...orphans.map(({ register }) => register), ...deletes],
       this.#diff(),
     );
-    if (outcome.kind === 'refused') throw new Error(`This node cannot be registered: ${outcome.message}`);
+    if (outcome.kind === 'refused') {
+      throw new StartProblem(`This node cannot be registered: ${outcome.message}`);
+    }
     this.#alignRunner();
     this.#armSync();
     this.#endWatch = this.#options.onCommit((touched) => this.#onCommit(touched));

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SecureVersion } from 'node:tls';
+import { createSecureContext, type SecureVersion } from 'node:tls';
+import { StartProblem } from '../../src/kernel/start-problem.ts';
 import type { TlsConfig } from '../config/agent-config.ts';
 
 /** What an HTTPS listener needs, in the form of Node's `https.createServer`. */
@@ -17,14 +18,14 @@ export interface TlsOptions {
 
 /**
  * Reads the certificates that HTTPS is served with.
- * @throws an Error with a sentence that names the key of the configuration and the file.
+ * @throws StartProblem, which names the key of the configuration and the file.
  */
 export function readTls(config: TlsConfig, handshakeMsMax: number): TlsOptions {
   const ca = [
     ...(isSet(config.caFile) ? [readPem('ca_file', config.caFile)] : []),
     ...(isSet(config.caPath) ? readPems('ca_path', config.caPath) : []),
   ];
-  return {
+  const tls: TlsOptions = {
     cert: readPem('cert_file', config.certFile ?? ''),
     key: readPem('key_file', config.keyFile ?? ''),
     // Without a CA of its own Node would take those of the system, whose clients nobody meant.
@@ -34,6 +35,17 @@ export function readTls(config: TlsConfig, handshakeMsMax: number): TlsOptions {
     rejectUnauthorized: config.verifyIncoming,
     handshakeTimeout: handshakeMsMax,
   };
+  try {
+    createSecureContext(tls);
+  } catch (error) {
+    const files = [config.certFile, config.keyFile, config.caFile, config.caPath].filter(isSet);
+    throw new StartProblem(
+      `The certificates of HTTPS cannot be used (${(error as Error).message}): check that these are PEM files, and ` +
+        `that the key belongs to the certificate: ${files.join(', ')}`,
+      { cause: error },
+    );
+  }
+  return tls;
 }
 
 function isSet(path: string | undefined): path is string {
@@ -58,6 +70,6 @@ function explained<T>(key: string, path: string, read: () => T): T {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is no such file' : message;
-    throw new Error(`${key} ${JSON.stringify(path)} cannot be read: ${why}`, { cause: error });
+    throw new StartProblem(`${key} ${JSON.stringify(path)} cannot be read: ${why}`, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 import { chmodSync, chownSync, existsSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
+import { StartProblem } from '../../src/kernel/start-problem.ts';
 
 /** `unix_sockets` of the configuration. */
 export interface UnixSocketAccess {
@@ -14,7 +15,8 @@ export function removeStaleSocket(path: string): void {
   if (existsSync(path) && lstatSync(path).isSocket()) unlinkSync(path);
 }
 
-/** Gives a socket to whom the configuration says. Throws a sentence where a name is unknown, or as the system does. */
+/** Gives a socket to whom the configuration says. Throws a StartProblem where a name is unknown, else what the
+ * system throws. */
 export function grantAccess(path: string, { user, group, mode }: UnixSocketAccess): void {
   if (isSet(user) || isSet(group)) {
     // -1 leaves it as it is.
@@ -36,7 +38,8 @@ function idOf(what: string, name: string, file: string): number {
     .split('\n')
     .find((each) => each.startsWith(`${name}:`));
   const id = Number(line?.split(':')[2]);
-  if (!Number.isInteger(id))
-    throw new Error(`unix_sockets.${what} ${JSON.stringify(name)} is not known here`);
+  if (!Number.isInteger(id)) {
+    throw new StartProblem(`unix_sockets.${what} ${JSON.stringify(name)} is not known on this machine`);
+  }
   return id;
 }

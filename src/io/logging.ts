@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import type { RotatingFileStream } from 'rotating-file-stream';
+import { StartProblem } from '../kernel/start-problem.ts';
 import { renderLogJson, renderLogText, type LogLevel, type LogLine } from '../kernel/log-line.ts';
 
 /** A structured logger: `log.info({ key: 'value' }, 'what happened')`. Children carry the part's `name`. */
@@ -43,10 +44,19 @@ export class Logging {
     this.log = pino({ level: options.level, base: null }, { write: (text: string) => this.#write(text) });
   }
 
+  /** @throws StartProblem when the file cannot be written */
   static async open(options: LoggingOptions): Promise<Logging> {
     const logging = new Logging(options);
     if (options.file !== undefined) logging.#file = await openFile(options, options.file);
     return logging;
+  }
+
+  /** Resolves when the file has all that was logged. */
+  async close(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    await new Promise<void>((resolve) => file.end(() => resolve()));
   }
 
   get level(): LogLevel {
@@ -127,7 +137,18 @@ async function openFile(options: LoggingOptions, file: string): Promise<Rotating
     ...(options.rotateBytes > 0 ? { size: `${options.rotateBytes}B` as const } : {}),
     ...(options.rotateFilesMax > 0 ? { maxFiles: options.rotateFilesMax } : {}),
   };
-  return options.rotateMs < 24 * 3_600_000
-    ? createStream(basename(path), { ...shared, interval: '1h' })
-    : createStream(basename(path), { ...shared, interval: '1d' });
+  const stream =
+    options.rotateMs < 24 * 3_600_000
+      ? createStream(basename(path), { ...shared, interval: '1h' })
+      : createStream(basename(path), { ...shared, interval: '1d' });
+  await new Promise<void>((resolve, reject) => {
+    stream.once('open', () => resolve());
+    stream.once('error', (error) => {
+      stream.destroy();
+      reject(new StartProblem(`log_file ${JSON.stringify(path)} cannot be written: ${error.message}`));
+    });
+  });
+  // A disk that fills up must not end the gateway: its log goes on, on standard output.
+  stream.on('error', () => undefined);
+  return stream;
 }

@@ -123,6 +123,12 @@ describe('certificates', () => {
     expect(() => readTls({ ...base, caPath: missing }, 1)).toThrow('ca_path');
   });
 
+  test('that do not belong together are refused with a sentence', () => {
+    expect(() => readTls({ ...base, keyFile: client.keyFile }, 1)).toThrow(
+      /The certificates of HTTPS cannot be used \(.*key values mismatch\)/,
+    );
+  });
+
   test('of CAs may be a file, a directory, or both', () => {
     const caPath = join(authority.directory, 'cas');
     mkdirSync(caPath);
