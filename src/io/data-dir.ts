@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -100,4 +101,25 @@ export function checkDatacenter(store: Store, datacenter: string): void {
     `the data directory holds datacenter ${JSON.stringify(held)}, the configuration says ${JSON.stringify(datacenter)}: ` +
       'set datacenter back, or choose another data_dir',
   );
+}
+
+/**
+ * Watches the database file for being removed or replaced while it is open: SQLite would go on writing to a file that
+ * nobody can open again. Call the answer now and then: it says what is wrong, or nothing.
+ */
+export function databaseWatch(file: string): () => string | undefined {
+  const opened = statSync(file).ino;
+  return () => {
+    let now: number | undefined;
+    try {
+      now = statSync(file).ino;
+    } catch {
+      now = undefined;
+    }
+    if (now === opened) return undefined;
+    return (
+      `${file} was ${now === undefined ? 'removed' : 'replaced'} while this gateway had it open: stopping, because what is ` +
+      'written now would be lost. Put the file back, or restore the last archive into an empty data_dir'
+    );
+  };
 }

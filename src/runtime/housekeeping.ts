@@ -6,7 +6,12 @@ export interface HousekeepingOptions {
   /** How long a deletion is remembered (Consul's tombstone_ttl: 15 minutes). */
   readonly tombstoneMs: number;
   readonly intervalMs: number;
+  /** Looks now and then whether the ground still stands; every few seconds. */
+  readonly probe?: () => void;
 }
+
+/** How often `probe` is called. */
+const probeIntervalMs = 5000;
 
 /** Tombstones dropped in one commit at most. */
 const collectMax = 2000;
@@ -22,5 +27,10 @@ export function startHousekeeping(options: HousekeepingOptions): () => void {
   };
   const timer = setInterval(collect, intervalMs);
   timer.unref();
-  return () => clearInterval(timer);
+  const probing = setInterval(() => options.probe?.(), probeIntervalMs);
+  probing.unref();
+  return () => {
+    clearInterval(timer);
+    clearInterval(probing);
+  };
 }

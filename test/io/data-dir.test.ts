@@ -1,8 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkDatacenter, ensureDataDir, loadNodeId, loadOrigin } from '../../src/io/data-dir.ts';
+import {
+  checkDatacenter,
+  databaseWatch,
+  ensureDataDir,
+  loadNodeId,
+  loadOrigin,
+} from '../../src/io/data-dir.ts';
 import { MemoryStore } from '../../src/io/memory-store.ts';
 import { UnusableDatabaseError } from '../../src/io/sqlite-open.ts';
 
@@ -61,5 +67,23 @@ describe('the data directory', () => {
     const origin = loadOrigin(store);
     expect(origin).toMatch(/^[0-9a-f]{32}$/);
     expect(loadOrigin(store)).toBe(origin);
+  });
+});
+
+describe('watching the database file', () => {
+  test('a file that is removed, or replaced by another one, is noticed; one that is written to is not', () => {
+    const place = mkdtempSync(join(tmpdir(), 'grapevine-watch-'));
+    const file = join(place, 'grapevine.db');
+    writeFileSync(file, 'one');
+    const problem = databaseWatch(file);
+    writeFileSync(file, 'one more');
+    expect(problem()).toBeUndefined();
+    renameSync(file, join(place, 'elsewhere'));
+    expect(problem()).toMatch(/was removed while this gateway had it open/);
+    writeFileSync(file, 'two');
+    expect(problem()).toMatch(/was replaced/);
+    renameSync(join(place, 'elsewhere'), file);
+    expect(problem()).toBeUndefined();
+    rmSync(place, { recursive: true });
   });
 });
