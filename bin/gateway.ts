@@ -22,7 +22,14 @@ import { canonicalCatalogValue } from '../migration/canonical.ts';
 import { digestCatalog, digestKv } from '../migration/digest.ts';
 import { err, ok, type Result } from '../src/kernel/result.ts';
 import { wallClockUs } from '../src/io/clock.ts';
-import { checkDatacenter, databaseFile, ensureDataDir, loadNodeId, loadOrigin } from '../src/io/data-dir.ts';
+import {
+  checkDatacenter,
+  databaseFile,
+  databaseWatch,
+  ensureDataDir,
+  loadNodeId,
+  loadOrigin,
+} from '../src/io/data-dir.ts';
 import type { Log, Logging } from '../src/io/logging.ts';
 import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
@@ -69,6 +76,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     nowUs: wallClockUs,
     onFatal: (error) =>
       options.onFatal(fatalDatabaseError(error) ?? `the state machine failed: ${String(error)}`),
+    onDefect: (error) =>
+      log.error({ err: error, stack: (error as Error).stack ?? '' }, 'defect after a commit'),
   });
   const live = new LiveQueries({ view: store, memoBytesMax });
   loop.onCommit((touched) => live.touch(touched));
@@ -163,7 +172,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     agent: agent.port,
   };
-  const http = openHttp({ config, context, live, agent, replica, log, freshness });
+  const http = openHttp({ config, context, live, agent, replica, log, logging, freshness });
   const stopMetrics = startMetrics(agent.metrics, {
     ...{ replica, loop, live, timers, http },
     dataDir: config.stateInMemory ? undefined : config.dataDir,
@@ -186,6 +195,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     nowUs: wallClockUs,
     tombstoneMs: 15 * 60_000,
     intervalMs: 60_000,
+    ...watchDatabase(config, options.onFatal),
   });
   if (replica.zones.length === 0) {
     log.warn(
@@ -214,6 +224,21 @@ function snapshotDirectory(config: AgentConfig): string {
     : join(config.dataDir, 'snapshots');
 }
 
+/** A database that was removed or replaced under the gateway would take writes that no restart finds again. */
+function watchDatabase(
+  config: AgentConfig,
+  onFatal: (reason: string) => void,
+): { readonly probe?: () => void } {
+  if (config.stateInMemory || config.dataDir === undefined) return {};
+  const problem = databaseWatch(join(config.dataDir, databaseFile));
+  return {
+    probe: () => {
+      const reason = problem();
+      if (reason !== undefined) onFatal(reason);
+    },
+  };
+}
+
 interface State {
   readonly store: SqliteStore;
   readonly replica: Replica;
@@ -239,11 +264,13 @@ interface HttpParts {
   readonly agent: BuiltAgent;
   readonly replica: Replica;
   readonly log: Log;
+  readonly logging: Logging;
   readonly freshness: () => { knownLeader: boolean; lastContactMs: number };
 }
 
 function openHttp(parts: HttpParts): HttpServer {
-  const { config, context, live, agent, replica, log, freshness } = parts;
+  const { config, context, live, agent, replica, log, logging, freshness } = parts;
+  const requests = logging.log.child({ name: 'agent.http' });
   const dispatcher = new Dispatcher({
     routes: routeTable,
     context,
@@ -267,6 +294,10 @@ function openHttp(parts: HttpParts): HttpServer {
     },
     connectionsPerClientMax: config.limits.httpConnsPerClientMax,
     headerBytesMax: config.http.headerBytesMax,
+    requestLog: {
+      wanted: () => requests.isLevelEnabled('debug'),
+      write: (facts) => requests.debug(facts, 'Request finished'),
+    },
   });
 }
 

@@ -8,6 +8,7 @@ import {
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Dispatcher } from './dispatcher.ts';
+import { logRequest, type RequestLog } from './request-log.ts';
 import type { TlsOptions } from './tls.ts';
 import { grantAccess, removeStaleSocket, type UnixSocketAccess } from './unix-socket.ts';
 
@@ -22,6 +23,7 @@ export interface HttpServerOptions {
   /** limits.http_max_conns_per_client; 0 for no limit. */
   readonly connectionsPerClientMax: number;
   readonly headerBytesMax: number;
+  readonly requestLog?: RequestLog;
   readonly timeouts?: HttpTimeouts;
 }
 
@@ -35,7 +37,7 @@ export interface HttpTimeouts {
   readonly stalledMs: number;
 }
 
-const timeoutsDefault: HttpTimeouts = { headersMs: 10_000, requestMs: 60_000, stalledMs: 60_000 };
+const timeoutsDefault: HttpTimeouts = { headersMs: 10_000, requestMs: 300_000, stalledMs: 60_000 };
 
 /** From so many pipelined requests on, a connection is not read until some are served. Guess. */
 const pipelinedMax = 64;
@@ -197,6 +199,8 @@ export class HttpServer {
   }
 
   #serve(req: IncomingMessage, res: ServerResponse): void {
+    const { requestLog } = this.#options;
+    if (requestLog?.wanted() === true) logRequest(requestLog, req, res);
     if (this.#options.dispatcher.tryHot(req, res)) return;
     if (this.#tail !== undefined) {
       this.#tail(req, res);
