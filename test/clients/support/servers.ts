@@ -34,8 +34,12 @@ export function describeServers(
   define: (server: ServerUnderTest) => void,
   config: object = {},
 ): void {
-  describe(`${title}: a gateway`, () => define(serverUnderTest('gateway', config)));
-  describeRealConsul(`${title}: a real Consul`, () => define(serverUnderTest('Consul', config)));
+  describe(`${title}: a gateway`, () => {
+    define(serverUnderTest('gateway', config));
+  });
+  describeRealConsul(`${title}: a real Consul`, () => {
+    define(serverUnderTest('Consul', config));
+  });
 }
 
 /** As `describeServers`, for tests that use the `consul` CLI, which comes with a real Consul. */
@@ -45,8 +49,12 @@ export function describeServersWithCli(
   config: object = {},
 ): void {
   describeRealConsul(title, () => {
-    describe('against a gateway', () => define(serverUnderTest('gateway', config)));
-    describe('against a real Consul', () => define(serverUnderTest('Consul', config)));
+    describe('against a gateway', () => {
+      define(serverUnderTest('gateway', config));
+    });
+    describe('against a real Consul', () => {
+      define(serverUnderTest('Consul', config));
+    });
   });
 }
 
