@@ -3,7 +3,7 @@ import type { AgentPort } from '../agent/port.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { SnapshotPort } from '../snapshot/snapshot-port.ts';
 import type { MirrorDigest } from './mirror-digest.ts';
-import type { SessionClocks } from './session.ts';
+import type { SessionClocks } from './session-clocks.ts';
 
 /** What a gateway is called and where it is reached: the facts that answers show. */
 export interface GatewayFacts {

@@ -15,12 +15,6 @@ import type { RouteContext } from './context.ts';
 import type { Route } from './route.ts';
 import { decodeSession, sessionTtlMs } from './session-decode.ts';
 
-/** The clocks of the sessions that were created here. */
-export interface SessionClocks {
-  /** Gives a session its whole time again; false when it has no TTL, or when it has just expired. */
-  renew(id: string): boolean;
-}
-
 const missingSession = failure(400, 'Missing session');
 
 function createRoute(request: ApiRequest, context: RouteContext): RouteResult {
