@@ -21,12 +21,13 @@ function refuse(status: number, message: string): Handler {
 }
 
 /** A list that never has anything, and that may be waited on as any other. */
-function always(status: number, body: unknown): Handler {
+function always(status: number, body: unknown, effectiveConsistency = false): Handler {
   return ({ path, query }): RouteResult => {
     const pretty = query.has('pretty');
     return {
       kind: 'read',
       key: `refused${pretty ? '-p' : ''}:${path}`,
+      effectiveConsistency,
       evaluate: () => ({
         status,
         body: typeof body === 'string' ? body : jsonBody(body, pretty),
@@ -275,7 +276,7 @@ function readQuery({ rest }: ApiRequest): RouteResult {
 }
 
 const queryRoutes: readonly Route[] = [
-  route('later', '/v1/query', { GET: always(200, []), POST: noQueries }, 'None can be created yet.'),
+  route('later', '/v1/query', { GET: always(200, [], true), POST: noQueries }, 'None can be created yet.'),
   route(
     'later',
     '/v1/query/',
