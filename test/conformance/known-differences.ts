@@ -59,10 +59,25 @@ export const knownDifferences = {
     what: 'A check or service id that the agent does not have: 500, or 200 where it is deregistered; 404 with the words of newer versions.',
     why: 'Consul answers 404 since 1.11, and clients take a 404 as the sign to register again.',
   },
-  'agent-version': {
+  'newer-endpoints': {
+    area: 'Agent and operator',
+    what: '/v1/agent/version, /v1/operator/usage and /v1/operator/autopilot/state do not exist; they answer.',
+    why: 'Newer versions of Consul have them.',
+  },
+  'keys-are-utf8': {
+    area: 'KV',
+    what: 'A key may be any bytes that are not a control or an unprintable character; it must be UTF-8 as well.',
+    why: 'JSON carries only text, so a list shows such a key as another one, and nobody who reads it there can read or delete it.',
+  },
+  'bad-escapes': {
+    area: 'Transport',
+    what: "A path with an escape that is none is answered '400 Bad Request' without a length; the 400 says what is wrong.",
+    why: 'The reason helps whoever has to find the mistake.',
+  },
+  'monitor-type': {
     area: 'Agent',
-    what: '/v1/agent/version does not exist; it tells the version.',
-    why: 'Newer versions of Consul have it.',
+    what: 'The stream of /v1/agent/monitor has no Content-Type; it has text/plain.',
+    why: 'It is text.',
   },
   'unknown-path': {
     area: 'Transport',
@@ -76,7 +91,7 @@ export const knownDifferences = {
   },
   'bad-request-prefix': {
     area: 'Errors',
-    what: "The refusal of a parameter of Enterprise begins with 'Bad request: '; it does not.",
+    what: "The refusal of a parameter of Enterprise, or of a log level, begins with 'Bad request: '; it does not.",
     why: 'Newer versions of Consul dropped these words.',
   },
   'filter-catalog-services': {

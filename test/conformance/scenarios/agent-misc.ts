@@ -84,7 +84,14 @@ export const agentMisc: Area = {
     ),
     scenario(
       'the log is streamed',
-      get('/v1/agent/monitor?loglevel=nope', { expect: { status: 400 } }),
+      get('/v1/agent/monitor?loglevel=nope', {
+        expect: { status: 400, body: 'Bad request: Unknown log level: nope' },
+        differs: {
+          id: 'bad-request-prefix',
+          at: ['body'],
+          gateway: { status: 400, body: /^Unknown log level: nope$/ },
+        },
+      }),
       ...['loglevel=debug', 'loglevel=trace&logjson'].map((level) => ({
         ...woken(`/v1/agent/monitor?${level}`, [
           pause(300, 'a stream that has begun has no sign of it before its first line'),
@@ -92,6 +99,7 @@ export const agentMisc: Area = {
           put('/v1/agent/service/deregister/logged'),
         ]),
         stream: true as const,
+        differs: { id: 'monitor-type', at: ['header Content-Type'] } as const,
         ignore: ['$'], // Words of each program's own.
       })),
     ),
@@ -136,7 +144,7 @@ export const agentMisc: Area = {
       get('/v1/agent/version', {
         expect: { status: 404 },
         differs: {
-          id: 'agent-version',
+          id: 'newer-endpoints',
           at: ['status', 'body', 'header'],
           gateway: { status: 200, body: '"HumanVersion"' },
         },

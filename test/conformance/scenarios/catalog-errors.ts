@@ -84,6 +84,7 @@ export const catalogErrors: Area = {
       register('[]', { expect: { status: 400, body: 'Request decode failed: ' } }),
       register('{"Node":1}', {
         expect: { status: 400, body: 'Request decode failed: ' },
+        differs: decodeError,
       }),
       register('{"Node":"a",}', { expect: { status: 400, body: 'Request decode failed: ' } }),
       register('{"Node":"a" "b"}', { expect: { status: 400, body: 'Request decode failed: ' } }),

@@ -1,6 +1,12 @@
 import type { Area } from '../harness.ts';
 import { del, get, put, scenario } from '../scenario.ts';
 
+const badEscape = {
+  id: 'bad-escapes',
+  at: ['body', 'header Content-Length'],
+  gateway: { status: 400, body: 'Invalid URL path' },
+} as const;
+
 export const kvPaths: Area = {
   name: 'KV paths',
   scenarios: [
@@ -87,14 +93,17 @@ export const kvPaths: Area = {
       get('/v1/kv/np/%EE%80%80'),
       get('/v1/kv/np/%E3%80%80'),
       get('/v1/kv/np/%C2%AD'),
-      get('/v1/kv/np/%FF'),
+      get('/v1/kv/np/%FF', {
+        expect: { status: 404 },
+        differs: { id: 'keys-are-utf8', at: ['status', 'header', 'body'], gateway: { status: 400 } },
+      }),
       get('/v1/catalog/service/a%09b', { expect: { status: 400 } }),
     ),
     scenario(
       'an escape that is none is refused',
-      get('/v1/kv/bad/%zz', { expect: { status: 400 } }),
-      get('/v1/kv/bad/%', { expect: { status: 400 } }),
-      get('/v1/kv/bad/%2', { expect: { status: 400 } }),
+      get('/v1/kv/bad/%zz', { expect: { status: 400, body: '400 Bad Request' }, differs: badEscape }),
+      get('/v1/kv/bad/%', { expect: { status: 400, body: '400 Bad Request' }, differs: badEscape }),
+      get('/v1/kv/bad/%2', { expect: { status: 400, body: '400 Bad Request' }, differs: badEscape }),
       get('/v1/kv/bad/a?raw=%zz', { expect: { status: 500, body: '' } }),
       get('/v1/kv/bad/a?%zz'),
       put('/v1/kv/bad/a?flags=%', 'x', { expect: { status: 500, body: '' } }),

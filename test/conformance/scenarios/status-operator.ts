@@ -1,6 +1,11 @@
 import type { Area } from '../harness.ts';
 import { del, get, put, request, scenario } from '../scenario.ts';
 
+const newer = {
+  expect: { status: 404 },
+  differs: { id: 'newer-endpoints', at: ['status', 'body', 'header'], gateway: { status: 200 } },
+} as const;
+
 export const statusOperator: Area = {
   name: 'Status and operator',
   scenarios: [
@@ -36,6 +41,30 @@ export const statusOperator: Area = {
         ],
       }),
       put('/v1/operator/autopilot/health', '', { expect: { status: 405 } }),
+    ),
+    scenario(
+      'there is no autopilot to configure',
+      put(
+        '/v1/operator/autopilot/configuration',
+        { CleanupDeadServers: true },
+        {
+          expect: { status: 200, body: 'true' },
+          differs: { id: 'refused', at: ['status', 'body', 'header'], gateway: { status: 501 } },
+        },
+      ),
+    ),
+    scenario(
+      'what newer versions tell of autopilot and of use',
+      get('/v1/operator/autopilot/state', newer),
+      get('/v1/operator/usage', newer),
+    ),
+    scenario(
+      'a snapshot is an archive, and what is none is not restored',
+      get('/v1/snapshot', { ignore: ['$'], expect: { status: 200 } }), // An archive of each program's own.
+      get('/v1/snapshot?stale', { ignore: ['$'], expect: { status: 200 } }), // As above.
+      put('/v1/snapshot', 'this is no archive', { expect: { status: 500 }, ignore: ['$'] }), // The words of a decoder.
+      get('/v1/snapshot?dc=nowhere', { expect: { status: 500, body: 'No path to datacenter' } }),
+      request('POST', '/v1/snapshot', '', { expect: { status: 405 } }),
     ),
     scenario(
       'there is no raft to operate, and no keyring yet',
