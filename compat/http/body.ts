@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
 
 export type BodyOutcome =
   | { readonly kind: 'body'; readonly body: Uint8Array }
@@ -34,16 +34,43 @@ export function readBody(req: IncomingMessage, bytesMax: number, done: (outcome:
     finished = true;
     done(outcome);
   };
-  req.on('data', (chunk: Uint8Array) => {
+  const take = (chunk: Uint8Array | null): void => {
+    if (chunk === null) {
+      if (bytes > bytesMax) finish({ kind: 'too-large', bytes });
+      else {
+        const body = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+        finish({ kind: 'body', body });
+      }
+      return;
+    }
     bytes += chunk.length;
     if (bytes <= bytesMax) chunks.push(chunk);
     else chunks = [];
     if (bytes > drainBytesMax && bytes > bytesMax) finish({ kind: 'too-large', bytes });
-  });
-  req.on('end', () => {
-    if (bytes > bytesMax) finish({ kind: 'too-large', bytes });
-    else
-      finish({ kind: 'body', body: chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks) });
-  });
+  };
+  if (req instanceof DirectRequest && req.divert(take)) return;
+  req.on('data', take);
+  req.on('end', () => take(null));
   req.on('close', () => finish({ kind: 'aborted' }));
+}
+
+/**
+ * A request whose body can go straight from the parser to who wants it. A stream would buffer it, and spend several
+ * turns and events on a body that nearly always came in one piece.
+ */
+export class DirectRequest extends IncomingMessage {
+  #take: ((chunk: Uint8Array | null) => void) | undefined;
+
+  /** False when the parser is ahead: what it gave is in the stream, and must be read from there. */
+  divert(take: (chunk: Uint8Array | null) => void): boolean {
+    if (this.complete || this.readableLength > 0) return false;
+    this.#take = take;
+    return true;
+  }
+
+  override push(chunk: Uint8Array | null, encoding?: BufferEncoding): boolean {
+    if (this.#take === undefined) return super.push(chunk, encoding);
+    this.#take(chunk);
+    return true;
+  }
 }

@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { DirectRequest } from './body.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { logRequest, type RequestLog } from './request-log.ts';
 import type { TlsOptions } from './tls.ts';
@@ -114,6 +115,7 @@ export class HttpServer {
       keepAliveInitialDelay: 15_000,
       noDelay: true,
       maxHeaderSize: this.#options.headerBytesMax,
+      IncomingMessage: DirectRequest,
     };
     const onRequest: RequestListener = (req, res) => this.#onRequest(req, res);
     if (tls === undefined) {
