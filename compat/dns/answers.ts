@@ -3,7 +3,7 @@ import type { DnsConfig } from '../config/agent-config.ts';
 import { addressFor, ipHex, parseIp, type IpBytes } from './addresses.ts';
 import type { DnsCatalog, Endpoint } from './catalog.ts';
 import { RrType, withoutFinalDot, type Question } from './names.ts';
-import { addressRecords, metaRecords, stringRecord, type Rr } from './records.ts';
+import { addressRecords, metaRecords, stringRecord, textBytes, type Rr } from './records.ts';
 
 /** What the records of one answer are made with. */
 export interface AnswerContext {
@@ -30,6 +30,9 @@ export interface Records {
 
 const none: Records = { answers: [], additionals: [] };
 
+/** Bytes of metadata beside SRV records: with more no message is short enough, and then it all is left out. */
+const metaBytesMax = 65_535;
+
 /** Records of what a name points to, in an answer to a client without EDNS0. */
 const followedMax = 5;
 
@@ -55,6 +58,7 @@ function srvRecords(
   const answers: Rr[] = [];
   const additionals: Rr[] = [];
   const places = new Set<string>();
+  let metaBytes = 0;
   for (const endpoint of endpoints) {
     const { node, service } = endpoint;
     const address = addressFor(RrType.SRV, service.address, service.taggedAddresses, context.translateWan);
@@ -65,8 +69,10 @@ function srvRecords(
     const records = endpointRecords(question, endpoint, ttl, context);
     answers.push(...records.answers);
     additionals.push(...records.additionals);
-    if (context.config.nodeMetaTxt) {
-      additionals.push(...metaRecords(nodeName(node, context), node.meta, ttl));
+    if (context.config.nodeMetaTxt && metaBytes <= metaBytesMax) {
+      const meta = metaRecords(nodeName(node, context), node.meta, ttl);
+      metaBytes += textBytes(meta);
+      additionals.push(...meta);
     }
   }
   return { answers, additionals };

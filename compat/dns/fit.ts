@@ -13,6 +13,9 @@ const spareBytesMin = 7;
 const datagramBytesMax = 65_535 - 68;
 /** The most that Consul leaves to a message over TCP. */
 const tcpBytesMax = 65_535 - 12;
+/** What the length of a datagram over IPv4, and of a message over TCP, can say. */
+const sendableUdpBytesMax = 65_507;
+const sendableTcpBytesMax = 65_535;
 /** Answers to a client without EDNS0, whatever `udp_answer_limit` says. */
 const plainAnswersMax = 8;
 const tcpAnswersMax = 4096;
@@ -53,10 +56,24 @@ function tcpAnswersMaxOf(query: Query): number {
  */
 export function renderFitting(query: Query, reply: Reply, transport: Transport, config: DnsConfig): Buffer {
   const compress = !config.disableCompression;
-  if (reply.limited !== true) return renderReply(query, reply, compress);
+  if (reply.limited !== true) return renderSendable(query, reply, transport, compress);
   const fitting = transport === 'udp' ? fitUdp(query, reply, config) : fitTcp(query, reply, compress);
   const cut = fitting.answers.length < reply.answers.length;
-  return renderReply(query, { ...fitting, truncated: cut && config.enableTruncate }, compress);
+  const truncated = cut && config.enableTruncate;
+  return renderSendable(query, { ...fitting, truncated }, transport, compress);
+}
+
+/**
+ * Leaves out all additional records, or all records, of a packet that could not be sent at all (a node's metadata may
+ * be of any length). Consul then sends nothing.
+ */
+function renderSendable(query: Query, reply: Reply, transport: Transport, compress: boolean): Buffer {
+  const bytesMax = transport === 'udp' ? sendableUdpBytesMax : sendableTcpBytesMax;
+  const packet = renderReply(query, reply, compress);
+  if (packet.length <= bytesMax) return packet;
+  const bare = renderReply(query, { ...reply, additionals: [], authorities: [] }, compress);
+  if (bare.length <= bytesMax) return bare;
+  return renderReply(query, { ...reply, answers: [], additionals: [], truncated: true }, compress);
 }
 
 function fitUdp(query: Query, reply: Reply, config: DnsConfig): Reply {

@@ -5,6 +5,9 @@ import { RrType } from './names.ts';
 /** A record of an answer. Names have no final dot. */
 export type Rr = StringAnswer | SrvAnswer | TxtAnswer | SoaAnswer;
 
+/** A TXT record of ours: its text cut into strings. */
+export type TxtRecord = TxtAnswer & { readonly data: readonly Buffer[] };
+
 /** Response codes (RFC 1035, 4.1.1). */
 export const Rcode = { noError: 0, formErr: 1, servFail: 2, nxDomain: 3, notImp: 4, refused: 5 } as const;
 
@@ -33,21 +36,28 @@ export function addressRecords(questionType: number, name: string, ip: IpBytes, 
 /** Most bytes that one string of a TXT record can have (RFC 1035, 3.3.14). */
 const txtStringBytesMax = 255;
 
+/** Most bytes of text that are shown of one pair: the data of a record has 65,535, lengths of strings included. */
+const txtBytesMax = 255 * 255;
+
 /** A node's metadata as TXT records: `key=value` (RFC 1464), and the value alone where the key says `rfc1035-`. */
 export function metaRecords(
   name: string,
   meta: Readonly<Record<string, string>> | null,
   ttl: number,
-): readonly Rr[] {
+): readonly TxtRecord[] {
   return Object.entries(meta ?? {}).map(([key, value]) => {
     const text = key.toLowerCase().startsWith('rfc1035-') ? value : rfc1464(key, value);
-    const bytes = Buffer.from(text);
+    const bytes = Buffer.from(text).subarray(0, txtBytesMax);
     const strings: Buffer[] = [];
     for (let at = 0; at < bytes.length || at === 0; at += txtStringBytesMax) {
       strings.push(bytes.subarray(at, at + txtStringBytesMax));
     }
     return { type: 'TXT', name, ttl, data: strings };
   });
+}
+
+export function textBytes(records: readonly TxtRecord[]): number {
+  return records.reduce((sum, { data }) => sum + data.reduce((bytes, each) => bytes + each.length, 0), 0);
 }
 
 /** A backquote quotes itself, and in keys the equals sign and spaces at either end. */

@@ -46,6 +46,17 @@ export interface ResolverContext {
   readonly outside: ReadonlyMap<string, readonly Rr[]> | undefined;
 }
 
+/** Names that were followed for one answer. */
+interface Following {
+  /** Names outside that recursors must be asked for. */
+  readonly wanted: Set<string>;
+  /**
+   * What names of ours led to, by name and what was left of the follows: a hundred instances that all point to each
+   * other are followed once for each level, not a hundred times a hundred times.
+   */
+  readonly known: Map<string, readonly Rr[]>;
+}
+
 /** How often a name that points to a name of ours is followed. */
 const followsMax = 3;
 /** NS records in an answer. */
@@ -59,8 +70,9 @@ export function resolve(question: Question, context: ResolverContext): Resolutio
   const domain = domainOf(name, config);
   // DS records belong to the parent's side of a zone (RFC 4035, 3.1.4.1).
   if (domain !== undefined && !(question.type === RrType.DS && recursive)) {
-    const wanted = new Set<string>();
-    const sections = answerOwn(question, labelsAbove(name, domain), context, wanted);
+    const following: Following = { wanted: new Set(), known: new Map() };
+    const sections = answerOwn(question, labelsAbove(name, domain), context, following);
+    const { wanted } = following;
     if (wanted.size > 0) return { kind: 'names-wanted', names: [...wanted] };
     return { kind: 'answer', ...sections };
   }
@@ -81,21 +93,21 @@ function answerOwn(
   question: Question,
   labels: readonly string[],
   context: ResolverContext,
-  wanted: Set<string>,
+  following: Following,
 ): Sections {
   switch (question.type) {
     case RrType.SOA: {
-      const { names, glue } = nameServers(context, wanted);
+      const { names, glue } = nameServers(context, following);
       return found([soaRecord(context.config, context.nowMs)], glue, names);
     }
     case RrType.NS: {
-      const { names, glue } = nameServers(context, wanted);
+      const { names, glue } = nameServers(context, following);
       return found(names, glue);
     }
     case RrType.AXFR:
       return { ...found([]), rcode: Rcode.notImp };
     default:
-      return answerTarget(question, labels, context, wanted, followsMax);
+      return answerTarget(question, labels, context, following, followsMax);
   }
 }
 
@@ -103,18 +115,22 @@ function answerTarget(
   question: Question,
   labels: readonly string[],
   context: ResolverContext,
-  wanted: Set<string>,
+  following: Following,
   followsLeft: number,
 ): Sections {
   const target = parseTarget(labels, question.type === RrType.SRV);
   switch (target.kind) {
     case 'service':
-      return answerService(question, target, answerContext(context, wanted, followsLeft, target.datacenter));
+      return answerService(
+        question,
+        target,
+        answerContext(context, following, followsLeft, target.datacenter),
+      );
     case 'node':
       return answerNode(
         question,
         target.node,
-        answerContext(context, wanted, followsLeft, target.datacenter),
+        answerContext(context, following, followsLeft, target.datacenter),
       );
     case 'address':
       return answerAddress(target.hex, labels, context);
@@ -126,7 +142,7 @@ function answerTarget(
 
 function answerContext(
   context: ResolverContext,
-  wanted: Set<string>,
+  following: Following,
   followsLeft: number,
   datacenter: string | undefined,
 ): AnswerContext {
@@ -137,7 +153,7 @@ function answerContext(
     domain: withoutFinalDot(config.domain),
     datacenter: asked,
     translateWan: context.translateWanAddrs && asked !== context.datacenter,
-    follow: (name) => follow(name, context, wanted, followsLeft),
+    follow: (name) => follow(name, context, following, followsLeft),
   };
 }
 
@@ -145,21 +161,34 @@ function answerContext(
 function follow(
   name: string,
   context: ResolverContext,
-  wanted: Set<string>,
+  following: Following,
   followsLeft: number,
 ): readonly Rr[] {
-  const lower = name.toLowerCase();
-  const domain = domainOf(lower, context.config);
-  if (domain !== undefined && lower !== domain) {
+  const domain = domainOf(name.toLowerCase(), context.config);
+  if (domain !== undefined && name.length > domain.length) {
     if (followsLeft < 1) return [];
-    const question = { name, type: RrType.ANY, edns: false };
-    const followed = { ...context, answersMax: context.followedMax };
-    const sections = answerTarget(question, labelsAbove(lower, domain), followed, wanted, followsLeft - 1);
-    return sections.limited === true ? sections.answers.slice(0, context.followedMax) : sections.answers;
+    const key = `${followsLeft} ${name}`;
+    const known = following.known.get(key) ?? followOwn(name, domain, context, following, followsLeft);
+    following.known.set(key, known);
+    return known;
   }
   if (context.config.recursors.length === 0) return [];
-  if (context.outside === undefined) wanted.add(name);
+  if (context.outside === undefined) following.wanted.add(name);
   return context.outside?.get(name) ?? [];
+}
+
+function followOwn(
+  name: string,
+  domain: string,
+  context: ResolverContext,
+  following: Following,
+  followsLeft: number,
+): readonly Rr[] {
+  const question = { name, type: RrType.ANY, edns: false };
+  const labels = labelsAbove(name.toLowerCase(), domain);
+  const limited = { ...context, answersMax: context.followedMax };
+  const sections = answerTarget(question, labels, limited, following, followsLeft - 1);
+  return sections.limited === true ? sections.answers.slice(0, context.followedMax) : sections.answers;
 }
 
 function answerService(
@@ -235,7 +264,7 @@ function inDomain(name: string, config: DnsConfig): string {
 /** The gateways, which register themselves as service `consul`. */
 function nameServers(
   context: ResolverContext,
-  wanted: Set<string>,
+  following: Following,
 ): { readonly names: readonly Rr[]; readonly glue: readonly Rr[] } {
   const { config, datacenter } = context;
   const servers = context.catalogOf(datacenter)?.instances('consul', config.onlyPassing) ?? [];
@@ -248,7 +277,7 @@ function nameServers(
     const name = inDomain(`${node.node}.node.${datacenter}`, config);
     names.push(stringRecord('NS', withoutFinalDot(config.domain), name, ttl));
     glue.push(
-      ...nodeRecords(RrType.ANY, name, node, ttl, answerContext(context, wanted, followsMax, undefined)),
+      ...nodeRecords(RrType.ANY, name, node, ttl, answerContext(context, following, followsMax, undefined)),
     );
     if (names.length === nameServersMax) break;
   }

@@ -120,7 +120,10 @@ export class TcpFront {
       if (working) return;
       working = true;
       socket.pause();
-      void work();
+      work().catch(() => {
+        this.#counters.defects += 1;
+        socket.destroy();
+      });
     });
   }
 }

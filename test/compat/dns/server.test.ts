@@ -274,6 +274,39 @@ describe('a server', () => {
     ]);
   });
 
+  test('answers for nodes with more metadata than a message can hold', async () => {
+    const wordy = new CatalogFixture();
+    const meta = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`key-${i}`, 'x'.repeat(500)]));
+    const whole = { whole: 'x'.repeat(70_000) };
+    for (const Node of ['n1', 'n2', 'n3']) {
+      wordy.register({ Node, Address: '10.0.0.1', NodeMeta: meta, Service: { Service: 'db', Port: 1 } });
+    }
+    wordy.register({ Node: 'n4', Address: '10.0.0.4', NodeMeta: whole });
+    const server = opened(await serve(wordy));
+    for (const tcp of [false, true]) {
+      const shown = async (name: string, type: string): Promise<ReturnType<typeof show>> =>
+        show(await ask({ name, type, port: portOf(server), tcp }));
+      expect((await shown('n1.node.consul', 'A')).answers).toHaveLength(1);
+      expect(await shown('n1.node.consul', 'TXT')).toMatchObject({ status: 'NOERROR aa tc rd', answers: [] });
+      expect((await shown('n4.node.consul', 'A')).answers).toHaveLength(1);
+      expect((await shown('db.service.consul', 'SRV')).answers).toHaveLength(3);
+    }
+    expect(server.counters()).toMatchObject({ defects: 0, sendErrors: 0 });
+  });
+
+  test('follows names that point to each other a bounded number of times', async () => {
+    const knot = new CatalogFixture();
+    for (let i = 0; i < 200; i++) {
+      const Service = { Service: `knot${i % 2}`, Address: `knot${(i + 1) % 2}.service.consul`, Port: i };
+      knot.register({ Node: `n${i}`, Address: '10.0.0.1', Service });
+    }
+    const server = opened(await serve(knot));
+    const shown = show(
+      await ask({ name: 'knot0.service.consul', type: 'SRV', port: portOf(server), ednsBytes: 4096 }),
+    );
+    expect(shown.answers.length).toBeGreaterThan(50);
+  });
+
   test('takes a new configuration while it runs', async () => {
     const server = opened(await serve(catalog));
     const shown = async (): Promise<string | undefined> =>
