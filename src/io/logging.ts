@@ -1,3 +1,4 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import type { RotatingFileStream } from 'rotating-file-stream';
@@ -131,6 +132,14 @@ function scalar(value: unknown): string | number | boolean | null {
 async function openFile(options: LoggingOptions, file: string): Promise<RotatingFileStream> {
   const { createStream } = await import('rotating-file-stream');
   const path = file.endsWith('/') ? join(file, 'grapevine.log') : file;
+  const problem = (error: unknown): StartProblem =>
+    new StartProblem(`log_file ${JSON.stringify(path)} cannot be written: ${(error as Error).message}`);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw problem(error);
+  }
   // The library rotates at whole hours or days: the nearer of the two that is not longer than asked for.
   const shared = {
     path: dirname(path),
@@ -145,7 +154,7 @@ async function openFile(options: LoggingOptions, file: string): Promise<Rotating
     stream.once('open', () => resolve());
     stream.once('error', (error) => {
       stream.destroy();
-      reject(new StartProblem(`log_file ${JSON.stringify(path)} cannot be written: ${error.message}`));
+      reject(problem(error));
     });
   });
   // A disk that fills up must not end the gateway: its log goes on, on standard output.
