@@ -16,7 +16,8 @@ export interface ArchiveSource {
 /** Packs an archive while it is read; no more of it is in memory than a few buffers. */
 export function writeArchive(source: ArchiveSource): Gzip {
   const tar = pack();
-  const gzip = createGzip();
+  // The fastest level: a large archive is bound by it, and most of what it saves it saves so too.
+  const gzip = createGzip({ level: 1 });
   // What goes wrong in one of the two ends both, and reaches whoever reads the archive.
   void pipeline(tar, gzip).catch(() => undefined);
   void fill(tar, source).catch((error: unknown) => tar.destroy(error as Error));
