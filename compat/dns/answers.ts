@@ -132,7 +132,11 @@ function endpointRecords(
   }
   const serviceIp = parseIp(serviceAddress);
   if (serviceIp !== undefined) return atAddress(serviceIp);
-  if (withoutFinalDot(serviceAddress) === question.name && nodeIp !== undefined) return atNode(nodeIp);
+  if (withoutFinalDot(serviceAddress) === question.name) {
+    // A service that points to itself is at its node.
+    if (nodeAddress === '') return none;
+    if (nodeIp !== undefined) return atNode(nodeIp);
+  }
   return nameRecords(question, endpoint, serviceAddress, ttl, context);
 }
 
