@@ -1,6 +1,6 @@
 import { parse as parseLossless } from 'lossless-json';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
-import { nsPerSecond, parseGoDuration, type Nanoseconds } from './go-duration.ts';
+import { parseGoDuration, type Nanoseconds } from './go-duration.ts';
 
 /** JSON with integers above 2^53 kept exact as bigint: `Flags` is a uint64 and Lock flags use all of it. */
 export type JsonValue =
@@ -284,9 +284,4 @@ export class GoFields {
       `json: cannot unmarshal ${goKind(value)} into Go struct field ${this.#struct}.${names[0] ?? ''} of type ${type}`,
     );
   }
-}
-
-/** Session LockDelay's rule: a number or numeric string below 1000 means seconds (Consul 1.8.7). */
-export function secondsIfSmall(ns: Nanoseconds): Nanoseconds {
-  return ns !== 0 && Math.abs(ns) < 1000 ? ns * nsPerSecond : ns;
 }

@@ -58,6 +58,8 @@ export function openDatabase(options: SqliteOptions): Database.Database {
     db.pragma('synchronous = FULL');
     db.pragma('foreign_keys = ON');
     db.pragma('cache_size = -16000');
+    // One huge commit (a restore) must not leave a log of its size on disk for good.
+    db.pragma('journal_size_limit = 67108864');
     migrate(db, file, version);
     return db;
   } catch (error) {

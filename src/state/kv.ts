@@ -141,8 +141,10 @@ function written(
 
 export function deleteKv(scope: WriteScope, command: KvDelete): KvOutcome {
   if (command.kind === 'kv-delete-tree') {
-    for (const row of [...rangeKv(scope.view, command.prefix)]) {
-      if (row.value !== null) scope.delete(Kind.kv, row.key);
+    const { prefix } = command;
+    // Names first, values one at a time: a tree may be larger than memory.
+    for (const { key, live } of [...scope.view.rangeKeys(Kind.kv, prefix, prefixEnd(prefix))]) {
+      if (live) scope.delete(Kind.kv, key);
     }
     return { kind: 'kv', applied: true };
   }
