@@ -17,6 +17,7 @@ import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
 import { Snapshots } from '../compat/snapshot/snapshots.ts';
 import { LiveQueries } from '../compat/watch/live-queries.ts';
+import type { DnsServer } from '../compat/dns/server.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import { canonicalCatalogValue } from '../migration/canonical.ts';
 import { digestCatalog, digestKv } from '../migration/digest.ts';
@@ -39,6 +40,7 @@ import { startHousekeeping } from '../src/runtime/housekeeping.ts';
 import { SessionExpiry } from '../src/runtime/session-expiry.ts';
 import { SessionTimers } from '../src/state/session-timers.ts';
 import { startMetrics } from './gateway-metrics.ts';
+import { openDns } from './open-dns.ts';
 
 export interface GatewayOptions {
   readonly config: AgentConfig;
@@ -85,6 +87,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const timers = new SessionTimers({ ttlMsOf, ownOrigin });
   const sessionExpiry = new SessionExpiry({ timers, loop, view: store, nowMs: Date.now });
 
+  let dns: DnsServer | undefined;
   const reload = async (): Promise<AgentOutcome> => {
     const failed = (message: string): AgentOutcome => {
       log.error(`reload failed, the running configuration stays: ${message}`);
@@ -103,6 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return failed(outcome.message);
     }
     logging.level = next.log.level;
+    dns?.reconfigure(next.dns);
     http.connectionsPerClientMax = next.limits.httpConnsPerClientMax;
     if (tls.value !== undefined) http.renewTls(tls.value);
     const waiting = keysForRestart(options.config.given, loaded.value.given, loaded.value.ignoredKeys);
@@ -147,6 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       txnBytesMax: config.limits.txnBytesMax,
       txnOpsMax: 128,
       sessionTtlMsMin: config.sessionTtlMsMin,
+      waits: { defaultMs: config.http.waitMsDefault, maxMs: config.http.waitMsMax },
     },
     nowMs: Date.now,
     newId: randomUUID,
@@ -181,6 +186,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // First of all, so that no registration meets an agent that has not read what it holds.
     await agent.local.start();
     await listen(http, config, log);
+    dns = await openDns({ config, view: store, loop, freshness, log });
   } catch (error) {
     stopMetrics();
     await agent.local.stop();
@@ -209,6 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       stopMetrics();
       stopHousekeeping();
       sessionExpiry.stop();
+      await dns?.close();
       await agent.local.stop();
       await http.close(stopGraceMs);
       loop.stop();

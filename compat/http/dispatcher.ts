@@ -190,7 +190,7 @@ export class Dispatcher {
   #answer(req: IncomingMessage, res: ServerResponse, route: Route, request: ApiRequest): void {
     let options: ReadOptions | undefined;
     if (route.common === 'read') {
-      const parsed = parseReadOptions(request);
+      const parsed = parseReadOptions(request, this.#options.context.limits.waits);
       if (!parsed.ok) return this.#reply(req, res, parsed.error);
       options = parsed.value;
     } else if (route.common === 'dc') {

@@ -22,8 +22,8 @@ function listServices(request: ApiRequest, { agent }: RouteContext): RouteResult
 }
 
 /** GET /v1/agent/service/:id: blocks while `?hash=` is the hash of the present answer. */
-function readService(request: ApiRequest, { agent, nowMs }: RouteContext): RouteResult {
-  const options = parseReadOptions(request);
+function readService(request: ApiRequest, { agent, nowMs, limits }: RouteContext): RouteResult {
+  const options = parseReadOptions(request, limits.waits);
   if (!options.ok) return options.error;
   const hash = request.query.get('hash');
   const present = serviceAnswer(request, agent);

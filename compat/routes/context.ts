@@ -2,6 +2,7 @@ import type { ReadView } from '../../src/state/store.ts';
 import type { AgentPort } from '../agent/port.ts';
 import type { EventLog } from '../events/event-log.ts';
 import type { SnapshotPort } from '../snapshot/snapshot-port.ts';
+import type { WaitLimits } from '../wire/read-options.ts';
 import type { MirrorDigest } from './mirror-digest.ts';
 import type { SessionClocks } from './session-clocks.ts';
 
@@ -29,6 +30,8 @@ export interface RouteLimits {
   readonly txnOpsMax: number;
   /** session_ttl_min (Consul: 10 s). */
   readonly sessionTtlMsMin: number;
+  /** default_query_time, max_query_time; Consul's when unset. */
+  readonly waits?: WaitLimits;
 }
 
 /** How fresh the local replica is: what KnownLeader and LastContact say. */

@@ -17,16 +17,22 @@ export interface ReadOptions {
   readonly cached: boolean;
 }
 
-/** Consul: `wait` empty or not positive means 5 minutes; 10 minutes at most; a random sixteenth is added. */
-export const waitMsDefault = 300_000;
-export const waitMsMax = 600_000;
+/** How long a blocking query waits (`default_query_time`, `max_query_time`). */
+export interface WaitLimits {
+  /** For a `wait` that is empty or not positive. */
+  readonly defaultMs: number;
+  readonly maxMs: number;
+}
+
+/** Consul's: 5 minutes, 10 at most; a random sixteenth is added. */
+export const consulWaits: WaitLimits = { defaultMs: 300_000, maxMs: 600_000 };
 export const waitJitterFraction = 16;
 
 const plain: ReadOptions = {
   dc: '',
   consistency: 'default',
   index: 0,
-  waitMs: waitMsDefault,
+  waitMs: consulWaits.defaultMs,
   maxStaleMs: undefined,
   cached: false,
 };
@@ -48,14 +54,17 @@ export function enterpriseRefusal(request: ApiRequest): Reply | undefined {
   return undefined;
 }
 
-export function parseReadOptions(request: ApiRequest): Result<ReadOptions, Reply> {
+export function parseReadOptions(
+  request: ApiRequest,
+  waits: WaitLimits = consulWaits,
+): Result<ReadOptions, Reply> {
   const { query } = request;
   const cacheControl = request.header('cache-control');
   if (query.raw === '' && cacheControl === undefined) return ok(plain);
   const refusal = enterpriseRefusal(request);
   if (refusal !== undefined) return err(refusal);
 
-  const wait = parseWait(query.get('wait'));
+  const wait = parseWait(query.get('wait'), waits);
   if (wait === undefined) return err(failure(400, 'Invalid wait time'));
   const index = parseIndex(query.get('index'));
   if (index === undefined) return err(failure(400, 'Invalid index'));
@@ -82,12 +91,12 @@ export function parseReadOptions(request: ApiRequest): Result<ReadOptions, Reply
   return ok({ dc: query.get('dc').toLowerCase(), consistency, index, waitMs: wait, maxStaleMs, cached });
 }
 
-function parseWait(text: string): number | undefined {
-  if (text === '') return waitMsDefault;
+function parseWait(text: string, { defaultMs, maxMs }: WaitLimits): number | undefined {
+  if (text === '') return Math.min(defaultMs, maxMs);
   const parsed = parseGoDuration(text);
   if (!parsed.ok) return undefined;
   const ms = parsed.value / 1e6;
-  return ms <= 0 ? waitMsDefault : Math.min(ms, waitMsMax);
+  return Math.min(ms <= 0 ? defaultMs : ms, maxMs);
 }
 
 function parseIndex(text: string): number | bigint | undefined {

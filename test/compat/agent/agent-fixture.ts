@@ -208,6 +208,7 @@ export class AgentFixture {
     const parts: Partial<RouteContext> = {
       view: this.store,
       gateway: this.gateway,
+      limits: { kvValueBytesMax: 1024, txnBytesMax: 1024, txnOpsMax: 1, sessionTtlMsMin: 0 },
       nowMs: () => this.ports.nowMs(),
       agent,
     };
