@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import type { AgentConfig } from '../compat/config/agent-config.ts';
+import { laterKeys } from '../compat/config/later-keys.ts';
 import { StartProblem } from '../src/kernel/start-problem.ts';
 import { Logging, type Log } from '../src/io/logging.ts';
 import { fatalDatabaseError, UnusableDatabaseError } from '../src/io/sqlite-open.ts';
@@ -29,6 +30,8 @@ async function run(config: AgentConfig): Promise<number> {
       'these configuration keys have no meaning here and are ignored',
     );
   }
+  const later = laterKeys.filter((key) => isGiven(config.given, key));
+  if (later.length > 0) log.warn({ keys: later.join(', ') }, 'these configuration keys have no effect yet');
   let finish: (code: number) => void = () => undefined;
   const finished = new Promise<number>((resolve) => {
     finish = resolve;
@@ -80,6 +83,12 @@ async function run(config: AgentConfig): Promise<number> {
   if (hasPidFile) rmSync(pidFile, { force: true });
   await logging.close();
   return code;
+}
+
+function isGiven(given: object, key: string): boolean {
+  let value: unknown = given;
+  for (const name of key.split('.')) value = (value as Readonly<Record<string, unknown>> | undefined)?.[name];
+  return value !== undefined;
 }
 
 function writePidFile(path: string, log: Log): boolean {

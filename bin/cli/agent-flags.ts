@@ -225,6 +225,13 @@ export function agentOptions(): readonly Option[] {
   return groups.flatMap(([heading, flags]) => flags.map(({ option }) => option.helpGroup(heading)));
 }
 
+/** The key that each flag stands for, by the name under which commander keeps its value. */
+export function flagKeys(): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    groups.flatMap(([, flags]) => flags.map(({ option, key }) => [option.attributeName(), key])),
+  );
+}
+
 /** Puts the values that commander parsed under the keys that they stand for. */
 export function flagsToFragment(values: Readonly<Record<string, unknown>>): Fragment {
   const fragment: Record<string, unknown> = {};
