@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ConfigFormat } from '../../compat/config/config-sources.ts';
-import type { LoadOptions } from '../../compat/config/load-config.ts';
+import type { LoadOptions } from '../../compat/config/load-options.ts';
 import { agentOptions, flagsToFragment } from './agent-flags.ts';
 import { boolFlag, listFlag } from './flags.ts';
 import { formatFlag } from './validate.ts';

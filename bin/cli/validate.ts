@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import type { ConfigFormat } from '../../compat/config/config-sources.ts';
+import { noOptions } from '../../compat/config/load-options.ts';
 import { boolFlag, textFlag } from './flags.ts';
 
 export function registerValidate(program: Command): void {
@@ -43,7 +44,7 @@ export function formatFlag() {
 }
 
 async function validate(paths: readonly string[], options: ValidateOptions): Promise<number> {
-  const { loadAgentConfig, noOptions } = await import('../../compat/config/load-config.ts');
+  const { loadAgentConfig } = await import('../../compat/config/load-config.ts');
   const loaded = await loadAgentConfig({ ...noOptions, paths, format: options.configFormat });
   if (!loaded.ok) {
     const { renderProblems } = await import('../../compat/config/problems.ts');

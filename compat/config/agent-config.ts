@@ -1,7 +1,7 @@
 import type { LogLevel } from '../../src/kernel/log-line.ts';
 import type { JsonObject } from '../wire/go-json.ts';
 import type { Fragment } from './config-schema.ts';
-import type { LoadOptions } from './load-config.ts';
+import type { LoadOptions } from './load-options.ts';
 
 /** Where a server listens: a TCP address, or the path of a Unix socket. */
 export type Listener =

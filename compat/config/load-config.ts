@@ -2,10 +2,11 @@ import { stat } from 'node:fs/promises';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
 import type { AgentConfig } from './agent-config.ts';
 import type { Fragment } from './config-schema.ts';
-import { parseSource, readSources, type ConfigFormat, type ConfigSource } from './config-sources.ts';
+import { parseSource, readSources, type ConfigSource } from './config-sources.ts';
 import { decodeFragment } from './decode-fragment.ts';
 import { readHostFacts } from './host-facts.ts';
 import type { HostFacts } from './ip-address.ts';
+import type { LoadOptions } from './load-options.ts';
 import { mergeFragments, splitFlags, withSinglesInLists } from './merge-fragments.ts';
 import type { ConfigProblem } from './problems.ts';
 import { resolveAgent } from './resolve-agent.ts';
@@ -14,25 +15,11 @@ import { resolveNetwork } from './resolve-network.ts';
 import { resolveServing } from './resolve-serving.ts';
 import { commandLine, Settings } from './settings.ts';
 
-export interface LoadOptions {
-  readonly devMode: boolean;
-  /** What `-config-file` and `-config-dir` named, in order. */
-  readonly paths: readonly string[];
-  /** Forces one format for all files; unset: by extension. */
-  readonly format?: ConfigFormat | undefined;
-  /** Texts of `-hcl`, which win over everything else. */
-  readonly hcl: readonly string[];
-  /** The other flags, by the configuration key that each stands for. */
-  readonly flags: Fragment;
-}
-
 export interface ConfigFailure {
   /** At least one; `renderProblems` makes the text. */
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly string[];
 }
-
-export const noOptions: LoadOptions = { devMode: false, paths: [], hcl: [], flags: {} };
 
 /**
  * Reads the files, lays them over each other in Consul's order (lists of flags, files as given, other flags, `-hcl`)
