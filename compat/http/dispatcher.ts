@@ -377,10 +377,6 @@ class IncomingRequest implements ApiRequest {
     this.body = body;
   }
 
-  get hasBody(): boolean {
-    return this.body.length > 0;
-  }
-
   get stream(): AsyncIterable<Uint8Array> {
     return this.#req;
   }

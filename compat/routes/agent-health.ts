@@ -42,8 +42,9 @@ function healthJson(service: ServiceValue, { status, checks }: ServiceHealth): s
   );
 }
 
-function wantsText({ query, header }: Pick<ApiRequest, 'query' | 'header'>): boolean {
-  return header('accept')?.startsWith('text/plain') === true || query.get('format') === 'text';
+function wantsText(request: ApiRequest): boolean {
+  const accepted = request.header('accept');
+  return accepted?.startsWith('text/plain') === true || request.query.get('format') === 'text';
 }
 
 function withReason(reply: Reply, reason: string): Reply {

@@ -14,11 +14,9 @@ export interface ApiRequest {
   /** What follows the route's own path, for routes whose path ends in a slash; else empty. */
   readonly rest: string;
   readonly query: Query;
-  /** By lower-case name. */
-  header(name: string): string | undefined;
+  /** By lower-case name. Needs its request: `this` makes taking it apart from it a type error. */
+  header(this: ApiRequest, name: string): string | undefined;
   readonly body: Uint8Array;
-  /** Whether the body was `Content-Length: 0` or absent. */
-  readonly hasBody: boolean;
   /** Of routes that take their body as it comes (`Route.streamsBody`): the body, once; `body` is then empty. */
   readonly stream?: AsyncIterable<Uint8Array>;
   readonly remoteAddress: string;

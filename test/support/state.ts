@@ -128,7 +128,6 @@ export function apiRequest(method: Method, url: string, body?: unknown): ApiRequ
     query,
     header: () => undefined,
     body: new TextEncoder().encode(text),
-    hasBody: text !== '',
     remoteAddress: '127.0.0.1',
     token: '',
   };
