@@ -81,7 +81,7 @@ function printRow(
     `${value < 100 ? value.toFixed(1) : Math.round(value).toString()} ${unit}`;
   const verdict = ratio >= ratioMin ? 'reached' : `missed by ${Math.round((1 - ratio / ratioMin) * 100)} %`;
   console.log(
-    `${name.padEnd(50)} ${figure(gateway).padStart(12)} ${figure(consul).padStart(12)} ${ratio.toFixed(2).padStart(7)} ${`${ratioMin.toFixed(1)}`.padStart(6)}  ${verdict}`,
+    `${name.padEnd(50)} ${figure(gateway).padStart(12)} ${figure(consul).padStart(12)} ${ratio.toFixed(2).padStart(7)} ${ratioMin.toFixed(1).padStart(6)}  ${verdict}`,
   );
 }
 

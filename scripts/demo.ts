@@ -56,7 +56,7 @@ interface Agent {
 
 async function startAgent(
   name: string,
-  program: readonly string[],
+  program: readonly [string, ...string[]],
   extraArgs: readonly string[],
 ): Promise<Agent> {
   const [http, dns, lan, wan, server] = await Promise.all([1, 2, 3, 4, 5].map(freePort));
@@ -72,7 +72,8 @@ async function startAgent(
       ports: { http, dns, serf_lan: lan, serf_wan: wan, server, grpc: -1 },
     }),
   );
-  const [command = '', ...args] = [...program, 'agent', ...extraArgs, `-config-file=${file}`];
+  const [command, ...before] = program;
+  const args = [...before, 'agent', ...extraArgs, `-config-file=${file}`];
   let output = '';
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));

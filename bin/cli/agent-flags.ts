@@ -244,5 +244,5 @@ export function flagsToFragment(values: Readonly<Record<string, unknown>>): Frag
       else fragment[outer] = { ...(fragment[outer] as object | undefined), [inner]: value };
     }
   }
-  return fragment as Fragment;
+  return fragment;
 }

@@ -31,7 +31,7 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error.code !== 'commander.help') console.error(explain(error, program, args));
     return usageExitCode;
   }
-  return Number(process.exitCode ?? 0);
+  return process.exitCode ?? 0;
 }
 
 export function buildProgram(): Command {

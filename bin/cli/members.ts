@@ -66,7 +66,7 @@ async function members(flags: MembersFlags): Promise<number> {
     segment: flags.segment ?? '_all',
     ...(flags.wan === true ? { wan: '1' } : {}),
   });
-  const answer = await client.value.expectOk('GET', `/v1/agent/members?${query}`);
+  const answer = await client.value.expectOk('GET', `/v1/agent/members?${query.toString()}`);
   const all = answer.ok ? parseAnswer<readonly Member[]>(answer.value) : answer;
   if (!all.ok) {
     console.error(`Error retrieving members: ${all.error}`);

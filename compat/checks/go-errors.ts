@@ -59,7 +59,7 @@ function fieldsOf(error: object): NetworkError & { readonly errors?: unknown } {
     NetworkError & { errors: unknown }
   >;
   const found = {
-    message: message ?? String(error),
+    message: message ?? 'unknown error',
     code,
     syscall,
     address,

@@ -5,7 +5,7 @@ import type { Fragment } from './config-schema.ts';
  * replaced. Neither argument is changed.
  */
 export function mergeFragments(base: Fragment, over: Fragment): Fragment {
-  return mergeRecords(base, over) as Fragment;
+  return mergeRecords(base, over);
 }
 
 function mergeRecords(
@@ -53,5 +53,5 @@ export function splitFlags(flags: Fragment): { readonly lists: Fragment; readonl
       values[name] = Object.fromEntries(inner.filter(([, item]) => !Array.isArray(item)));
     } else (Array.isArray(value) ? lists : values)[name] = value;
   }
-  return { lists: lists as Fragment, values: values as Fragment };
+  return { lists: lists, values: values };
 }

@@ -23,7 +23,7 @@ export function agentServiceJson(service: ServiceValue, contentHash = ''): strin
     `"Address":${renderJsonString(service.address)},${text('SocketPath', extra.socketPath)}` +
     `${taggedAddresses(service)}"Weights":{"Passing":${passing},"Warning":${warning}},` +
     `"EnableTagOverride":${service.enableTagOverride}` +
-    `${contentHash === '' ? '' : `,"ContentHash":${renderJsonString(contentHash)}`}` +
+    (contentHash === '' ? '' : `,"ContentHash":${renderJsonString(contentHash)}`) +
     `${proxy}${connect}${extra.newer}}`
   );
 }

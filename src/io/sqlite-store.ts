@@ -8,7 +8,7 @@ import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
 const columns =
   'kind, key, term, timeline, stamp, born, origin, seq, ix, create_index AS createIndex, modify_index AS modifyIndex, value';
 
-type Statement = Database.Statement<unknown[]>;
+type Statement = Database.Statement;
 
 /** Memory for rows that were read or written lately. Guess. */
 const rowCacheBytesMax = 4 * 1024 * 1024;

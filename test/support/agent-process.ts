@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Writable } from 'node:stream';
 import { type PortBlock, takePortBlock } from './port-block.ts';
 
 /** What a test asks of an agent, be it a real Consul or a gateway. */
@@ -120,7 +119,7 @@ class RunningAgent implements AgentProcess {
       serfWan: block.port(4),
       grpc: block.port(5),
     };
-    const named = options.config as { node_name?: string } | undefined;
+    const named = options.config;
     this.nodeName = named?.node_name ?? `${program.namePrefix}-${this.httpPort}`;
   }
 
@@ -239,7 +238,7 @@ function startWatchdog(pid: number, place: string): { dismiss(): void } {
   });
   shell.unref();
   shell.stdin.on('error', () => {});
-  (shell.stdin as Writable as Socket).unref();
+  (shell.stdin as Socket).unref();
   return { dismiss: () => shell.stdin.end('done\n') };
 }
 

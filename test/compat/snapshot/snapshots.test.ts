@@ -236,7 +236,7 @@ describe('archives that cannot be restored change nothing', () => {
     expect(await refusal(to, await forge(db.serialize(), meta))).toBe(
       'state.bin is a SQLite database, but not of Grapevine',
     );
-    db.pragma(`application_id = ${0x47525056}`);
+    db.pragma(`application_id = 1196576854`);
     db.pragma('user_version = 999');
     expect(await refusal(to, await forge(db.serialize(), meta))).toMatch(
       /^the snapshot was made by a newer Grapevine \(data version 999, /,
