@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { describeRealConsul } from '../support/real-consul.ts';
-import { httpClient, untilAnswered } from './support/http.ts';
+import { bodyOf, httpClient, untilAnswered } from './support/http.ts';
 import { normalized } from './support/normalize.ts';
 import { type ServerUnderTest, serverUnderTest } from './support/servers.ts';
 
@@ -145,6 +145,36 @@ describeRealConsul('the consul CLI prints the same', () => {
   test.each(Object.entries(scripts))('%s', async (_, commands) => {
     const [ofConsul, ofGateway] = await Promise.all(servers.map((server) => outputs(server, commands)));
     expect(ofGateway).toEqual(ofConsul);
+  });
+
+  test('kv: check and set, and locks, with the index and session that the server gave', async () => {
+    const results = await Promise.all(
+      servers.map(async (server) => {
+        const said: unknown[] = [];
+        const run = async (...args: string[]): Promise<string> => {
+          const result = await server.cli(['kv', ...args]);
+          said.push(normalized(result, server.agent));
+          return result.stdout;
+        };
+        const shown = async (field: string): Promise<string> =>
+          new RegExp(`^${field} +(\\S+)$`, 'm').exec(await run('get', '-detailed', 'turn/a'))?.[1] ?? '';
+        await run('put', 'turn/a', 'one');
+        const index = await shown('ModifyIndex');
+        await run('put', '-cas', `-modify-index=${index}`, 'turn/a', 'two');
+        await run('put', '-cas', `-modify-index=${index}`, 'turn/a', 'three');
+        await run('delete', '-cas', `-modify-index=${index}`, 'turn/a');
+        const { ID } = bodyOf(await httpClient(server).put('/v1/session/create')) as { ID: string };
+        await run('put', '-acquire', `-session=${ID}`, 'turn/a', 'locked');
+        expect(await shown('Session')).toBe(ID);
+        await run('put', '-release', `-session=${ID}`, 'turn/a', 'free');
+        expect(await shown('Session')).toBe('-');
+        await run('put', '-release', `-session=${ID}`, 'turn/a', 'free');
+        await run('delete', '-cas', `-modify-index=${await shown('ModifyIndex')}`, 'turn/a');
+        await run('get', 'turn/a');
+        return said;
+      }),
+    );
+    expect(results[1]).toEqual(results[0]);
   });
 
   test('rtt: from coordinates that were sent for the nodes', async () => {
