@@ -119,7 +119,7 @@ class RunningAgent implements AgentProcess {
       serfWan: block.port(4),
       grpc: block.port(5),
     };
-    const named = options.config;
+    const named: { readonly node_name?: string } | undefined = options.config;
     this.nodeName = named?.node_name ?? `${program.namePrefix}-${this.httpPort}`;
   }
 
