@@ -4,7 +4,7 @@ import { loadAgentConfig } from '../../../compat/config/load-config.ts';
 import { noOptions } from '../../../compat/config/load-options.ts';
 import { renderProblems } from '../../../compat/config/problems.ts';
 import { host } from './host.ts';
-import { directory, errorOf, file, load, plainHost } from './loading.ts';
+import { directory, errorOf, file, plainHost } from './loading.ts';
 
 describe('what stops the start', () => {
   // The words before a bracket are those of Consul 1.8.7.
