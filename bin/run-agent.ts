@@ -36,7 +36,22 @@ async function run(config: AgentConfig): Promise<number> {
   const finished = new Promise<number>((resolve) => {
     finish = resolve;
   });
-  let gateway: Gateway;
+  let gateway: Gateway | undefined;
+  let stopping: string | undefined;
+  const stop = (why: string): void => {
+    if (stopping !== undefined) return finish(1);
+    stopping = why;
+    log.info({ why }, 'stopping');
+    // While it starts there is nothing to stop yet: that is seen to once it runs.
+    if (gateway !== undefined) void gateway.stop().then(() => finish(0));
+  };
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGHUP', () => void gateway?.reload());
+  process.on('uncaughtException', (error) => {
+    log.error({ err: error, stack: error.stack }, 'defect: an error that nobody handled; stopping');
+    finish(1);
+  });
   try {
     gateway = await startGateway({
       config,
@@ -46,38 +61,22 @@ async function run(config: AgentConfig): Promise<number> {
         log.error(reason);
         finish(1);
       },
-      onLeave: () => void stop('leave requested over HTTP'),
+      onLeave: () => stop('leave requested over HTTP'),
     });
   } catch (error) {
     log.error(startProblem(error));
     await logging.close();
     return 1;
   }
-  let stopping = false;
-  const stop = async (why: string): Promise<void> => {
-    if (stopping) {
-      finish(1);
-      return;
-    }
-    stopping = true;
-    log.info({ why }, 'stopping');
-    await gateway.stop();
-    finish(0);
-  };
-  process.on('SIGINT', () => void stop('SIGINT'));
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGHUP', () => void gateway.reload());
-  process.on('uncaughtException', (error) => {
-    log.error({ err: error, stack: error.stack }, 'defect: an error that nobody handled; stopping');
-    finish(1);
-  });
-
+  if (stopping !== undefined) void gateway.stop().then(() => finish(0));
   const { pidFile } = config;
   // Not before it runs: a start that fails must not touch the file of the one that does run.
   const hasPidFile = pidFile !== undefined && writePidFile(pidFile, log);
   if (pidFile !== undefined && !hasPidFile) {
     await gateway.stop();
     finish(1);
+  } else if (stopping === undefined) {
+    log.info('gateway is running');
   }
   const code = await finished;
   if (hasPidFile) rmSync(pidFile, { force: true });

@@ -74,9 +74,11 @@ describe('HTTPS', () => {
 
   test('refuses clients without a certificate of its CA where it is told to verify them', async () => {
     const port = await listen({ verifyIncoming: true, caFile: authority.caFile });
-    await expect(ask(port, '/v1/kv/nothing')).rejects.toThrow();
+    await expect(ask(port, '/v1/kv/nothing')).rejects.toThrow(/alert|ECONNRESET|hang up/);
     const other = new TestAuthority();
-    await expect(ask(port, '/v1/kv/nothing', other.issue('client'))).rejects.toThrow();
+    await expect(ask(port, '/v1/kv/nothing', other.issue('client'))).rejects.toThrow(
+      /alert|ECONNRESET|hang up/,
+    );
     other.remove();
     expect(await ask(port, '/v1/kv/nothing', client)).toBe('404');
   });
@@ -110,7 +112,7 @@ describe('HTTPS', () => {
     const closed = new Promise((resolve) => socket.on('close', resolve));
     await door.server.close(0);
     await closed;
-    expect(door.server.connections).toBe(0);
+    while (door.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 });
 
