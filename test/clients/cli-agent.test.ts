@@ -218,6 +218,22 @@ describeServersWithCli('the consul CLI and its agent', (server) => {
     );
   });
 
+  test('a restored snapshot brings back what was saved', async () => {
+    const file = join(place, 'restored.snap');
+    await client.put('/v1/kv/restored', 'before');
+    await server.cli(['snapshot', 'save', file]);
+    await client.put('/v1/kv/restored', 'after');
+    expect(await server.cli(['snapshot', 'restore', file])).toEqual({
+      code: 0,
+      stdout: 'Restored snapshot\n',
+      stderr: '',
+    });
+    expect((await client.get('/v1/kv/restored?raw')).text).toBe('before');
+    // The server goes on: what follows is written, and seen.
+    await client.put('/v1/kv/restored', 'later');
+    expect((await server.cli(['kv', 'get', 'restored'])).stdout).toBe('later\n');
+  });
+
   test('an event is seen by the agents that its filters name', async () => {
     await server.cli(['event', '-name=elsewhere', '-node=^other-', 'x']);
     const fired = await server.cli(['event', '-name=here', '-node=^agent-', 'payload']);
