@@ -111,7 +111,7 @@ describe('HTTPS', () => {
     await new Promise((resolve) => socket.on('secureConnect', resolve));
     const closed = new Promise((resolve) => socket.on('close', resolve));
     await door.server.close(0);
-    await closed;
+    await expect(closed).resolves.toBeDefined();
     while (door.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 });
