@@ -33,7 +33,12 @@ module.exports = {
       from: { path: '^src/kernel/' },
       to: { pathNot: ['^src/kernel/', 'node_modules'] },
     },
-    { name: 'crdt-on-kernel', severity: 'error', from: { path: '^src/crdt/' }, to: { pathNot: '^src/(kernel|crdt)/' } },
+    {
+      name: 'crdt-on-kernel',
+      severity: 'error',
+      from: { path: '^src/crdt/' },
+      to: { pathNot: '^src/(kernel|crdt)/' },
+    },
     {
       name: 'state-on-crdt',
       severity: 'error',
@@ -61,11 +66,17 @@ module.exports = {
     {
       name: 'migration-speaks-http-only',
       severity: 'error',
-      comment: 'The migrator talks to a gateway as any client does: it must work against one on another machine.',
+      comment:
+        'The migrator talks to a gateway as any client does: it must work against one on another machine.',
       from: { path: '^migration/' },
       to: { path: '^(compat/(routes|http|watch|agent|checks)|src/(io|runtime|node|state)|bin|test)/' },
     },
-    { name: 'nobody-imports-bin', severity: 'error', from: { pathNot: '^(bin|test)/' }, to: { path: '^bin/' } },
+    {
+      name: 'nobody-imports-bin',
+      severity: 'error',
+      from: { pathNot: '^(bin|test)/' },
+      to: { path: '^bin/' },
+    },
     { name: 'code-imports-no-tests', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
   ],
   options: {
@@ -73,6 +84,9 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     parser: 'swc',
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };
