@@ -148,7 +148,7 @@ function childrenOf(view: ReadView, kind: Kind, node: string): Iterable<Row> {
 }
 
 /**
- * Writes a node. An id moves with a rename, unless the new name belongs to another node that lives (its
+ * Writes a node. An id, and the node's CreateIndex, move with a rename, unless the new name belongs to another node that lives (its
  * serfHealth is there and not critical): the refusal then names both, as Consul's does. A node without an id
  * yields its name to a new id, but not to one that had another name before.
  */
@@ -163,7 +163,11 @@ export function ensureNode(scope: WriteScope, node: NodeValue): Refusal | undefi
       const address = holder === undefined ? '' : ` (${node.address})`;
       return refused(`Error while renaming Node ID: ${JSON.stringify(node.id)}${address}: ${conflict}`);
     }
-    if (renames) deleteNode(scope, nodeValue(holder).node);
+    if (renames) {
+      deleteNode(scope, nodeValue(holder).node);
+      scope.succeed(holder, key, encodeValue(node), node.id.toLowerCase());
+      return undefined;
+    }
   }
   scope.put(Kind.node, key, encodeValue(node), node.id === '' ? null : node.id.toLowerCase());
   return undefined;

@@ -67,14 +67,20 @@ export class WriteScope {
   /** As `put`, for a caller that has just read the row: `held` is what `view.get` answers. */
   replace(kind: Kind, key: string, held: Row | undefined, value: Uint8Array, ix: string | null): Row {
     if (held?.value && held.ix === ix && bytesEqual(held.value, value)) return held;
-    return this.#write(kind, key, held, value, ix);
+    return this.#write(kind, key, held, value, ix, held);
+  }
+
+  /** Writes a value that goes on with the life of a register under another key, whose CreateIndex it keeps. */
+  succeed(predecessor: Row, key: string, value: Uint8Array, ix: string | null): Row {
+    const { kind } = predecessor;
+    return this.#write(kind, key, this.view.get(kind, key), value, ix, predecessor);
   }
 
   /** Leaves a tombstone (or removes a local row); answers whether there was something to delete. */
   delete(kind: Kind, key: string): boolean {
     const held = this.view.get(kind, key);
     if (held === undefined || held.value === null) return false;
-    this.#write(kind, key, held, null, held.ix);
+    this.#write(kind, key, held, null, held.ix, held);
     return true;
   }
 
@@ -100,7 +106,10 @@ export class WriteScope {
       held === undefined || compareVersions(version, held) > 0,
       'adopt needs a version above the held one',
     );
-    return this.#store(kind, key, held, value, value === null ? (held?.ix ?? ix) : ix, version, born);
+    return this.#store(kind, key, held, value, value === null ? (held?.ix ?? ix) : ix, version, {
+      born,
+      of: held,
+    });
   }
 
   /** Runs a part that is undone when it answers `keep: false`. */
@@ -120,15 +129,26 @@ export class WriteScope {
     });
   }
 
-  #write(kind: Kind, key: string, held: Row | undefined, value: Uint8Array | null, ix: string | null): Row {
+  /** `life` is the row whose life this one goes on with: the held one, but for a change of keys. */
+  #write(
+    kind: Kind,
+    key: string,
+    held: Row | undefined,
+    value: Uint8Array | null,
+    ix: string | null,
+    life: Row | undefined,
+  ): Row {
     const replicated = isReplicated(kind);
     const version = {
       term: replicated ? this.#context.termOf(kind, key) : 0,
       timeline: 0,
       stamp: this.stamp,
     };
-    const reborn = held === undefined || held.value === null;
-    return this.#store(kind, key, held, value, ix, version, reborn ? this.stamp : held.born);
+    const reborn = life === undefined || life.value === null;
+    return this.#store(kind, key, held, value, ix, version, {
+      born: reborn ? this.stamp : life.born,
+      of: life,
+    });
   }
 
   #store(
@@ -138,10 +158,11 @@ export class WriteScope {
     value: Uint8Array | null,
     ix: string | null,
     version: Version,
-    born: number,
+    life: { readonly born: number; readonly of: Row | undefined },
   ): Row {
     const replicated = isReplicated(kind);
-    const sameLife = held !== undefined && held.value !== null && held.born === born;
+    const { born, of: earlier } = life;
+    const sameLife = earlier !== undefined && earlier.value !== null && earlier.born === born;
     const row: Row = {
       kind,
       key,
@@ -153,7 +174,7 @@ export class WriteScope {
       origin: replicated ? this.#context.origin : 0,
       seq: replicated ? this.#context.headSeq + 1 + Math.floor(this.#written / registersPerDotMax) : 0,
       ix,
-      createIndex: sameLife ? held.createIndex : this.index,
+      createIndex: sameLife ? earlier.createIndex : this.index,
       modifyIndex: this.index,
     };
     if (replicated) this.#written += 1;

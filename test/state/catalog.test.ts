@@ -133,6 +133,18 @@ describe('the id of a node', () => {
     expect(getNodeById(fixture.store, idA)?.key).toBe('new');
   });
 
+  test('moves with the index of its creation, also to a name that another node had', () => {
+    const fixture = new StateFixture();
+    fixture.step(register(nodeOf('old', { id: idA })));
+    const created = getNode(fixture.store, 'old')?.createIndex;
+    fixture.step(register(nodeOf('taken')));
+    for (const name of ['new', 'taken']) {
+      fixture.step(register(nodeOf(name, { id: idA })));
+      const modified = fixture.store.tableIndex(Kind.node);
+      expect(getNode(fixture.store, name)).toMatchObject({ createIndex: created, modifyIndex: modified });
+    }
+  });
+
   test('takes a name from a node that is not alive, and from one without an id', () => {
     const fixture = new StateFixture();
     fixture.step(register(nodeOf('n', { id: idA })));
