@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { RouteContext } from '../routes/context.ts';
+import { isForeign, noPath } from '../routes/datacenter.ts';
 import type { Route } from '../routes/route.ts';
 import type { LiveQueries, SharedAnswer } from '../watch/live-queries.ts';
 import {
@@ -22,6 +23,8 @@ import {
   type ReadOptions,
 } from '../wire/read-options.ts';
 import { readBody } from './body.ts';
+import { IncomingRequest } from './incoming-request.ts';
+import { frontPage, notFoundPage, redirect } from './pages.ts';
 import { cleanPath } from './paths.ts';
 import { pushHeaders, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
 import { Router } from './router.ts';
@@ -56,8 +59,6 @@ export interface DispatcherOptions {
 const bodyBytesMaxDefault = 1024 * 1024;
 
 const methods: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE'] satisfies readonly Method[];
-
-const noPath = failure(500, 'No path to datacenter');
 
 /** What Consul sends beside the error of a read that got no answer, but for KV's. */
 const unansweredRead: FlatHeaders = [
@@ -101,35 +102,31 @@ export class Dispatcher {
     const rawPath = cut < 0 ? url : url.slice(0, cut);
     const rawQuery = cut < 0 ? '' : url.slice(cut + 1);
     const cleaned = cleanPath(rawPath);
-    if (cleaned.kind === 'unprintable') return this.#reply(req, res, failure(400, ''));
+    // Consul makes these answers before anything that adds headers: none that are configured come with them.
+    if (cleaned.kind === 'unprintable') return writeReply(req, res, failure(400, ''), []);
     if (cleaned.kind === 'malformed') {
-      return this.#reply(req, res, failure(400, 'Invalid URL path: its escapes are not UTF-8'));
+      return writeReply(req, res, failure(400, 'Invalid URL path: its escapes are not UTF-8'), []);
     }
-    if (cleaned.kind === 'redirect') return this.#redirect(req, res, cleaned.location, rawQuery);
     const match = this.#router.match(cleaned.path);
-    if (match === undefined) {
-      if (this.#router.wantsSlash(cleaned.path)) return this.#redirect(req, res, `${rawPath}/`, rawQuery);
-      this.#options.onRequest?.(undefined, req.method ?? '');
-      return notFound();
+    if (match === undefined && this.#router.wantsSlash(cleaned.path)) {
+      return redirect(req, res, `${cleaned.path}/`, rawQuery);
     }
-    return this.#serve(req, res, match.route, cleaned.path, match.rest, rawQuery);
+    if (cleaned.kind === 'redirect') return redirect(req, res, cleaned.path, rawQuery);
+    if (match !== undefined) return this.#serve(req, res, match.route, cleaned.path, match.rest, rawQuery);
+    this.#options.onRequest?.(undefined, req.method ?? '');
+    return cleaned.path === '/' ? this.#page(req, res, frontPage) : notFound();
   }
 
   /** The answer to an endpoint that does not exist. */
   notFound(req: IncomingMessage, res: ServerResponse): void {
-    this.#reply(req, res, failure(404, 'Invalid URL path: not a recognized HTTP API endpoint\n'));
+    this.#page(req, res, notFoundPage(req.url ?? '/'));
   }
 
-  #redirect(req: IncomingMessage, res: ServerResponse, path: string, rawQuery: string): void {
-    const location = rawQuery === '' ? path : `${path}?${rawQuery}`;
-    const isGet = req.method === 'GET';
-    this.#reply(req, res, {
-      kind: 'reply',
-      status: 301,
-      body: isGet ? `<a href="${location.replaceAll('&', '&amp;')}">Moved Permanently</a>.\n\n` : '',
-      contentType: isGet ? 'text/html; charset=utf-8' : undefined,
-      headers: { Location: location },
-    });
+  /** What is no endpoint has the configured headers (in Consul since 1.9), and none of the endpoints' own. */
+  #page(req: IncomingMessage, res: ServerResponse, reply: Reply): void {
+    const headers: FlatHeaders = [];
+    pushHeaders(headers, this.#options.responseHeaders);
+    writeReply(req, res, reply, headers);
   }
 
   #serve(
@@ -189,18 +186,20 @@ export class Dispatcher {
 
   #answer(req: IncomingMessage, res: ServerResponse, route: Route, request: ApiRequest): void {
     let options: ReadOptions | undefined;
+    if (route.common !== 'none') {
+      const refusal = enterpriseRefusal(request, route.enterprise);
+      if (refusal !== undefined) return this.#reply(req, res, refusal);
+    }
     if (route.common === 'read') {
       const parsed = parseReadOptions(request, this.#options.context.limits.waits);
       if (!parsed.ok) return this.#reply(req, res, parsed.error);
-      options = parsed.value;
-    } else if (route.common === 'dc') {
-      const refusal = enterpriseRefusal(request);
-      if (refusal !== undefined) return this.#reply(req, res, refusal);
+      const { cached } = parsed.value;
+      options = cached && route.cached !== true ? { ...parsed.value, cached: false } : parsed.value;
     }
     const { context } = this.#options;
     const result = (route.methods[request.method] as NonNullable<Route['methods'][Method]>)(request, context);
     const isLocal = result.kind === 'reply' || (result.kind === 'read' && result.agentLocal === true);
-    if (route.common !== 'none' && !isLocal && this.#foreign(request)) {
+    if (route.common !== 'none' && !isLocal && isForeign(request, context)) {
       return this.#reply(
         req,
         res,
@@ -209,12 +208,6 @@ export class Dispatcher {
       );
     }
     return this.#deliver(req, res, result, options);
-  }
-
-  #foreign(request: ApiRequest): boolean {
-    if (request.query.raw === '') return false;
-    const dc = request.query.get('dc');
-    return dc !== '' && dc.toLowerCase() !== this.#options.context.gateway.datacenter;
   }
 
   #deliver(
@@ -280,10 +273,11 @@ export class Dispatcher {
 
   #read(req: IncomingMessage, res: ServerResponse, read: Read, options: ReadOptions | undefined): void {
     const { live } = this.#options;
+    const kept = options?.cached === true && live.keeps(read);
     const shared = live.answer(read);
     const index = options?.index ?? 0;
     if (options === undefined || !this.#mustWait(read, index, shared)) {
-      return this.#writeAnswer(req, res, read, shared, options);
+      return this.#writeAnswer(req, res, read, shared, options, kept);
     }
     // Gone while the request was on its way to its route: nobody would tell this wait that it is over.
     if (req.socket.destroyed) return;
@@ -319,6 +313,7 @@ export class Dispatcher {
     read: Read,
     shared: SharedAnswer,
     options: ReadOptions | undefined,
+    kept = false,
   ): void {
     const { knownLeader, lastContactMs } = this.#options.freshness();
     const headers = this.#baseHeaders.slice();
@@ -331,6 +326,11 @@ export class Dispatcher {
     if (read.effectiveConsistency === true) {
       const consistency = options?.consistency ?? 'default';
       headers.push('X-Consul-Effective-Consistency', consistency === 'default' ? 'leader' : consistency);
+    }
+    if (options?.cached === true) {
+      headers.push('X-Cache', kept ? 'HIT' : 'MISS');
+      // What is kept is what the replica has, so it is as old as the replica's newest proof that it has all.
+      if (kept) headers.push('Age', String(Math.round(lastContactMs / 1000)));
     }
     writeShared(req, res, shared, headers);
   }
@@ -347,53 +347,4 @@ const noBody = new Uint8Array();
 
 function defaultTooLarge(bytes: number, bytesMax: number): Reply {
   return failure(413, `Request body too large: ${bytes} bytes, at most ${bytesMax} are taken`);
-}
-
-/**
- * A request as routes see it. A class with prototype accessors: an accessor in an object literal would give every
- * request a hidden class of its own, and those keep the request alive until the next major collection.
- */
-class IncomingRequest implements ApiRequest {
-  readonly #req: IncomingMessage;
-  readonly method: Method;
-  readonly path: string;
-  readonly rest: string;
-  readonly query: Query;
-  readonly body: Uint8Array;
-
-  constructor(
-    req: IncomingMessage,
-    method: Method,
-    path: string,
-    rest: string,
-    query: Query,
-    body: Uint8Array,
-  ) {
-    this.#req = req;
-    this.method = method;
-    this.path = path;
-    this.rest = rest;
-    this.query = query;
-    this.body = body;
-  }
-
-  get stream(): AsyncIterable<Uint8Array> {
-    return this.#req;
-  }
-
-  get remoteAddress(): string {
-    return this.#req.socket.remoteAddress ?? '';
-  }
-
-  get token(): string {
-    if (this.query.has('token')) return this.query.get('token');
-    const header = this.header('x-consul-token');
-    if (header !== undefined) return header;
-    return /^bearer\s+(.+)$/i.exec(this.header('authorization') ?? '')?.[1]?.trim() ?? '';
-  }
-
-  header(name: string): string | undefined {
-    const value = this.#req.headers[name];
-    return Array.isArray(value) ? value.join(',') : value;
-  }
 }

@@ -1,12 +1,12 @@
 /**
  * What Go's ServeMux and Consul's handlers do with a request path before any route sees it.
- * - `redirect`: the decoded path was not clean (`//`, `.`, `..`): 301 to the clean one, as Consul answers;
+ * - `redirect`: the decoded path was not clean (`//`, `.`, `..`): 301 to the clean one, decoded here, as Consul answers;
  * - `unprintable`: 400 with an empty body, as Consul answers;
  * - `malformed`: an escape that does not decode to UTF-8: 400.
  */
 export type CleanPath =
   | { readonly kind: 'path'; readonly path: string }
-  | { readonly kind: 'redirect'; readonly location: string }
+  | { readonly kind: 'redirect'; readonly path: string }
   | { readonly kind: 'unprintable' }
   | { readonly kind: 'malformed' };
 
@@ -26,7 +26,7 @@ export function cleanPath(rawPath: string): CleanPath {
   }
   if (unprintable.test(path)) return { kind: 'unprintable' };
   const clean = goPathClean(path);
-  if (clean !== path) return { kind: 'redirect', location: escapePath(clean) };
+  if (clean !== path) return { kind: 'redirect', path: clean };
   return { kind: 'path', path };
 }
 
@@ -46,7 +46,20 @@ export function goPathClean(path: string): string {
 /** Go's `URL.EscapedPath` of a decoded path. */
 export function escapePath(path: string): string {
   return encodeURI(path).replaceAll(
-    /[?#[\]]/g,
+    /[?#[\]!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
+}
+
+const htmlEscapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&#34;',
+  "'": '&#39;',
+};
+
+/** Text as it may stand in HTML, escaped as Go's `http.Redirect` does. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (char) => htmlEscapes[char] ?? char);
 }

@@ -103,7 +103,7 @@ export const agentServiceRoutes: readonly Route[] = [
     common: 'none',
     state: 'same',
   },
-  { path: '/v1/agent/service/', methods: { GET: readService }, common: 'none', state: 'same' },
+  { path: '/v1/agent/service/', methods: { GET: ofThisAgent(readService) }, common: 'none', state: 'same' },
   {
     path: '/v1/agent/service/register',
     methods: { PUT: ofThisAgent(registerService) },

@@ -1,5 +1,4 @@
 import { err, ok, type Result } from '../../src/kernel/result.ts';
-import type { CommandOutcome } from '../../src/state/command.ts';
 import type { CatalogRegister } from '../../src/state/catalog.ts';
 import {
   checkNodeId,
@@ -11,13 +10,13 @@ import {
   multiError,
 } from '../wire/catalog-decode.ts';
 import { GoFields } from '../wire/go-json.ts';
-import { failure, jsonType, type ApiRequest, type Reply, type RouteResult } from '../wire/http.ts';
+import { failure, json, type ApiRequest, type Reply, type RouteResult, type Write } from '../wire/http.ts';
 import { decodeJsonBody } from '../wire/json-body.ts';
 import { enterpriseRefusal } from '../wire/read-options.ts';
 import { refusalReply } from '../wire/refusal.ts';
 import type { RouteContext } from './context.ts';
+import { noPath } from './datacenter.ts';
 
-const noPath = failure(500, 'No path to datacenter');
 const missingNode = failure(500, 'Must provide node');
 
 /** PUT /v1/catalog/register. `?dc=` counts for nothing here, only the body's Datacenter does. */
@@ -27,7 +26,7 @@ export function registerRoute(request: ApiRequest, context: RouteContext): Route
   const body = decodeBody(request, 'structs.RegisterRequest');
   if (!body.ok) return body.error;
   const command = decodeRegister(body.value, context.gateway.datacenter);
-  return command.ok ? { kind: 'write', command: command.value, reply: answerWrite } : command.error;
+  return command.ok ? { kind: 'write', command: command.value, reply: answerTo(request) } : command.error;
 }
 
 /** The fields of a JSON body; Consul's words where it cannot be read. */
@@ -103,14 +102,14 @@ export function deregisterRoute(request: ApiRequest, context: RouteContext): Rou
   return {
     kind: 'write',
     command: { kind: 'catalog-deregister', node, serviceId, checkId },
-    reply: answerWrite,
+    reply: answerTo(request),
   };
 }
 
-const written: Reply = { kind: 'reply', status: 200, body: 'true', contentType: jsonType };
-
-function answerWrite(outcome: CommandOutcome): Reply {
-  if (outcome.kind === 'catalog') return written;
-  if (outcome.kind === 'refused' || outcome.kind === 'not-owned') return refusalReply(outcome);
-  return failure(500, `unexpected outcome ${outcome.kind}`);
+function answerTo({ query }: ApiRequest): Write['reply'] {
+  return (outcome) => {
+    if (outcome.kind === 'catalog') return json(true, query.has('pretty'));
+    if (outcome.kind === 'refused' || outcome.kind === 'not-owned') return refusalReply(outcome);
+    return failure(500, `unexpected outcome ${outcome.kind}`);
+  };
 }

@@ -42,9 +42,10 @@ function read(key: string, evaluate: Evaluate): Read {
   return { kind: 'read', key, evaluate, effectiveConsistency: true };
 }
 
-/** GET /v1/catalog/datacenters: not blocking in Consul either. */
-function datacentersRoute(request: ApiRequest, context: RouteContext): RouteResult {
-  return json([context.gateway.datacenter], request.query.has('pretty'));
+/** GET /v1/catalog/datacenters: not blocking in Consul either. `?cached` is heard, though nothing is ever kept. */
+function datacentersRoute({ query }: ApiRequest, context: RouteContext): RouteResult {
+  const reply = json([context.gateway.datacenter], query.has('pretty'));
+  return query.has('cached') ? { ...reply, headers: { 'X-Cache': 'MISS' } } : reply;
 }
 
 /** GET /v1/catalog/nodes */
@@ -231,19 +232,35 @@ export const catalogRoutes: readonly Route[] = [
     path: '/v1/catalog/datacenters',
     methods: { GET: datacentersRoute },
     common: 'read',
+    enterprise: 'ignored',
     state: 'differs',
     note: 'Names the own datacenter only, as long as there is no federation.',
   },
-  { path: '/v1/catalog/nodes', methods: { GET: nodesRoute }, common: 'read', hot: true, state: 'same' },
+  {
+    path: '/v1/catalog/nodes',
+    methods: { GET: nodesRoute },
+    common: 'read',
+    enterprise: 'partition-refused',
+    hot: true,
+    state: 'same',
+  },
   {
     path: '/v1/catalog/services',
     methods: { GET: servicesRoute },
     common: 'read',
+    cached: true,
     hot: true,
     state: 'differs',
     note: '`filter` works, as in newer versions of Consul; 1.8.7 ignores it.',
   },
-  { path: '/v1/catalog/service/', methods: { GET: serviceRoute }, common: 'read', hot: true, state: 'same' },
+  {
+    path: '/v1/catalog/service/',
+    methods: { GET: serviceRoute },
+    common: 'read',
+    cached: true,
+    hot: true,
+    state: 'same',
+  },
   { path: '/v1/catalog/node/', methods: { GET: nodeRoute }, common: 'read', hot: true, state: 'same' },
   {
     path: '/v1/catalog/node-services/',
@@ -256,6 +273,7 @@ export const catalogRoutes: readonly Route[] = [
     path: '/v1/catalog/connect/',
     methods: meshRoute('Missing service name', 'services'),
     common: 'read',
+    cached: true,
     state: 'differs',
     note: noMesh,
   },

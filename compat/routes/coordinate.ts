@@ -18,6 +18,7 @@ import { refusalReply } from '../wire/refusal.ts';
 import { jsonAnswer } from './catalog-query.ts';
 import { decodeBody, undecodable } from './catalog-write.ts';
 import type { RouteContext } from './context.ts';
+import { noPath } from './datacenter.ts';
 import type { Route } from './route.ts';
 
 /** GET /v1/coordinate/datacenters: the servers' coordinates, which here are this gateway's. */
@@ -105,7 +106,7 @@ function updateRoute(request: ApiRequest, context: RouteContext): RouteResult {
   const problem = coordinate?.problem ?? fields.problem;
   if (problem !== undefined) return undecodable(problem);
   if (datacenter !== '' && datacenter !== context.gateway.datacenter) {
-    return failure(500, 'No path to datacenter');
+    return noPath;
   }
   if (decoded === undefined || decoded.vec.length !== coordinateDimensions) {
     return failure(500, 'incompatible coordinate');
@@ -146,12 +147,25 @@ export const coordinateRoutes: readonly Route[] = [
     state: 'differs',
     note: 'Shows this gateway for its datacenter.',
   },
-  { path: '/v1/coordinate/nodes', methods: { GET: nodesRoute }, common: 'read', state: 'same' },
-  { path: '/v1/coordinate/node/', methods: { GET: nodeRoute }, common: 'read', state: 'same' },
+  {
+    path: '/v1/coordinate/nodes',
+    methods: { GET: nodesRoute },
+    common: 'read',
+    enterprise: 'partition-refused',
+    state: 'same',
+  },
+  {
+    path: '/v1/coordinate/node/',
+    methods: { GET: nodeRoute },
+    common: 'read',
+    enterprise: 'partition-refused',
+    state: 'same',
+  },
   {
     path: '/v1/coordinate/update',
     methods: { PUT: updateRoute },
     common: 'dc',
+    enterprise: 'partition-refused',
     state: 'differs',
     note: 'Takes effect at once, where Consul gathers updates for five seconds.',
   },

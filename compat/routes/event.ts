@@ -6,10 +6,12 @@ import { failure, jsonType, type ApiRequest, type RouteResult } from '../wire/ht
 import { base64 } from '../wire/kv-json.ts';
 import { answered } from './answered.ts';
 import type { RouteContext } from './context.ts';
+import { isForeign, noPath } from './datacenter.ts';
 import type { Route } from './route.ts';
 
 /** PUT /v1/event/fire/:name — the body is the payload. */
-function fireRoute({ rest: name, query, body }: ApiRequest, context: RouteContext): RouteResult {
+function fireRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  const { rest: name, query, body } = request;
   if (name === '') return failure(400, 'Missing name');
   const event: UserEvent = {
     id: context.newId(),
@@ -23,9 +25,8 @@ function fireRoute({ rest: name, query, body }: ApiRequest, context: RouteContex
   };
   const problem = eventProblem(event);
   if (problem !== undefined) return answered(failure(500, problem));
-  const dc = query.get('dc').toLowerCase();
   // Unlike a command, firing cannot be undone: not before the datacenter is known to be this one.
-  if (dc !== '' && dc !== context.gateway.datacenter) return answered(failure(500, 'No path to datacenter'));
+  if (isForeign(request, context)) return answered(noPath);
   context.events.fire(event);
   const rendered = renderEvent(event);
   const text = query.has('pretty') ? indentJson(rendered) : rendered;
@@ -70,6 +71,18 @@ function renderEvent(event: UserEvent): string {
 }
 
 export const eventRoutes: readonly Route[] = [
-  { path: '/v1/event/fire/', methods: { PUT: fireRoute }, common: 'dc', state: 'same' },
-  { path: '/v1/event/list', methods: { GET: listRoute }, common: 'read', state: 'same' },
+  {
+    path: '/v1/event/fire/',
+    methods: { PUT: fireRoute },
+    common: 'dc',
+    enterprise: 'ignored',
+    state: 'same',
+  },
+  {
+    path: '/v1/event/list',
+    methods: { GET: listRoute },
+    common: 'read',
+    enterprise: 'ignored',
+    state: 'same',
+  },
 ];

@@ -2,14 +2,13 @@ import { prefixEnd } from '../../src/kernel/utf8-order.ts';
 import type { Dependencies } from '../../src/state/dependencies.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import { getKv, rangeKv, type PutMode } from '../../src/state/kv.ts';
-import type { CommandOutcome } from '../../src/state/command.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { topic } from '../../src/state/topics.ts';
 import { decodeKv } from '../../src/state/values.ts';
 import { indentJson } from '../wire/go-indent.ts';
 import { parseUint64 } from '../wire/go-numbers.ts';
-import { failure, jsonBody, jsonType } from '../wire/http.ts';
-import type { Answer, ApiRequest, Read, Reply, RouteResult } from '../wire/http.ts';
+import { failure, json, jsonBody, jsonType } from '../wire/http.ts';
+import type { Answer, ApiRequest, Read, Reply, RouteResult, Write } from '../wire/http.ts';
 import { renderKvEntry } from '../wire/kv-json.ts';
 import type { Query } from '../wire/query.ts';
 import { refusalReply } from '../wire/refusal.ts';
@@ -135,7 +134,11 @@ function putRoute(request: ApiRequest, context: RouteContext): RouteResult {
   }
   if (body.length > context.limits.kvValueBytesMax)
     return tooLarge(body.length, context.limits.kvValueBytesMax);
-  return { kind: 'write', command: { kind: 'kv-put', key, flags, value: body, mode }, reply: answerWrite };
+  return {
+    kind: 'write',
+    command: { kind: 'kv-put', key, flags, value: body, mode },
+    reply: answerTo(query),
+  };
 }
 
 /** DELETE /v1/kv/:key — of a missing key answers `true`, of one that a `cas` does not name `false`. */
@@ -144,22 +147,30 @@ function deleteRoute(request: ApiRequest): RouteResult {
   const conflict = conflictingFlags(query, ['recurse', 'cas']);
   if (conflict !== undefined) return conflict;
   if (query.has('recurse')) {
-    return { kind: 'write', command: { kind: 'kv-delete-tree', prefix: key }, reply: answerWrite };
+    return { kind: 'write', command: { kind: 'kv-delete-tree', prefix: key }, reply: answerTo(query) };
   }
   if (key === '') return missingKey;
-  if (!query.has('cas')) return { kind: 'write', command: { kind: 'kv-delete', key }, reply: answerWrite };
+  if (!query.has('cas'))
+    return { kind: 'write', command: { kind: 'kv-delete', key }, reply: answerTo(query) };
   const cas = parseUint64(query.get('cas'));
   if (!cas.ok) return failure(500, cas.error);
-  return { kind: 'write', command: { kind: 'kv-delete', key, cas: cas.value }, reply: answerWrite };
+  return { kind: 'write', command: { kind: 'kv-delete', key, cas: cas.value }, reply: answerTo(query) };
 }
 
-const applied: Reply = { kind: 'reply', status: 200, body: 'true', contentType: jsonType };
-const notApplied: Reply = { kind: 'reply', status: 200, body: 'false', contentType: jsonType };
+const answerCompact = writeAnswer(false);
+const answerPretty = writeAnswer(true);
 
-function answerWrite(outcome: CommandOutcome): Reply {
-  if (outcome.kind === 'kv') return outcome.applied ? applied : notApplied;
-  if (outcome.kind === 'refused' || outcome.kind === 'not-owned') return refusalReply(outcome);
-  return failure(500, `unexpected outcome ${outcome.kind}`);
+function answerTo(query: Query): Write['reply'] {
+  return query.has('pretty') ? answerPretty : answerCompact;
+}
+
+function writeAnswer(pretty: boolean): Write['reply'] {
+  const [applied, notApplied] = [json(true, pretty), json(false, pretty)];
+  return (outcome) => {
+    if (outcome.kind === 'kv') return outcome.applied ? applied : notApplied;
+    if (outcome.kind === 'refused' || outcome.kind === 'not-owned') return refusalReply(outcome);
+    return failure(500, `unexpected outcome ${outcome.kind}`);
+  };
 }
 
 function conflictingFlags(query: Query, names: readonly string[]): Reply | undefined {

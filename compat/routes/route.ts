@@ -1,4 +1,5 @@
 import type { ApiRequest, Method, Reply, RouteResult } from '../wire/http.ts';
+import type { EnterpriseParameters } from '../wire/read-options.ts';
 import type { RouteContext } from './context.ts';
 
 export type Handler = (request: ApiRequest, context: RouteContext) => RouteResult;
@@ -19,6 +20,10 @@ export interface Route {
    * `read`: dc, ns, partition, stale, consistent, cached, max_stale, index, wait; `dc`: dc, ns, partition; `none`.
    */
   readonly common: 'read' | 'dc' | 'none';
+  /** Of those, what becomes of ns and partition, which are Enterprise's; refused by default. */
+  readonly enterprise?: EnterpriseParameters;
+  /** `?cached` may be answered from Consul's agent cache, so that the answer says whether it was kept (X-Cache). */
+  readonly cached?: boolean;
   /** Carries load: answered without Express. */
   readonly hot?: boolean;
   /** Largest body in bytes; a default applies. */

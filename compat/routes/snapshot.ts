@@ -2,12 +2,12 @@ import { Kind } from '../../src/state/kinds.ts';
 import { empty, failure, type ApiRequest, type Reply, type RouteResult } from '../wire/http.ts';
 import { answered } from './answered.ts';
 import type { RouteContext } from './context.ts';
+import { isForeign, noPath } from './datacenter.ts';
 import type { Route } from './route.ts';
-
-const noPath = failure(500, 'No path to datacenter');
 
 /** GET /v1/snapshot — a tar.gz of a consistent copy. */
 function saveRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  // Looked at here too: what is begun for another datacenter could not be undone.
   if (isForeign(request, context)) return answered(noPath);
   const { knownLeader, lastContactMs } = context.freshness?.() ?? { knownLeader: true, lastContactMs: 0 };
   const index = Math.max(1, ...Object.values(Kind).map((kind) => context.view.tableIndex(kind)));
@@ -38,17 +38,12 @@ async function* bytesOf(body: Uint8Array): AsyncGenerator<Uint8Array, void, unde
   yield body;
 }
 
-/** Looked at here too: what is begun for another datacenter could not be undone. */
-function isForeign({ query }: ApiRequest, { gateway }: RouteContext): boolean {
-  const dc = query.get('dc').toLowerCase();
-  return dc !== '' && dc !== gateway.datacenter;
-}
-
 export const snapshotRoutes: readonly Route[] = [
   {
     path: '/v1/snapshot',
     methods: { GET: saveRoute, PUT: restoreRoute },
     common: 'read',
+    enterprise: 'ignored',
     streamsBody: true,
     state: 'differs',
     note:

@@ -134,6 +134,7 @@ export const txnRoutes: readonly Route[] = [
     path: '/v1/txn',
     methods: { PUT: txnRoute },
     common: 'read',
+    enterprise: 'ignored',
     bodyBytesMax,
     bodyTooLarge: (bytes, bytesMax) =>
       failure(

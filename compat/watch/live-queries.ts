@@ -78,6 +78,11 @@ export class LiveQueries {
     };
   }
 
+  /** Whether `answer` has the result at hand; if so it is the current one, however long ago it was evaluated. */
+  keeps(read: Read): boolean {
+    return this.#entries.get(read.key)?.shared !== undefined;
+  }
+
   /** The current answer. */
   answer(read: Read): SharedAnswer {
     const entry = this.#entry(read);

@@ -6,8 +6,6 @@ export type Consistency = 'default' | 'stale' | 'consistent';
 
 /** The common parameters of a read, as Consul's `parse` takes them. */
 export interface ReadOptions {
-  /** Empty: this gateway's own. */
-  readonly dc: string;
   readonly consistency: Consistency;
   /** Above 0: block until the result's index is greater. May exceed 2^53 (events), then bigint. */
   readonly index: number | bigint;
@@ -29,7 +27,6 @@ export const consulWaits: WaitLimits = { defaultMs: 300_000, maxMs: 600_000 };
 export const waitJitterFraction = 16;
 
 const plain: ReadOptions = {
-  dc: '',
   consistency: 'default',
   index: 0,
   waitMs: consulWaits.defaultMs,
@@ -37,23 +34,43 @@ const plain: ReadOptions = {
   cached: false,
 };
 
-const enterpriseOnly: readonly (readonly [string, string])[] = [
-  ['ns', 'Namespaces'],
-  ['partition', 'Partitions'],
-];
+/** Which of the Enterprise parameters an endpoint refuses: all, those of partitions alone, or none. */
+export type EnterpriseParameters = 'refused' | 'partition-refused' | 'ignored';
 
-/** Refuses the Enterprise parameters as the Community Edition does. */
-export function enterpriseRefusal(request: ApiRequest): Reply | undefined {
-  for (const [name, feature] of enterpriseOnly) {
-    if (request.query.get(name) === '') continue;
-    return failure(400, `Invalid query parameter: "${name}" - ${feature} are a Consul Enterprise feature`);
-  }
-  if (request.header('x-consul-namespace')) {
-    return failure(400, 'Invalid header: "X-Consul-Namespace" - Namespaces are a Consul Enterprise feature');
-  }
-  return undefined;
+interface EnterpriseFeature {
+  readonly header: string;
+  readonly query: string;
+  readonly plural: string;
 }
 
+const namespaces: EnterpriseFeature = { header: 'X-Consul-Namespace', query: 'ns', plural: 'Namespaces' };
+const partitions: EnterpriseFeature = {
+  header: 'X-Consul-Partition',
+  query: 'partition',
+  plural: 'Partitions',
+};
+
+/** Refuses the Enterprise parameters, and the headers that stand for them, as the Community Edition does. */
+export function enterpriseRefusal(
+  request: ApiRequest,
+  parameters: EnterpriseParameters = 'refused',
+): Reply | undefined {
+  if (parameters === 'ignored') return undefined;
+  const namespaced = parameters === 'refused' ? featureRefusal(request, namespaces) : undefined;
+  return namespaced ?? featureRefusal(request, partitions);
+}
+
+function featureRefusal(
+  request: ApiRequest,
+  { header, query, plural }: EnterpriseFeature,
+): Reply | undefined {
+  const where = request.header(header.toLowerCase())
+    ? `header: "${header}"`
+    : request.query.get(query) !== '' && `query parameter: "${query}"`;
+  return where ? failure(400, `Invalid ${where} - ${plural} are a Consul Enterprise feature`) : undefined;
+}
+
+/** Refuses what is wrong in the order in which Consul looks. */
 export function parseReadOptions(
   request: ApiRequest,
   waits: WaitLimits = consulWaits,
@@ -61,13 +78,6 @@ export function parseReadOptions(
   const { query } = request;
   const cacheControl = request.header('cache-control');
   if (query.raw === '' && cacheControl === undefined) return ok(plain);
-  const refusal = enterpriseRefusal(request);
-  if (refusal !== undefined) return err(refusal);
-
-  const wait = parseWait(query.get('wait'), waits);
-  if (wait === undefined) return err(failure(400, 'Invalid wait time'));
-  const index = parseIndex(query.get('index'));
-  if (index === undefined) return err(failure(400, 'Invalid index'));
   const maxStale = query.get('max_stale');
   let maxStaleMs: number | undefined;
   if (maxStale !== '') {
@@ -84,11 +94,15 @@ export function parseReadOptions(
   if (cached && consistent) {
     return err(failure(400, 'Cannot specify ?cached with ?consistent, conflicting semantics.'));
   }
-  if (cached && cacheControl !== undefined && !validCacheControl(cacheControl)) {
+  if (cacheControl !== undefined && !validCacheControl(cacheControl)) {
     return err(failure(400, 'Invalid Cache-Control header.'));
   }
+  const wait = parseWait(query.get('wait'), waits);
+  if (wait === undefined) return err(failure(400, 'Invalid wait time'));
+  const index = parseIndex(query.get('index'));
+  if (index === undefined) return err(failure(400, 'Invalid index'));
   const consistency = consistent ? 'consistent' : stale ? 'stale' : 'default';
-  return ok({ dc: query.get('dc').toLowerCase(), consistency, index, waitMs: wait, maxStaleMs, cached });
+  return ok({ consistency, index, waitMs: wait, maxStaleMs, cached });
 }
 
 function parseWait(text: string, { defaultMs, maxMs }: WaitLimits): number | undefined {
@@ -108,10 +122,11 @@ function parseIndex(text: string): number | bigint | undefined {
   return exact > 0xffff_ffff_ffff_ffffn ? undefined : exact;
 }
 
+/** Whether its durations are whole seconds, as Go's `Atoi` reads them. */
 function validCacheControl(header: string): boolean {
-  for (const part of header.toLowerCase().split(',')) {
-    const [name, value = ''] = part.trim().split('=', 2);
-    if ((name === 'max-age' || name === 'stale-if-error') && !/^\d+$/.test(value)) return false;
-  }
-  return true;
+  return header
+    .toLowerCase()
+    .split(',')
+    .map((directive) => /^(?:max-age|stale-if-error)=(.*)$/.exec(directive.trim())?.[1])
+    .every((seconds) => seconds === undefined || /^[+-]?\d+$/.test(seconds));
 }
