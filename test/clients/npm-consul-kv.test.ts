@@ -1,9 +1,15 @@
 import { expect, test } from '@jest/globals';
-import type Consul from 'consul';
 import { npmConsul, Watched } from './support/npm-consul.ts';
 import { describeServers } from './support/servers.ts';
 
-type SetOptions = Exclude<Parameters<Consul['kv']['set']>[0], string>;
+interface SetOptions {
+  readonly key: string;
+  readonly value: string;
+  readonly flags?: number;
+  readonly cas?: number;
+  readonly acquire?: string;
+  readonly release?: string;
+}
 
 interface Entry {
   readonly Key: string;
