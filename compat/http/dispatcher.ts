@@ -16,13 +16,14 @@ import {
   type RouteResult,
 } from '../wire/http.ts';
 import { Query } from '../wire/query.ts';
+import { bodyTooLarge } from '../wire/refusal.ts';
 import {
   enterpriseRefusal,
   parseReadOptions,
   waitJitterFraction,
   type ReadOptions,
 } from '../wire/read-options.ts';
-import { readBody } from './body.ts';
+import { drainBytesMax, readBody } from './body.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import { frontPage, notFoundPage, redirect } from './pages.ts';
 import { cleanPath } from './paths.ts';
@@ -55,8 +56,8 @@ export interface DispatcherOptions {
   readonly onDefect: (error: unknown, path: string) => void;
 }
 
-/** Bodies that no route bounds more tightly. */
-const bodyBytesMaxDefault = 1024 * 1024;
+/** Bodies that no route bounds more tightly: Consul takes them at any length, here memory is not for the taking. */
+const bodyBytesMaxDefault = drainBytesMax;
 
 const methods: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE'] satisfies readonly Method[];
 
@@ -159,8 +160,8 @@ export class Dispatcher {
     readBody(req, bytesMax, (outcome) => {
       if (outcome.kind === 'body') return answer(outcome.body);
       if (outcome.kind === 'aborted') return undefined;
-      const tooLarge = route.bodyTooLarge ?? defaultTooLarge;
-      return this.#reply(req, res, tooLarge(outcome.bytes, bytesMax), ['Connection', 'close']);
+      const refusal = bodyTooLarge(outcome.bytes, bytesMax, route.bodySetting);
+      return this.#reply(req, res, refusal, ['Connection', 'close']);
     });
   }
 
@@ -344,7 +345,3 @@ export class Dispatcher {
 const streamBacklogBytesMax = 1024 * 1024;
 
 const noBody = new Uint8Array();
-
-function defaultTooLarge(bytes: number, bytesMax: number): Reply {
-  return failure(413, `Request body too large: ${bytes} bytes, at most ${bytesMax} are taken`);
-}

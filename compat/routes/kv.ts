@@ -11,10 +11,11 @@ import { failure, json, jsonBody, jsonType } from '../wire/http.ts';
 import type { Answer, ApiRequest, Read, Reply, RouteResult, Write } from '../wire/http.ts';
 import { renderKvEntry } from '../wire/kv-json.ts';
 import type { Query } from '../wire/query.ts';
-import { refusalReply } from '../wire/refusal.ts';
+import { bodyTooLarge, refusalReply } from '../wire/refusal.ts';
 import type { RouteContext } from './context.ts';
 import type { Route } from './route.ts';
 
+const bodySetting = 'kv_max_value_size';
 const missingKey = failure(400, 'Missing key name');
 
 const rawHeaders = {
@@ -133,7 +134,7 @@ function putRoute(request: ApiRequest, context: RouteContext): RouteResult {
     }
   }
   if (body.length > context.limits.kvValueBytesMax)
-    return tooLarge(body.length, context.limits.kvValueBytesMax);
+    return bodyTooLarge(body.length, context.limits.kvValueBytesMax, bodySetting);
   return {
     kind: 'write',
     command: { kind: 'kv-put', key, flags, value: body, mode },
@@ -196,15 +197,6 @@ function percent(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
 }
 
-/** Consul's text for a body above limits.kv_max_value_size. */
-export function tooLarge(bytes: number, bytesMax: number): Reply {
-  return failure(
-    413,
-    `Request body(${bytes} bytes) too large, max size: ${bytesMax} bytes. ` +
-      'See https://www.consul.io/docs/agent/options.html#kv_max_value_size.',
-  );
-}
-
 export const kvRoutes: readonly Route[] = [
   {
     path: '/v1/kv/',
@@ -212,7 +204,7 @@ export const kvRoutes: readonly Route[] = [
     common: 'read',
     hot: true,
     bodyBytesMax: (context) => context.limits.kvValueBytesMax,
-    bodyTooLarge: tooLarge,
+    bodySetting,
     state: 'same',
   },
 ];

@@ -1,4 +1,4 @@
-import type { ApiRequest, Method, Reply, RouteResult } from '../wire/http.ts';
+import type { ApiRequest, Method, RouteResult } from '../wire/http.ts';
 import type { EnterpriseParameters } from '../wire/read-options.ts';
 import type { RouteContext } from './context.ts';
 
@@ -28,8 +28,8 @@ export interface Route {
   readonly hot?: boolean;
   /** Largest body in bytes; a default applies. */
   readonly bodyBytesMax?: (context: RouteContext) => number;
-  /** The answer to a body above that; a plain 413 by default. `bytes` is the declared or the received length. */
-  readonly bodyTooLarge?: (bytes: number, bytesMax: number) => Reply;
+  /** The key of Consul's configuration that sets it: the refusal of a larger one names it. */
+  readonly bodySetting?: 'kv_max_value_size' | 'txn_max_req_len';
   /** The body is handed over as it comes, however long it is. */
   readonly streamsBody?: boolean;
   readonly state: RouteState;

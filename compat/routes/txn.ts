@@ -136,12 +136,7 @@ export const txnRoutes: readonly Route[] = [
     common: 'read',
     enterprise: 'ignored',
     bodyBytesMax,
-    bodyTooLarge: (bytes, bytesMax) =>
-      failure(
-        413,
-        `Request body(${bytes} bytes) too large, max size: ${bytesMax} bytes. ` +
-          'See https://www.consul.io/docs/agent/options.html#txn_max_req_len.',
-      ),
+    bodySetting: 'txn_max_req_len',
     state: 'same',
     note:
       'Up to 128 operations, as Consul since 1.14. Fields that newer versions add are ignored. A service keeps its ' +
