@@ -42,6 +42,8 @@ const noAnswerHeaders = {
   'X-Consul-Lastcontact': '0',
 } as const;
 
+const selecting = ['near', 'node-meta', 'tag', 'filter', 'pretty'] as const;
+
 /** Reads the parameters that the endpoint has; `shape` is what its filter may select. */
 export function parseSelection(
   request: ApiRequest,
@@ -49,7 +51,8 @@ export function parseSelection(
   shape: FilterShape,
 ): Result<Selection, Reply> {
   const { query } = request;
-  if (query.raw === '') return ok(everything);
+  // How the answer is asked for (index, wait, stale, …) does not count: these reads share one result.
+  if (!selecting.some((name) => query.has(name))) return ok(everything);
   const near = query.get('near');
   const nodeMeta = new Map(query.all('node-meta').map(metaPair));
   const tags = query.all('tag').map((tag) => tag.toLowerCase());
