@@ -58,7 +58,8 @@ function textReply(status: number, text: string): Reply {
 /** GET /v1/agent/health/service/id/:id: 200, 429 or 503 by the health of one instance of this agent. */
 function healthById(request: ApiRequest, { agent }: RouteContext): RouteResult {
   const { rest: id, query } = request;
-  if (id === '') return failure(400, 'Missing serviceID');
+  // Meant as a 400, but Consul, the newest too, does not recognise its own error here.
+  if (id === '') return failure(500, 'Missing serviceID');
   const pretty = query.has('pretty');
   const service = agent.local.services().get(id);
   if (service === undefined) {
@@ -77,7 +78,7 @@ function healthById(request: ApiRequest, { agent }: RouteContext): RouteResult {
 /** GET /v1/agent/health/service/name/:name: the worst of this agent's instances of a name. */
 function healthByName(request: ApiRequest, { agent }: RouteContext): RouteResult {
   const { rest: name, query } = request;
-  if (name === '') return failure(400, 'Missing service Name');
+  if (name === '') return failure(500, 'Missing service Name');
   let code = 404;
   let reason = `ServiceName ${name} Not Found`;
   const rows: string[] = [];

@@ -161,8 +161,8 @@ function compareValues(a: unknown, b: unknown, path: string, walk: Walk): void {
   if (matchesAny(path, walk.options.mask)) return;
   if (Array.isArray(a) && Array.isArray(b)) {
     if (matchesAny(path, walk.options.sorted)) {
-      a.sort();
-      b.sort();
+      sortByText(a);
+      sortByText(b);
     }
     if (a.length !== b.length)
       report(`${a.length} elements against ${b.length}: ${sample(a)} against ${sample(b)}`);
@@ -180,6 +180,12 @@ function compareValues(a: unknown, b: unknown, path: string, walk: Walk): void {
   } else if (a !== b) {
     report(`${sample(a)} against ${sample(b)}`);
   }
+}
+
+/** As JSON: of objects the first fields decide. */
+function sortByText(list: unknown[]): void {
+  const texts = new Map(list.map((value) => [value, JSON.stringify(value)]));
+  list.sort((x, y) => ((texts.get(x) ?? '') < (texts.get(y) ?? '') ? -1 : 1));
 }
 
 function compareStrings(a: string, b: string, path: string, walk: Walk): void {

@@ -81,8 +81,8 @@ export const knownDifferences = {
   },
   'unknown-path': {
     area: 'Transport',
-    what: 'A path that is no endpoint is answered 404 with an empty body; with one line that says so.',
-    why: 'Newer versions of Consul say so too.',
+    what: 'A path that is no endpoint is answered 404 with an empty body; with one line that says so, and with the configured headers.',
+    why: 'Newer versions of Consul do so too.',
   },
   'small-answers-plain': {
     area: 'Transport',
@@ -91,7 +91,7 @@ export const knownDifferences = {
   },
   'bad-request-prefix': {
     area: 'Errors',
-    what: "The refusal of a parameter of Enterprise, or of a log level, begins with 'Bad request: '; it does not.",
+    what: "The refusal of a parameter of Enterprise, of a log level, or of a health query for no service of the agent, begins with 'Bad request: '; it does not.",
     why: 'Newer versions of Consul dropped these words.',
   },
   'filter-catalog-services': {
@@ -110,11 +110,25 @@ export const knownDifferences = {
     why: 'Newer versions of Consul send them.',
     everywhere: true,
   },
-  'vary-always': {
+  'front-page-headers': {
     area: 'Transport',
-    what: 'Redirects to a clean path, and refusals of a path as such, come without Vary; all answers have Vary: Accept-Encoding.',
-    why: 'In Consul these answers are made before the part that compresses. It makes no difference to a client or a cache.',
-    everywhere: true,
+    what: 'The page at / comes without the configured headers; with them.',
+    why: 'Newer versions of Consul send them there too.',
+  },
+  'large-bodies': {
+    area: 'Transport',
+    what: 'Bodies have no limit, but for keys and transactions; more than 16 MiB are refused with 413.',
+    why: 'A body is held in memory until it is decoded: without a limit any client could fill it.',
+  },
+  'chunked-bodies': {
+    area: 'Transport',
+    what: 'The body of a session or an event that is sent in chunks, without Content-Length, is passed over without a word; it is read.',
+    why: 'A session without the TTL that was asked for never ends.',
+  },
+  'cached-is-current': {
+    area: 'Consistency modes',
+    what: 'X-Cache tells of a cache that reads with ?cached fill, and that may be behind; it tells whether the result was at hand, whichever read it was made for, and no result is kept longer than it is current.',
+    why: 'All reads share their results here, so there is no second, older copy to choose.',
   },
   'content-length': {
     area: 'Transport',

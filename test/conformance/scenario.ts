@@ -49,7 +49,7 @@ export interface StepOptions {
   readonly mask?: readonly string[];
   /** Paths that are not compared at all (`$`: the whole body). Each use needs a reason beside it. */
   readonly ignore?: readonly string[];
-  /** Paths of lists of texts that come in no order. */
+  /** Paths of lists that come in no order. */
   readonly sorted?: readonly string[];
   /** Only what is at these paths is compared, of a body that is otherwise each program's own. */
   readonly only?: readonly string[];

@@ -335,7 +335,7 @@ describe('health/service', () => {
     expect(await client.get('health/service/id/x?format=text')).toBe('404 "ServiceId x not found"');
     expect(await client.get('health/service/name/x')).toBe('404 []');
     expect(await client.get('health/service/name/x?format=text')).toBe('404 ServiceName x Not Found');
-    expect(await client.get('health/service/id/')).toBe('400 Missing serviceID');
-    expect(await client.get('health/service/name/')).toBe('400 Missing service Name');
+    expect(await client.get('health/service/id/')).toBe('500 Missing serviceID');
+    expect(await client.get('health/service/name/')).toBe('500 Missing service Name');
   });
 });

@@ -61,6 +61,10 @@ export const catalogErrors: Area = {
         { Node: 'e1', Address: '10.0.0.1', Datacenter: 'nowhere' },
         { expect: { status: 500, body: 'No path to datacenter' } },
       ),
+      register(
+        { Node: 'e1', Address: '10.0.0.1', Datacenter: 'DC1' },
+        { expect: { status: 500, body: 'No path to datacenter' } },
+      ),
       register({ Node: 'e1', Address: '10.0.0.1', Datacenter: 'dc1' }),
       register({ Node: 'e1', Address: '10.0.0.1', Check: { Node: 'other', CheckID: 'c', Name: 'c' } }),
       register({ Node: 'e1', Address: '10.0.0.1', Service: { Service: 's', Weights: { Passing: -1 } } }),

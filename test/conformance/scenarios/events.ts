@@ -52,6 +52,7 @@ export const events: Area = {
         expect: { status: 500, body: 'Invalid tag filter' },
       }),
       put('/v1/event/fire/bad?dc=nowhere', 'x', { expect: { status: 500 } }),
+      put('/v1/event/fire/bad?dc=DC1', 'x', { expect: { status: 500 } }),
       put('/v1/event/fire/big', 'x'.repeat(2000)),
     ),
     scenario(

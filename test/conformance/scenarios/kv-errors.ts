@@ -122,7 +122,7 @@ export const kvErrors: Area = {
       get('/v1/kv/e/?recurse&dc=nowhere', { expect: { status: 500 } }),
       put('/v1/kv/e/g?dc=dc1', 'x', { expect: { status: 200 } }),
       get('/v1/kv/e/g?dc=dc1', { expect: { status: 200 } }),
-      get('/v1/kv/e/g?dc=DC1'),
+      get('/v1/kv/e/g?dc=DC1', { expect: { status: 500, body: 'No path to datacenter' } }),
     ),
   ],
 };

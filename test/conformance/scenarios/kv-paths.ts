@@ -1,5 +1,5 @@
 import type { Area } from '../harness.ts';
-import { del, get, put, scenario } from '../scenario.ts';
+import { del, get, put, request, scenario } from '../scenario.ts';
 
 const badEscape = {
   id: 'bad-escapes',
@@ -18,7 +18,18 @@ export const kvPaths: Area = {
       put('/v1/kv/%2Flead', 'x', { expect: { status: 301 } }),
       put('/v1/kv/p/../q', 'x', { expect: { status: 301, headers: { Location: '/v1/kv/q' } } }),
       put('/v1/kv/p/./q', 'x', { expect: { status: 301 } }),
-      put('/v1/kv/p/..', 'x', { expect: { status: 301 } }),
+      put('/v1/kv/p/..', 'x', { expect: { status: 301, headers: { Location: /^\/v1\/kv\/$/ } } }),
+      ...['..', '.', 'a/.', 'a/./', 'a/../', 'a/../.', 'a/b/..', '%2F..', 'a%2F..', 'a%2F.', 'a/%2e'].map(
+        (path) => get(`/v1/kv/${path}`, { expect: { status: 301 } }),
+      ),
+      get('/v1/kv/a/..?x=1', { expect: { headers: { Location: /^\/v1\/kv\/\?x=1$/ } } }),
+      get('/v1/..', { expect: { status: 301 } }),
+      get('//', { expect: { status: 301 } }),
+      get('/v1/k%76?q=1', { expect: { headers: { Location: /^\/v1\/kv\/\?q=1$/ } } }),
+      get("/v1/kv//a'b!(c)*~;,:@&=+$", { expect: { body: '%27b%21%28c%29%2A' } }),
+      get('/v1/kv//%5B%5D%7B%7D%7C%5C%5E%60%22%3C%3E%23%3F%25', { expect: { status: 301 } }),
+      get(`/v1/kv//a?x='"<>&y`, { expect: { body: '?x=&#39;&#34;&lt;&gt;&amp;y">' } }),
+      request('OPTIONS', '/v1/kv//a', undefined, { expect: { status: 301 } }),
       get('/v1/kv//a', { expect: { status: 301 } }),
       get('/v1/kv//a?raw&x=%20y', { expect: { status: 301 } }),
       get('/v1/kv/p%2F%2E%2E%2Fq', { expect: { status: 301 } }),

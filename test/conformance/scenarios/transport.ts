@@ -1,5 +1,5 @@
 import type { Area } from '../harness.ts';
-import { get, put, request, scenario } from '../scenario.ts';
+import { del, get, put, request, scenario } from '../scenario.ts';
 
 const options = (path: string): ReturnType<typeof request> =>
   request('OPTIONS', path, undefined, { expect: { status: 200, body: '' } });
@@ -56,44 +56,39 @@ export const transport: Area = {
     ),
     scenario(
       'paths that lead nowhere',
-      get('/v1/nope', {
-        expect: { status: 404, body: '' },
-        differs: {
-          id: 'unknown-path',
-          at: ['body', 'header'],
-          gateway: { status: 404, body: /^Invalid URL path: not a recognized HTTP API endpoint\n$/ },
-        },
-      }),
-      get('/nope', {
-        expect: { status: 404, body: '' },
-        differs: {
-          id: 'unknown-path',
-          at: ['body', 'header'],
-          gateway: { status: 404, body: /^Invalid URL path: not a recognized HTTP API endpoint\n$/ },
-        },
-      }),
-      get('/v2/kv/a', {
-        expect: { status: 404, body: '' },
-        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
-      }),
-      get('/v1/event/', {
-        expect: { status: 404 },
-        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
-      }),
-      get('/v1/events', {
-        expect: { status: 404 },
-        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
-      }),
-      get('/v1/catalog/nodes/', {
-        expect: { status: 404 },
-        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
-      }),
-      get('/V1/kv/a', {
-        expect: { status: 404 },
-        differs: { id: 'unknown-path', at: ['body', 'header'], gateway: { status: 404 } },
-      }),
-      get('/', { expect: { status: 200, body: 'Consul Agent' } }),
-      put('/', ''),
+      ...['/v1/nope', '/v1/event/', '/v1/events', '/v1/catalog/nodes/'].map((path) =>
+        get(path, {
+          expect: { status: 404, body: '' },
+          differs: {
+            id: 'unknown-path',
+            at: ['body', 'header'],
+            gateway: { status: 404, body: /^Invalid URL path: not a recognized HTTP API endpoint\n$/ },
+          },
+        }),
+      ),
+      ...['/nope', '/v2/kv/a', '/V1/kv/a', '/nope?x=/v1/'].map((path) =>
+        get(path, {
+          expect: { status: 404, body: '' },
+          differs: {
+            id: 'unknown-path',
+            at: ['body', 'header'],
+            gateway: { status: 404, body: /^Invalid URL path: .* ensure the path starts with '\/v1\/'\n$/ },
+          },
+        }),
+      ),
+    ),
+    scenario(
+      'the front page is there for every method',
+      ...['GET', 'PUT', 'POST', 'OPTIONS', 'HEAD'].map((method) =>
+        request(method, '/', undefined, {
+          expect: { status: 200, body: method === 'HEAD' ? '' : /^Consul Agent$/ },
+          differs: {
+            id: 'front-page-headers',
+            at: ['header X-Custom', 'header Access-Control-Allow-Origin'],
+            gateway: { headers: { 'X-Custom': 'yes' } },
+          },
+        }),
+      ),
     ),
     scenario(
       'pretty JSON is indented by four spaces, and ends in a newline',
@@ -102,6 +97,10 @@ export const transport: Area = {
       get('/v1/kv/pretty/a?pretty=false', { expect: { body: '\n' } }),
       get('/v1/kv/pretty/?keys&pretty'),
       put('/v1/kv/pretty/b?pretty', 'x', { expect: { body: 'true\n' } }),
+      del('/v1/kv/pretty/b?pretty', { expect: { body: 'true\n' } }),
+      put('/v1/kv/pretty/a?pretty&cas=1', 'x', { expect: { body: 'false\n' } }),
+      put('/v1/catalog/register?pretty', { Node: 'p', Address: '10.0.0.1' }, { expect: { body: 'true\n' } }),
+      put('/v1/catalog/deregister?pretty', { Node: 'p' }, { expect: { body: 'true\n' } }),
       get('/v1/catalog/node/nobody?pretty'),
       get('/v1/catalog/service/none?pretty'),
       get('/v1/agent/services?pretty', { expect: { body: '{}\n' } }),
@@ -145,6 +144,45 @@ export const transport: Area = {
       put('/v1/catalog/deregister', { Node: 'esc' }),
     ),
     scenario(
+      'a body may be long, and come in chunks',
+      put('/v1/session/destroy/11111111-2222-3333-4444-555555555555', 'x'.repeat(3_000_000), {
+        expect: { status: 200 },
+      }),
+      put('/v1/session/destroy/11111111-2222-3333-4444-555555555555', 'x'.repeat(16 * 1024 * 1024 + 1), {
+        expect: { status: 200 },
+        differs: {
+          id: 'large-bodies',
+          at: ['status', 'body', 'header'],
+          gateway: { status: 413, body: 'Request body(16777217 bytes) too large, max size: 16777216 bytes.' },
+        },
+      }),
+      put('/v1/catalog/register', { Node: 'chunked', Address: '10.0.0.1' }, { chunked: true }),
+      put('/v1/catalog/deregister', { Node: 'chunked' }, { chunked: true }),
+      put(
+        '/v1/session/create',
+        { Name: 'chunked' },
+        { chunked: true, capture: { id: '$.ID' }, expect: { status: 200 } },
+      ),
+      get('/v1/session/info/<<id>>', {
+        expect: { body: '"Name":""' },
+        differs: {
+          id: 'chunked-bodies',
+          at: ['body $[0].Name'],
+          gateway: { body: '"Name":"chunked"' },
+        },
+      }),
+      put('/v1/session/destroy/<<id>>'),
+      put('/v1/event/fire/chunked', 'payload', {
+        chunked: true,
+        expect: { body: '"Payload":null' },
+        differs: {
+          id: 'chunked-bodies',
+          at: ['body $.Payload'],
+          gateway: { body: '"Payload":"cGF5bG9hZA=="' },
+        },
+      }),
+    ),
+    scenario(
       'a token means nothing where access is not controlled',
       put('/v1/kv/token/a?token=x', 'v', { expect: { status: 200 } }),
       get('/v1/kv/token/a', { headers: { 'X-Consul-Token': 'nope' }, expect: { status: 200 } }),
@@ -182,7 +220,16 @@ export const transport: Area = {
           gateway: { status: 400, body: /^Invalid query parameter: "ns"/ },
         },
       }),
-      get('/v1/catalog/nodes?ns=x'),
+      ...[
+        '/v1/catalog/nodes',
+        '/v1/catalog/datacenters',
+        '/v1/status/leader',
+        '/v1/event/list',
+        '/v1/agent/members',
+        '/v1/coordinate/nodes',
+        '/v1/operator/autopilot/configuration',
+      ].map((path) => get(`${path}?ns=x`, { expect: { status: 200 }, ignore: ['$'] })),
+      put('/v1/txn?ns=x', [], { expect: { status: 200 } }),
       get('/v1/health/service/x?ns=x', {
         expect: { status: 400 },
         differs: {
@@ -200,7 +247,25 @@ export const transport: Area = {
         },
       }),
       get('/v1/kv/a?ns='),
-      get('/v1/kv/a', { headers: { 'X-Consul-Namespace': 'x' } }),
+      ...[
+        get('/v1/kv/a', { headers: { 'X-Consul-Namespace': 'x' } }),
+        get('/v1/kv/a?ns=y', { headers: { 'X-Consul-Namespace': 'x' } }),
+        put('/v1/session/create', {}, { headers: { 'X-Consul-Namespace': 'x' } }),
+        get('/v1/agent/services', { headers: { 'X-Consul-Namespace': 'x' } }),
+      ].map((step) => ({
+        ...step,
+        expect: { status: 400, body: 'Bad request: Invalid header: "X-Consul-Namespace" - ' },
+        differs: {
+          id: 'bad-request-prefix' as const,
+          at: ['body'],
+          gateway: { status: 400, body: /^Invalid header: "X-Consul-Namespace" - / },
+        },
+      })),
+      get('/v1/catalog/nodes', {
+        headers: { 'X-Consul-Namespace': 'x' },
+        expect: { status: 200 },
+        ignore: ['$'],
+      }),
     ),
   ],
 };
