@@ -203,11 +203,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     intervalMs: 60_000,
     ...watchDatabase(config, options.onFatal),
   });
-  if (replica.zones.length === 0) {
-    log.warn(
-      'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev)',
-    );
-  }
+  const unfounded = ownershipWarning(replica, nodeId);
+  if (unfounded !== undefined) log.warn(unfounded);
 
   return {
     reload,
@@ -246,6 +243,19 @@ function watchDatabase(
   };
 }
 
+/** Why this gateway takes no writes, for those who start it. */
+function ownershipWarning(replica: Replica, nodeId: string): string | undefined {
+  const root = replica.zones.find((zone) => zone.prefix === '');
+  if (root === undefined) {
+    return 'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev)';
+  }
+  if (root.ownerId === nodeId) return undefined;
+  return (
+    `the root zone is owned by node ${root.ownerId}, and this node is ${nodeId}: writes are refused. ` +
+    'If this is the gateway that founded the datacenter, set its node_id back'
+  );
+}
+
 interface State {
   readonly store: SqliteStore;
   readonly replica: Replica;
@@ -258,7 +268,7 @@ function openState(config: AgentConfig): State {
   if (dataDir !== undefined) ensureDataDir(dataDir);
   const store = new SqliteStore({ file: dataDir === undefined ? ':memory:' : join(dataDir, databaseFile) });
   checkDatacenter(store, config.datacenter);
-  const nodeId = loadNodeId(dataDir, config.nodeId);
+  const nodeId = loadNodeId(store, dataDir, config.nodeId);
   const replica = new Replica({ store, origin: loadOrigin(store), nodeId });
   if (config.bootstrap || config.devMode) store.transact(() => replica.found(wallClockUs()));
   return { store, replica, nodeId };

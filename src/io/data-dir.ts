@@ -37,19 +37,34 @@ export function ensureDataDir(dataDir: string): void {
 
 /**
  * The id of this gateway's node: the configured one, else the one in the data directory's `node-id` file (the same
- * file and form as Consul's), else a new one, which is written there.
+ * file and form as Consul's), else the one that the database remembers, else a new one. It ends up in both: what the
+ * gateway owns, it owns under this id, so losing the file must not lose the ownership.
  */
-export function loadNodeId(dataDir: string | undefined, configured: string | undefined): string {
+export function loadNodeId(
+  store: Store,
+  dataDir: string | undefined,
+  configured: string | undefined,
+): string {
+  const id = nodeIdOf(dataDir, configured, store.getMeta('node-id'));
+  if (id !== store.getMeta('node-id')) store.transact(() => store.setMeta('node-id', id));
+  return id;
+}
+
+function nodeIdOf(
+  dataDir: string | undefined,
+  configured: string | undefined,
+  remembered: string | undefined,
+): string {
   if (dataDir === undefined) return configured ?? randomUUID();
   const file = join(dataDir, 'node-id');
   if (configured === undefined && existsSync(file)) {
     const held = readFileSync(file, 'utf8').trim().toLowerCase();
     if (uuid.test(held)) return held;
     throw new UnusableDatabaseError(
-      `${file} does not hold a UUID: put the node's id back, or remove the file for a new one`,
+      `${file} does not hold a UUID: put the node's id back, or remove the file to take the id that the database remembers`,
     );
   }
-  const id = configured ?? randomUUID();
+  const id = configured ?? remembered ?? randomUUID();
   if (id !== readIfThere(file)) replaceFile(dataDir, file, id);
   return id;
 }

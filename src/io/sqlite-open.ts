@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 
 export interface SqliteOptions {
@@ -49,6 +49,7 @@ export function openDatabase(options: SqliteOptions): Database.Database {
   let db: Database.Database | undefined;
   try {
     expectWritable(file);
+    createPrivate(file);
     db = new Database(file, { timeout: 0 });
     // One process per data directory: the lock is held until the process ends, however it ends.
     db.pragma('locking_mode = EXCLUSIVE');
@@ -65,6 +66,16 @@ export function openDatabase(options: SqliteOptions): Database.Database {
   } catch (error) {
     db?.close();
     throw unusable(error, file) ?? error;
+  }
+}
+
+/** What is kept may be secret: a new file is its owner's alone, whatever the umask (the log beside it follows). */
+function createPrivate(file: string): void {
+  if (file === ':memory:' || existsSync(file)) return;
+  try {
+    closeSync(openSync(file, 'a', 0o600));
+  } catch {
+    // SQLite is about to fail for the same reason, and its error is the one that is explained.
   }
 }
 

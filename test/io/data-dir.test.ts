@@ -37,24 +37,26 @@ describe('the data directory', () => {
   });
 
   test('keeps the id of the node, whole and alone, and takes a configured one instead', () => {
-    const minted = loadNodeId(dir, undefined);
-    expect(loadNodeId(dir, undefined)).toBe(minted);
-    expect(loadNodeId(dir, someId)).toBe(someId);
-    expect(loadNodeId(dir, undefined)).toBe(someId);
+    const minted = loadNodeId(new MemoryStore(), dir, undefined);
+    expect(loadNodeId(new MemoryStore(), dir, undefined)).toBe(minted);
+    expect(loadNodeId(new MemoryStore(), dir, someId)).toBe(someId);
+    expect(loadNodeId(new MemoryStore(), dir, undefined)).toBe(someId);
     expect(readFileSync(join(dir, 'node-id'), 'utf8')).toBe(someId);
     expect(readdirSync(dir)).toEqual(['node-id']);
   });
 
   test('takes over the id that a Consul wrote there, and refuses a file that holds none', () => {
     writeFileSync(join(dir, 'node-id'), `${someId.toUpperCase()}\n`);
-    expect(loadNodeId(dir, undefined)).toBe(someId);
+    expect(loadNodeId(new MemoryStore(), dir, undefined)).toBe(someId);
     writeFileSync(join(dir, 'node-id'), '');
-    expect(() => loadNodeId(dir, undefined)).toThrow('does not hold a UUID');
+    expect(() => loadNodeId(new MemoryStore(), dir, undefined)).toThrow('does not hold a UUID');
   });
 
   test('whose id cannot be written is refused with the reason', () => {
-    expect(() => loadNodeId(join(dir, 'absent'), someId)).toThrow(UnusableDatabaseError);
-    expect(() => loadNodeId(join(dir, 'absent'), someId)).toThrow(/cannot write .*node-id: ENOENT/);
+    expect(() => loadNodeId(new MemoryStore(), join(dir, 'absent'), someId)).toThrow(UnusableDatabaseError);
+    expect(() => loadNodeId(new MemoryStore(), join(dir, 'absent'), someId)).toThrow(
+      /cannot write .*node-id: ENOENT/,
+    );
   });
 
   test('belongs to one datacenter and has one origin for good', () => {
@@ -67,6 +69,24 @@ describe('the data directory', () => {
     const origin = loadOrigin(store);
     expect(origin).toMatch(/^[0-9a-f]{32}$/);
     expect(loadOrigin(store)).toBe(origin);
+  });
+});
+
+describe('the id of the node', () => {
+  test('is remembered by the database where its file is lost, and the file comes back', () => {
+    const store = new MemoryStore();
+    const id = loadNodeId(store, dir, undefined);
+    rmSync(join(dir, 'node-id'));
+    expect(loadNodeId(store, dir, undefined)).toBe(id);
+    expect(readFileSync(join(dir, 'node-id'), 'utf8')).toBe(id);
+  });
+
+  test('is the one that was configured last', () => {
+    const store = new MemoryStore();
+    loadNodeId(store, dir, undefined);
+    loadNodeId(store, dir, someId);
+    rmSync(join(dir, 'node-id'));
+    expect(loadNodeId(store, dir, undefined)).toBe(someId);
   });
 });
 

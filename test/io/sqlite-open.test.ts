@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -37,6 +37,17 @@ function filledStore(rows: number): void {
 }
 
 describe('opening a database', () => {
+  test('a new database and its log may be read by their owner only', () => {
+    const umask = process.umask(0o022);
+    const store = new SqliteStore({ file });
+    store.transact(() => store.setMeta('a', 'b'));
+    process.umask(umask);
+    const modes = readdirSync(dir).map((name) => (statSync(join(dir, name)).mode & 0o777).toString(8));
+    expect(modes).toEqual(modes.map(() => '600'));
+    expect(modes.length).toBeGreaterThanOrEqual(2);
+    store.close();
+  });
+
   test('a SQLite database of another program is refused, and not a byte of it changes', () => {
     const foreign = new Database(file);
     foreign.exec('CREATE TABLE theirs (a)');
