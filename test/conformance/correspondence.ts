@@ -8,10 +8,7 @@ export class Correspondence {
   readonly #indexes: { readonly a: bigint; readonly b: bigint; readonly at: string }[] = [];
   readonly #aToB = new Map<string, string>();
   readonly #bToA = new Map<string, string>();
-  readonly #ofQueries = new Map<
-    string,
-    { readonly a: bigint; readonly b: bigint; readonly shownByB: string }[]
-  >();
+  readonly #ofQueries = new Map<string, readonly QueryIndex[]>();
   readonly #portsA: ReadonlyMap<string, string>;
   readonly #portsB: ReadonlyMap<string, string>;
   readonly #before: { readonly a: bigint; readonly b: bigint };
@@ -55,10 +52,13 @@ export class Correspondence {
     const one = { ...this.#clamp(a, b), shownByB };
     const earlier = this.#ofQueries.get(query) ?? [];
     this.#ofQueries.set(query, [...earlier, one]);
-    for (const seen of earlier) {
+    for (const [i, seen] of earlier.entries()) {
       const [byA, byB] = [compare(one.a, seen.a), compare(one.b, seen.b)];
       const quieter = byB === 0 && byA > 0 && shownByB === seen.shownByB;
-      if (byA !== byB && !quieter) {
+      // Having been quiet about a change elsewhere, it may take the index of that with the next of its own.
+      const wasQuiet = (before: QueryIndex): boolean => before.b === seen.b && before.a < seen.a;
+      const catchesUp = byB > 0 && byA === 0 && earlier.slice(0, i).some(wasQuiet);
+      if (byA !== byB && !quieter && !catchesUp) {
         return `${a} ${sign(one.a, seen.a)} ${seen.a}, but ${b} ${sign(one.b, seen.b)} ${seen.b} (an earlier answer)`;
       }
     }
@@ -105,6 +105,12 @@ export class Correspondence {
   #named(text: string, ports: ReadonlyMap<string, string>): string {
     return text.replaceAll(/\b\d{5}\b/g, (port) => ports.get(port) ?? port);
   }
+}
+
+interface QueryIndex {
+  readonly a: bigint;
+  readonly b: bigint;
+  readonly shownByB: string;
 }
 
 const uuidPattern = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
