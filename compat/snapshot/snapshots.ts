@@ -85,8 +85,15 @@ export class Snapshots implements SnapshotPort {
   }
 
   async #newPlace(): Promise<string> {
-    await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
-    return mkdtemp(join(this.#options.directory, 'work-'));
+    for (;;) {
+      await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
+      try {
+        return await mkdtemp(join(this.#options.directory, 'work-'));
+      } catch (error) {
+        // Another archive that ended in between was the last, and removed the directory.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
   }
 
   async #restoreFrom(archive: AsyncIterable<Uint8Array>, place: string): Promise<RestoreResult> {

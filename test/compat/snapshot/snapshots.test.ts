@@ -185,6 +185,15 @@ describe('snapshots', () => {
     expect(existsSync(from.directory)).toBe(false);
   });
 
+  test('one may begin while another ends', async () => {
+    const from = gateway('a');
+    const client = async (): Promise<void> => {
+      for (let i = 0; i < 25; i++) expect((await archiveOf(from)).length).toBeGreaterThan(0);
+    };
+    await Promise.all([client(), client(), client()]);
+    expect(existsSync(from.directory)).toBe(false);
+  });
+
   test('what a crash left behind goes at the next start', () => {
     const left = join(place, 'left');
     mkdirSync(left);
