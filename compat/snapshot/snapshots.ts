@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, rmdir, stat } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { openArchiveDatabase } from '../../src/io/archive-database.ts';
 import { schemaVersion } from '../../src/io/sqlite-open.ts';
@@ -37,7 +37,7 @@ export class Snapshots implements SnapshotPort {
 
   async save(): Promise<AsyncIterable<Uint8Array>> {
     const { gateway, highestIndex, nowMs } = this.#options;
-    const place = await this.#newPlace();
+    const place = this.#newPlace();
     try {
       const stateFile = join(place, stateName);
       const takenMs = nowMs();
@@ -76,7 +76,7 @@ export class Snapshots implements SnapshotPort {
     this.#restoring = true;
     let place: string | undefined;
     try {
-      place = await this.#newPlace();
+      place = this.#newPlace();
       return await this.#restoreFrom(archive, place);
     } finally {
       this.#restoring = false;
@@ -84,16 +84,10 @@ export class Snapshots implements SnapshotPort {
     }
   }
 
-  async #newPlace(): Promise<string> {
-    for (;;) {
-      await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
-      try {
-        return await mkdtemp(join(this.#options.directory, 'work-'));
-      } catch (error) {
-        // Another archive that ended in between was the last, and removed the directory.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      }
-    }
+  /** At one go, as the end of `removePlace` is: it must not remove the directory in between. */
+  #newPlace(): string {
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
+    return mkdtempSync(join(this.#options.directory, 'work-'));
   }
 
   async #restoreFrom(archive: AsyncIterable<Uint8Array>, place: string): Promise<RestoreResult> {
@@ -138,7 +132,11 @@ function resultOf(outcome: CommandOutcome): RestoreResult {
 /** Removes a directory, and the one above it when it was the last there. */
 async function removePlace(place: string): Promise<void> {
   await rm(place, { recursive: true, force: true });
-  await rmdir(dirname(place)).catch(() => undefined);
+  try {
+    rmdirSync(dirname(place));
+  } catch {
+    // Others are in it.
+  }
 }
 
 function refusedRestore(message: string): RestoreResult {
