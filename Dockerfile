@@ -2,7 +2,7 @@
 FROM node:20-bookworm AS build
 WORKDIR /grapevine
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+RUN npm install
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY compat compat

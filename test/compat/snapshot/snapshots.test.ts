@@ -119,6 +119,14 @@ async function forge(state: Buffer, meta: object): Promise<Buffer> {
   return gzipSync(Buffer.concat(chunks));
 }
 
+function unpacked(archive: Buffer): Buffer | undefined {
+  try {
+    return gunzipSync(archive);
+  } catch {
+    return undefined;
+  }
+}
+
 const meta = {
   ID: '1-1-1',
   Index: 1,
@@ -277,11 +285,10 @@ describe('archives that cannot be restored change nothing', () => {
         if (!cut) broken[at] = (broken[at] as number) ^ 0x55;
         to.put('k', 'before');
         const outcome = await refusal(to, broken);
-        // A changed byte of gzip's header (a time, the name of a system) changes nothing that it holds.
-        const harmless = !cut && at < 10 && outcome === 'restored';
-        const same = harmless && gunzipSync(broken).equals(gunzipSync(archive));
+        // Some bytes change nothing: a time in gzip's header, from which of many zeros others are copied.
+        const same = !cut && unpacked(broken)?.equals(gunzipSync(archive)) === true;
         expect(outcome).toMatch(same ? /^restored$/ : /^failed /);
-        expect(to.keys()).toEqual(harmless ? from.keys() : { k: 'before' });
+        expect(to.keys()).toEqual(same ? from.keys() : { k: 'before' });
         expect(existsSync(to.directory)).toBe(false);
       }),
       { numRuns: 60 },
