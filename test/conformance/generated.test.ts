@@ -4,7 +4,8 @@ import type { AgentProcess } from '../support/agent-process.ts';
 import { startGateway } from '../support/gateway-process.ts';
 import { describeRealConsul, startRealConsul } from '../support/real-consul.ts';
 import { action, stepsOf } from './generated.ts';
-import { problemsOf, sideOf, startAll, untilSettled } from './harness.ts';
+import { problemsOf, sideOf, startAll } from './harness.ts';
+import { untilSettled } from '../support/until-settled.ts';
 import type { Side } from './run-scenario.ts';
 
 // GRAPEVINE_CONFORMANCE_RUNS asks for more; GRAPEVINE_CONFORMANCE_SEED repeats a run that failed elsewhere.

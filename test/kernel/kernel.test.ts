@@ -100,7 +100,8 @@ describe('the codec', () => {
         { maxDepth: 3 },
         fc.bigInt({ min: 2n ** 63n, max: 2n ** 64n - 1n }),
         fc.integer({ min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }),
-        fc.double({ noNaN: true }),
+        // A negative zero comes back as zero, which no value of ours tells apart.
+        fc.double({ noNaN: true }).map((number) => (number === 0 ? 0 : number)),
         fc.string({ unit: 'binary' }),
         fc.uint8Array(),
         fc.boolean(),

@@ -114,7 +114,6 @@ describeRealConsul('agent checks beside a real Consul', () => {
     '{"Name":"a","DockerContainerID":"x","Interval":"10s"}',
     '{"Name":"a","TTL":"10s","DeregisterCriticalServiceAfter":"bogus"}',
     '{"Name":"a","TTL":"10s","deregister_critical_service_after":"bogus"}',
-    '{"Name":"a","TTL":"10s","Bogus":1}',
     '{"Name":"a","TTL":"10s","Token":"t","tls_skip_verify":true,"docker_container_id":"d","Shell":"sh"}',
   ])('check/register %s is answered alike', async (body) => {
     expect(ownAnswerToCheck(body)).toEqual(await put('/v1/agent/check/register', body));
