@@ -21,27 +21,18 @@ import { transport } from './scenarios/transport.ts';
 import { transactions } from './scenarios/txn.ts';
 import { transactionErrors } from './scenarios/txn-errors.ts';
 
-/** All of them, for the tests that concern the scenarios themselves. */
-export const areas: readonly Area[] = [
-  kv,
-  kvErrors,
-  kvPaths,
-  kvBlocking,
-  locks,
-  transactions,
-  transactionErrors,
-  sessions,
-  catalog,
-  catalogErrors,
-  health,
-  filter,
-  modes,
+export const kvAreas: readonly Area[] = [kv, kvErrors, kvPaths, kvBlocking, locks, transactions];
+export const catalogAreas: readonly Area[] = [catalog, catalogErrors, health, filter, coordinates, modes];
+export const agentAreas: readonly Area[] = [
   agentServices,
   agentChecks,
   agentMisc,
   events,
-  coordinates,
   statusOperator,
-  transport,
   refusals,
 ];
+/** Those that need agents of their own, for their configuration. */
+export const configuredAreas: readonly Area[] = [sessions, transactionErrors, transport];
+
+/** All of them, for the tests that concern the scenarios themselves. */
+export const areas: readonly Area[] = [...kvAreas, ...catalogAreas, ...agentAreas, ...configuredAreas];

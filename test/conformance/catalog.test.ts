@@ -1,4 +1,4 @@
+import { catalogAreas } from './areas.ts';
 import { compareWithConsul } from './harness.ts';
-import { catalog } from './scenarios/catalog.ts';
 
-compareWithConsul(catalog);
+compareWithConsul(...catalogAreas);

@@ -1,4 +1,4 @@
+import { kvAreas } from './areas.ts';
 import { compareWithConsul } from './harness.ts';
-import { kv } from './scenarios/kv.ts';
 
-compareWithConsul(kv);
+compareWithConsul(...kvAreas);

@@ -67,10 +67,8 @@ export const modes: Area = {
         headers: { 'Cache-Control': 'max-age=10, stale-if-error=60' },
       }),
       get('/v1/health/service/cached?cached', { headers: { 'Cache-Control': 'max-age=0' } }),
-      ...['/v1/catalog/services', '/v1/health/connect/cached'].flatMap((path) => [
-        get(`${path}?cached`, { ignore }),
-        get(`${path}?cached`, { ignore }),
-      ]),
+      get('/v1/catalog/services?cached', { ignore }),
+      get('/v1/catalog/services?cached', { ignore }),
       ...[
         '/v1/catalog/nodes',
         '/v1/catalog/node/c',

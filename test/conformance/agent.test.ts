@@ -1,0 +1,4 @@
+import { agentAreas } from './areas.ts';
+import { compareWithConsul } from './harness.ts';
+
+compareWithConsul(...agentAreas);

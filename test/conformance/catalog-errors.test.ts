@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { catalogErrors } from './scenarios/catalog-errors.ts';
-
-compareWithConsul(catalogErrors);

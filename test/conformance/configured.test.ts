@@ -1,0 +1,4 @@
+import { configuredAreas } from './areas.ts';
+import { compareWithConsul } from './harness.ts';
+
+compareWithConsul(...configuredAreas);

@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { events } from './scenarios/events.ts';
-
-compareWithConsul(events);

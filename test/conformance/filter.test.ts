@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { filter } from './scenarios/filter.ts';
-
-compareWithConsul(filter);

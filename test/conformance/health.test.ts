@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { health } from './scenarios/health.ts';
-
-compareWithConsul(health);

@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { kvPaths } from './scenarios/kv-paths.ts';
-
-compareWithConsul(kvPaths);

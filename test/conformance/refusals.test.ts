@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { refusals } from './scenarios/refusals.ts';
-
-compareWithConsul(refusals);

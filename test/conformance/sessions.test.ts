@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { sessions } from './scenarios/sessions.ts';
-
-compareWithConsul(sessions);

@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { statusOperator } from './scenarios/status-operator.ts';
-
-compareWithConsul(statusOperator);

@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { transport } from './scenarios/transport.ts';
-
-compareWithConsul(transport);

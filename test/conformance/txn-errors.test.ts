@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { transactionErrors } from './scenarios/txn-errors.ts';
-
-compareWithConsul(transactionErrors);

@@ -1,4 +1,0 @@
-import { compareWithConsul } from './harness.ts';
-import { transactions } from './scenarios/txn.ts';
-
-compareWithConsul(transactions);
