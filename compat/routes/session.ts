@@ -12,6 +12,7 @@ import type { ApiRequest, Later, Read, Reply, RouteResult } from '../wire/http.t
 import { refusalReply } from '../wire/refusal.ts';
 import { answered, failedRead } from './answered.ts';
 import type { RouteContext } from './context.ts';
+import { isForeign, noPath } from './datacenter.ts';
 import type { Route } from './route.ts';
 import { decodeSession, sessionTtlMs } from './session-decode.ts';
 
@@ -51,9 +52,12 @@ function destroyRoute({ rest: id, query }: ApiRequest): RouteResult {
   };
 }
 
-function renewRoute({ rest: id, query }: ApiRequest, context: RouteContext): RouteResult {
+function renewRoute(request: ApiRequest, context: RouteContext): RouteResult {
+  const { rest: id, query } = request;
   const problem = idProblem(id);
   if (problem !== undefined) return problem;
+  // A renewal takes effect at once: not before the datacenter is known to be this one.
+  if (isForeign(request, context)) return answered(noPath);
   const row = getSession(context.view, id);
   const expires = row !== undefined && sessionTtlMs(sessionValue(row).ttl) > 0;
   if (row === undefined || (!context.sessions.renew(canonicalSessionId(id)) && expires)) {

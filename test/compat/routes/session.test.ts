@@ -131,6 +131,12 @@ describe('sessions that are there', () => {
     expect(renewed).toEqual([id]);
   });
 
+  test('a renewal for another datacenter renews nothing', async () => {
+    const id = await create({ TTL: '10s' });
+    const { status } = await ask(fixture, 'PUT', `/v1/session/renew/${id}?dc=dc2`);
+    expect([status, renewed]).toEqual([500, []]);
+  });
+
   test('a session whose time has just run out cannot be renewed; one without a TTL always can', async () => {
     const [timed, untimed] = [await create({ TTL: '10s' }), await create()];
     expired = true;
