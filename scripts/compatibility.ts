@@ -22,11 +22,14 @@ conformance tests declare and check (\`test/conformance/known-differences.ts\`).
 
 "As Consul" means: statuses, headers, bodies and error texts were compared with a real Consul 1.8.7, request by
 request, and are the same but for what is listed under *Differences* below. Where later versions of Consul differ from
-1.8.7, the later behaviour is meant, except that KV keys which 1.21.5 began to refuse stay allowed.
+1.8.7, the later behaviour is meant, except that KV keys which 1.21.5 began to refuse stay allowed. A path that ends in
+a slash stands for all paths that begin with it.
 
-- **as Consul**: works; - **differs**: works, with the difference named; - **later**: not built yet, answers 404 or 501
-  with one line; - **refused**: will not be built (service mesh, Enterprise, Raft), answers as a Consul without the
-  feature would, with one line.
+- **as Consul**: works;
+- **differs**: works, with the difference named;
+- **later**: not built yet; answers as a Consul in which it is off, or with an error of one line;
+- **refused**: will not be built (service mesh, Enterprise, Raft); answers as a Consul without it, or with an error of
+  one line.
 `;
 
 function endpointRows(routes: readonly Route[]): readonly string[] {

@@ -48,8 +48,14 @@ export const agentObserveRoutes: readonly Route[] = [
     methods: { GET: metrics },
     common: 'none',
     state: 'differs',
-    note: 'Both of the forms that Consul has; the metrics are those of this gateway.',
+    note: "In Consul's two forms, JSON and Prometheus; the metrics are this gateway's own.",
   },
-  { path: '/v1/agent/metrics/stream', methods: { GET: metricsStream }, common: 'none', state: 'later' },
+  {
+    path: '/v1/agent/metrics/stream',
+    methods: { GET: metricsStream },
+    common: 'none',
+    state: 'later',
+    note: 'Not built yet: 501; read /v1/agent/metrics every ten seconds instead.',
+  },
   { path: '/v1/agent/monitor', methods: { GET: monitor }, common: 'none', state: 'same' },
 ];

@@ -12,14 +12,19 @@ export const agentRefusedRoutes: readonly Route[] = [
     methods: { PUT: aclDisabled },
     common: 'none',
     state: 'later',
-    note: 'As a Consul without ACLs.',
+    note: 'Not built yet: 401 `ACL support disabled`, as a Consul without ACLs.',
   },
-  {
-    path: '/v1/agent/connect/authorize',
-    methods: { POST: connectDisabled },
+  connectRoute('/v1/agent/connect/authorize', 'POST'),
+  connectRoute('/v1/agent/connect/ca/roots', 'GET'),
+  connectRoute('/v1/agent/connect/ca/leaf/', 'GET'),
+];
+
+function connectRoute(path: string, method: 'GET' | 'POST'): Route {
+  return {
+    path,
+    methods: { [method]: connectDisabled },
     common: 'none',
     state: 'refused',
-  },
-  { path: '/v1/agent/connect/ca/roots', methods: { GET: connectDisabled }, common: 'none', state: 'refused' },
-  { path: '/v1/agent/connect/ca/leaf/', methods: { GET: connectDisabled }, common: 'none', state: 'refused' },
-];
+    note: 'No service mesh: 500 `Connect must be enabled in order to use this endpoint`.',
+  };
+}

@@ -59,8 +59,8 @@ export const agentSelfRoutes: readonly Route[] = [
     common: 'none',
     state: 'differs',
     note:
-      'Version is that of the Consul whose behaviour is followed, Revision names Grapevine. DebugConfig has the keys ' +
-      'with a meaning here; Stats has a section `grapevine` in place of `raft`.',
+      'Version is that of the Consul that is followed, Revision names Grapevine; DebugConfig has the keys that mean ' +
+      'something here, and Stats `grapevine` in place of `raft`.',
   },
   { path: '/v1/agent/version', methods: { GET: version }, common: 'none', state: 'same' },
   {

@@ -110,8 +110,8 @@ export const agentServiceRoutes: readonly Route[] = [
     common: 'none',
     state: 'differs',
     note:
-      'Answers once the service is on disk and in the catalog. `Connect.SidecarService`, and the IDs `consul` and ' +
-      '`serfHealth`, are refused; IDs that differ only in case are the same.',
+      'Answers once the service is on disk and in the catalog. Refuses `Connect.SidecarService` and the ids `consul` ' +
+      'and `serfHealth`; ids are compared without regard to case.',
   },
   {
     path: '/v1/agent/service/deregister/',

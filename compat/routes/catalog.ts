@@ -217,7 +217,7 @@ export function meshRoute(missing: string, of: 'services' | 'gateways', body = '
   };
 }
 
-const noMesh = 'No service mesh here: always empty.';
+const noMesh = 'No service mesh: the answer is always empty.';
 
 export const catalogRoutes: readonly Route[] = [
   { path: '/v1/catalog/register', methods: { PUT: registerRoute }, common: 'none', hot: true, state: 'same' },
@@ -234,7 +234,7 @@ export const catalogRoutes: readonly Route[] = [
     common: 'read',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'Names the own datacenter only, as long as there is no federation.',
+    note: 'Names its own datacenter only: there is no federation yet.',
   },
   {
     path: '/v1/catalog/nodes',

@@ -145,7 +145,7 @@ export const coordinateRoutes: readonly Route[] = [
     methods: { GET: datacentersRoute },
     common: 'none',
     state: 'differs',
-    note: 'Shows this gateway for its datacenter.',
+    note: 'Shows this gateway alone, for its own datacenter.',
   },
   {
     path: '/v1/coordinate/nodes',

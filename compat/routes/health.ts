@@ -182,7 +182,7 @@ function passingOf(rows: readonly RenderedInstance[]): readonly RenderedInstance
   return kept;
 }
 
-const noMesh = 'No service mesh here: always empty.';
+const noMesh = 'No service mesh: the answer is always empty.';
 
 export const healthRoutes: readonly Route[] = [
   { path: '/v1/health/node/', methods: { GET: nodeRoute }, common: 'read', hot: true, state: 'same' },

@@ -214,7 +214,7 @@ function nameOf(kind: Kind): string {
   return Object.entries(mirrorKinds).find(([, number]) => number === kind)?.[0] ?? '';
 }
 
-const note = "Grapevine's own: the target's side of `grapevine migrate`.";
+const note = "Grapevine's own, not Consul's: the target's side of `grapevine migrate`.";
 
 export const mirrorRoutes: readonly Route[] = [
   {

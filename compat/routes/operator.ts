@@ -209,14 +209,14 @@ export const operatorRoutes: readonly Route[] = [
     methods: { DELETE: noRaft },
     common: 'none',
     state: 'refused',
-    note: 'There is no Raft.',
+    note: 'There is no Raft: 501. A gateway that is gone is removed by force-leave.',
   },
   {
     path: '/v1/operator/raft/transfer-leader',
     methods: { POST: noRaft },
     common: 'none',
     state: 'refused',
-    note: 'There is no Raft.',
+    note: 'There is no Raft, and no leader to change: 501.',
   },
   {
     path: '/v1/operator/autopilot/configuration',
@@ -240,7 +240,7 @@ export const operatorRoutes: readonly Route[] = [
     common: 'dc',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'As autopilot/health.',
+    note: 'Shows this gateway, as autopilot/health does.',
   },
   {
     path: '/v1/operator/usage',
@@ -254,6 +254,6 @@ export const operatorRoutes: readonly Route[] = [
     methods: { GET: keyringEmpty, POST: noKeyring, PUT: noKeyring, DELETE: noKeyring },
     common: 'none',
     state: 'later',
-    note: 'As a Consul whose gossip is not encrypted.',
+    note: 'Not built yet: 500, as a Consul whose gossip is not encrypted.',
   },
 ];

@@ -52,7 +52,13 @@ const aclDisabled = refuse(401, 'ACL support disabled');
 
 function acl(path: string, ...methods: readonly Method[]): Route {
   const handlers = Object.fromEntries(methods.map((method) => [method, aclDisabled]));
-  return { path, methods: handlers, common: 'none', state: 'later', note: 'As a Consul without ACLs.' };
+  return {
+    path,
+    methods: handlers,
+    common: 'none',
+    state: 'later',
+    note: 'Not built yet: 401 `ACL support disabled`, as a Consul without ACLs.',
+  };
 }
 
 const aclRoutes: readonly Route[] = [
@@ -145,11 +151,22 @@ function writeConfig({ body }: ApiRequest): RouteResult {
 }
 
 const configRoutes: readonly Route[] = [
-  route('refused', '/v1/config', { PUT: writeConfig }, `${noMesh}: no config entry can be written.`),
-  route('refused', '/v1/config/', { GET: readConfig, DELETE: deleteConfig }, 'There are no config entries.'),
+  route(
+    'refused',
+    '/v1/config',
+    { PUT: writeConfig },
+    'No service mesh: no config entry can be written, 501.',
+  ),
+  route(
+    'refused',
+    '/v1/config/',
+    { GET: readConfig, DELETE: deleteConfig },
+    'There are no config entries: lists are empty, a single one is 404, deleting changes nothing.',
+  ),
 ];
 
 const connectText = 'Connect must be enabled in order to use this endpoint';
+const noConnect = `No service mesh: 500 \`${connectText}\`.`;
 const connectDisabled = refuse(500, connectText);
 /** Of reads that wait in Consul. */
 const connectDisabledRead: Handler = () => failedRead(500, connectText);
@@ -185,84 +202,99 @@ const chainRoute: Handler = (request, context) =>
     : connectDisabledRead(request, context);
 
 const meshRoutes: readonly Route[] = [
-  route('refused', '/v1/connect/ca/roots', { GET: connectDisabledRead }, 'As a Consul without Connect.'),
-  route(
-    'refused',
-    '/v1/connect/ca/configuration',
-    { GET: connectDisabled, PUT: connectDisabled },
-    'As a Consul without Connect.',
-  ),
+  route('refused', '/v1/connect/ca/roots', { GET: connectDisabledRead }, noConnect),
+  route('refused', '/v1/connect/ca/configuration', { GET: connectDisabled, PUT: connectDisabled }, noConnect),
   route(
     'refused',
     '/v1/connect/intentions',
     { GET: always(200, []), POST: noIntentions },
-    'There are no intentions.',
+    'There are no intentions: the list is empty, POST answers 501.',
   ),
-  route('refused', '/v1/connect/intentions/match', { GET: matchIntentions }, 'There are no intentions.'),
+  route(
+    'refused',
+    '/v1/connect/intentions/match',
+    { GET: matchIntentions },
+    'There are no intentions: none matches.',
+  ),
   route(
     'refused',
     '/v1/connect/intentions/check',
     { GET: checkIntention },
-    'Without intentions every connection is allowed.',
+    'There are no intentions: every connection is allowed, as with ACLs off.',
   ),
   route(
     'refused',
     '/v1/connect/intentions/exact',
     { GET: refuse(404, 'Intention not found'), PUT: noIntentions, DELETE: noIntentions },
-    'There are no intentions.',
+    'There are no intentions: GET answers 404, writes 501.',
   ),
   route(
     'refused',
     '/v1/connect/intentions/',
     { GET: readIntention, PUT: noIntentions, DELETE: noIntentions },
-    'There are no intentions.',
+    'There are no intentions: GET answers 404, writes 501.',
+  ),
+  route('refused', '/v1/discovery-chain/', { GET: chainRoute, POST: chainRoute }, noConnect),
+  route(
+    'refused',
+    '/v1/exported-services',
+    { GET: always(200, []) },
+    'Nothing is exported: the list is empty.',
   ),
   route(
     'refused',
-    '/v1/discovery-chain/',
-    { GET: chainRoute, POST: chainRoute },
-    'As a Consul without Connect.',
+    '/v1/imported-services',
+    { GET: always(200, []) },
+    'Nothing is imported: the list is empty.',
   ),
-  route('refused', '/v1/exported-services', { GET: always(200, []) }, 'Nothing is exported.'),
-  route('refused', '/v1/imported-services', { GET: always(200, []) }, 'Nothing is imported.'),
   route(
     'refused',
     '/v1/internal/federation-states',
     { GET: always(200, []) },
-    'Mesh gateways do not federate gateways of this kind.',
+    'There are no federation states: the list is empty.',
   ),
   route(
     'refused',
     '/v1/internal/federation-states/mesh-gateways',
     { GET: always(200, {}) },
-    'There are no mesh gateways.',
+    'There are no mesh gateways: the map is empty.',
   ),
   route(
     'refused',
     '/v1/internal/federation-state/',
     { GET: ({ rest }) => answered(failure(404, `Federation state not found: ${JSON.stringify(rest)}`)) },
-    'There are no federation states.',
+    'There are no federation states: 404.',
   ),
   route(
     'refused',
     '/v1/internal/service-virtual-ip',
     { PUT: refuse(501, `Virtual addresses are not supported: ${noMesh}`) },
-    `${noMesh}.`,
+    'No service mesh: 501.',
   ),
 ];
 
 const noPeering = refuse(501, 'Cluster peering is not supported: gateways federate by gossip');
 
 const peeringRoutes: readonly Route[] = [
-  route('refused', '/v1/peering/token', { POST: noPeering }, 'Gateways federate by gossip.'),
-  route('refused', '/v1/peering/establish', { POST: noPeering }, 'Gateways federate by gossip.'),
+  route(
+    'refused',
+    '/v1/peering/token',
+    { POST: noPeering },
+    'Gateways are to federate by gossip, not by peering: 501.',
+  ),
+  route(
+    'refused',
+    '/v1/peering/establish',
+    { POST: noPeering },
+    'Gateways are to federate by gossip, not by peering: 501.',
+  ),
   route(
     'refused',
     '/v1/peering/',
     { GET: refuse(404, 'Peering not found'), DELETE: noPeering },
-    'Gateways federate by gossip.',
+    'There are no peerings: GET answers 404, DELETE 501.',
   ),
-  route('refused', '/v1/peerings', { GET: always(200, []) }, 'There are no peerings.'),
+  route('refused', '/v1/peerings', { GET: always(200, []) }, 'There are no peerings: the list is empty.'),
 ];
 
 const noQueries = refuse(501, 'Prepared queries are not supported yet');
@@ -276,12 +308,17 @@ function readQuery({ rest }: ApiRequest): RouteResult {
 }
 
 const queryRoutes: readonly Route[] = [
-  route('later', '/v1/query', { GET: always(200, [], true), POST: noQueries }, 'None can be created yet.'),
+  route(
+    'later',
+    '/v1/query',
+    { GET: always(200, [], true), POST: noQueries },
+    'Not built yet: the list is empty, POST answers 501.',
+  ),
   route(
     'later',
     '/v1/query/',
     { GET: readQuery, PUT: noQueries, DELETE: noQueries },
-    'With /execute and /explain. None can be created yet.',
+    'Not built yet: reads, /execute and /explain answer 404, writes 501.',
   ),
 ];
 
@@ -297,14 +334,14 @@ const uiRoutes: readonly Route[] = [
   '/v1/internal/ui/gateway-intentions/',
   '/v1/internal/ui/service-topology/',
   '/v1/internal/ui/metrics-proxy/',
-].map((path) => route('later', path, { GET: noUiData }, "Data of Consul's console."));
+].map((path) => route('later', path, { GET: noUiData }, "Not built yet: 501. Data of Consul's own console."));
 
 const enterpriseRoutes: readonly Route[] = [
   route(
     'refused',
     '/v1/operator/utilization',
     { GET: refuse(404, 'Invalid URL path: not a recognized HTTP API endpoint\n') },
-    'Consul Enterprise; unknown to the Community Edition too.',
+    'Consul Enterprise: 404, as in the Community Edition.',
   ),
 ];
 

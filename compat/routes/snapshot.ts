@@ -47,9 +47,7 @@ export const snapshotRoutes: readonly Route[] = [
     streamsBody: true,
     state: 'differs',
     note:
-      "The archive has the layout of Consul's (consul snapshot save verifies it, inspect reads it), but holds a SQLite " +
-      'database: it can be restored into a Grapevine of the same datacenter only, and an archive of Consul cannot be ' +
-      'restored here (copy it with grapevine migrate). A restore keeps zones, the own node and its agent, and indexes ' +
-      'go on rising.',
+      'Archives have the layout that `consul snapshot save` and `inspect` want, but hold a SQLite database: each ' +
+      'program restores only its own (`grapevine migrate` copies a Consul).',
   },
 ];

@@ -25,7 +25,7 @@ export const statusRoutes: readonly Route[] = [
     common: 'dc',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'There is no leader to elect: the address is that of the gateway that owns the root zone.',
+    note: 'There is no election: the address is that of the gateway that owns the root zone.',
   },
   {
     path: '/v1/status/peers',
@@ -33,6 +33,6 @@ export const statusRoutes: readonly Route[] = [
     common: 'dc',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'The gateways of the datacenter, though none of them takes part in a consensus.',
+    note: 'Lists this gateway: there is no consensus to have peers in.',
   },
 ];

@@ -139,7 +139,7 @@ export const txnRoutes: readonly Route[] = [
     bodySetting: 'txn_max_req_len',
     state: 'same',
     note:
-      'Up to 128 operations, as Consul since 1.14. Fields that newer versions add are ignored. A service keeps its ' +
-      'tagged addresses, proxy and mesh settings, which Consul 1.8.7 loses here.',
+      'Up to 128 operations, as in Consul since 1.14. A service keeps its tagged addresses, proxy and mesh settings, ' +
+      'which 1.8.7 loses here.',
   },
 ];

@@ -24,7 +24,7 @@ const sharedConfig = {
 };
 
 /** Headers that a gateway sends and 1.8.7 does not, at all or in some places (known-differences.ts). */
-const headersAdded = new Set(['X-Consul-Default-Acl-Policy', 'X-Consul-Query-Backend']);
+const headersAdded = new Set(['X-Consul-Default-Acl-Policy']);
 
 const startMsMax = 90_000;
 const scenarioMsMax = 120_000;

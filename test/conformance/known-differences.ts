@@ -106,8 +106,8 @@ export const knownDifferences = {
   },
   'newer-headers': {
     area: 'Transport',
-    what: 'Answers also carry X-Consul-Default-Acl-Policy, and those of queries that can wait X-Consul-Query-Backend.',
-    why: 'Newer versions of Consul send them.',
+    what: 'Answers come without X-Consul-Default-Acl-Policy; with it.',
+    why: 'Newer versions of Consul send it.',
     everywhere: true,
   },
   'front-page-headers': {
