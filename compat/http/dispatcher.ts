@@ -23,7 +23,7 @@ import {
   waitJitterFraction,
   type ReadOptions,
 } from '../wire/read-options.ts';
-import { drainBytesMax, readBody } from './body.ts';
+import { readBody } from './body.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import { frontPage, notFoundPage, redirect } from './pages.ts';
 import { cleanPath } from './paths.ts';
@@ -57,7 +57,7 @@ export interface DispatcherOptions {
 }
 
 /** Bodies that no route bounds more tightly: Consul takes them at any length, here memory is not for the taking. */
-const bodyBytesMaxDefault = drainBytesMax;
+const bodyBytesMaxDefault = 16 * 1024 * 1024;
 
 const methods: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE'] satisfies readonly Method[];
 
