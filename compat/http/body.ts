@@ -10,7 +10,7 @@ export type BodyOutcome =
  * A body that is too large is still read to its end, and thrown away, up to this size: most clients read the answer
  * only after they have sent all, and closing the connection meanwhile would show them a reset instead of the reason.
  */
-export const drainBytesMax = 64 * 1024 * 1024;
+export const drainBytesMax = 32 * 1024 * 1024;
 
 const none = new Uint8Array();
 
