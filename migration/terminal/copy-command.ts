@@ -78,7 +78,9 @@ export async function copyCommand(flags: CopyFlags, host: Host): Promise<ExitCod
       return 130;
     }
     host.complain(error instanceof Error ? error.message : String(error));
-    host.complain(`What was copied so far stays. To go on from there: ${again}`);
+    host.complain(
+      `Whatever was copied before this stays. When that is mended, run it again and it goes on from there: ${again}`,
+    );
     return 2;
   } finally {
     await new Promise<void>((resolve) => (list === null ? resolve() : list.end(resolve)));
