@@ -135,10 +135,13 @@ export function allChecks(view: ReadView, dependencies: Dependencies): readonly 
 
 const serfHealthSuffix = `${keySeparator}serfhealth`;
 
-/** Two lists ordered by key as one. Of two live rows with the same key the second list's counts. */
+/**
+ * Two lists ordered by key as one. Of two live rows with the same key the second list's counts; the covered one stays
+ * as if deleted, since the index that it has given to answers must not be lost with it.
+ */
 function mergeByKey(rows: readonly Row[], members: readonly Row[]): readonly Row[] {
   const live = new Set(members.filter((row) => row.value !== null).map((row) => row.key));
-  const kept = rows.filter((row) => row.value === null || !live.has(row.key));
+  const kept = rows.map((row) => (live.has(row.key) ? { ...row, value: null } : row));
   return [...kept, ...members].toSorted((a, b) => compareUtf8(a.key, b.key));
 }
 

@@ -117,7 +117,26 @@ const command: fc.Arbitrary<CatalogCommand> = fc.oneof(
   },
 );
 
+const covered = checkOf('n1', 'serfHealth', 's2', 'passing');
+const registered: CatalogCommand = {
+  kind: 'catalog-register',
+  node: { id: '', node: 'n1', address: '10.0.0.1', taggedAddresses: null, meta: null },
+  skipNodeUpdate: false,
+  service: serviceOf('n1', 's2', 'web', 1),
+  checks: [covered],
+};
+
 describe('reads of the catalog', () => {
+  test("a registered serfHealth that comes back under a member's own does not take its index away", () => {
+    const fixture = new StateFixture();
+    fixture.step({ kind: 'member-health', node: 'n1', check: checkOf('n1', 'serfHealth', '', 'passing') });
+    fixture.step(registered);
+    fixture.step({ kind: 'catalog-deregister', node: 'n1', serviceId: 's2', checkId: '' });
+    const before = fixture.evaluate(routes, '/v1/health/node/n1').index ?? 0;
+    fixture.step(registered);
+    expect(fixture.evaluate(routes, '/v1/health/node/n1').index).toBeGreaterThanOrEqual(before);
+  });
+
   test('a changed answer has a higher index and wakes who waits for it; an index never falls', () => {
     fc.assert(
       fc.property(fc.array(command, { minLength: 1, maxLength: 25 }), (commands) => {
