@@ -1,0 +1,79 @@
+import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
+import type { SeqRange, SeqRanges } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
+
+/** What a replica knows of one origin's log. */
+export interface OriginLog {
+  readonly origin: OriginId;
+  /** Node id of the gateway that writes, or wrote, this log. */
+  readonly nodeId: string;
+  /** Applied here, or known to be superseded. */
+  readonly seen: SeqRanges;
+}
+
+/**
+ * What merging a dot did.
+ * - `applied`: it is in the state now (or was quarantined, register by register, or lost against newer versions);
+ * - `seen`: this dot was there already;
+ * - `deferred`: it says a zone's term that is not known here yet. It is *not* seen: ask again once zones change.
+ */
+export type MergeResult = 'applied' | 'seen' | 'deferred';
+
+/** A register with the dot that wrote it: what pages of whole state hold. */
+export interface DottedRecord extends ReplicatedRecord {
+  readonly origin: OriginId;
+  readonly seq: number;
+}
+
+/** A place in the order of (kind, key) in which whole state is walked. */
+export interface Cursor {
+  readonly kind: number;
+  readonly key: string;
+}
+
+export const startCursor: Cursor = { kind: 0, key: '' };
+
+/** A run of registers in the order of (kind, key), tombstones included. */
+export interface Page {
+  readonly from: Cursor;
+  /** Exclusive end; undefined: to the end of all. */
+  readonly to: Cursor | undefined;
+  readonly rows: readonly DottedRecord[];
+}
+
+/**
+ * What replication asks of the state of this gateway; `Replica` is it. Calls that change something are made inside a
+ * transaction of the store.
+ */
+export interface ReplicatedLog {
+  /** The origin that this gateway writes. */
+  readonly origin: OriginId;
+  readonly nodeId: string;
+  /** Every origin ever heard of, this gateway's own included. */
+  origins(): Iterable<OriginLog>;
+  originLog(origin: OriginId): OriginLog | undefined;
+  /** Learns who writes an origin. Idempotent. */
+  introduce(origin: OriginId, nodeId: string): void;
+  /** Merges one dot of another origin, which must have been introduced. All of its records or, where deferred, none. */
+  merge(dot: Dot, now: Instant): MergeResult;
+  /**
+   * The dots of a range that this replica has seen, newest first; those without a surviving record come as
+   * superseded. Stops after `dotsMax` dots or, once there is one, `bytesMax` bytes of keys and values.
+   */
+  read(origin: OriginId, range: SeqRange, dotsMax: number, bytesMax: number): readonly Dot[];
+  /** Up to `rowsMax` registers from a place on (one at least, then up to `bytesMax` bytes). */
+  page(from: Cursor, rowsMax: number, bytesMax: number): Page;
+  /**
+   * Joins a page of another replica's whole state (as a dotted version vector set does: Preguiça et al., 2012):
+   * takes over its registers where they are newer, and drops those of ours that it lacks although `context` (what it
+   * had seen when it read the page) covers their dots: they were deleted, and the tombstone was collected.
+   * Answers how many registers changed here.
+   */
+  join(page: Page, context: ReadonlyMap<OriginId, SeqRanges>, now: Instant): number;
+  /** After a whole walk of `join`: all that `context` covers is seen. */
+  adoptContext(context: ReadonlyMap<OriginId, SeqRanges>): void;
+  /** No tombstone with a stamp below this is here any more: who had not seen all up to it needs whole state. */
+  readonly collectedBelow: number;
+  /** Clock reading above every version seen so far: what a heartbeat says of this gateway's own log. */
+  readonly stampNow: (now: Instant) => number;
+}
