@@ -1,5 +1,5 @@
 // The layering of docs/ARCHITECTURE.md, checked. Arrows point one way; the core does no I/O.
-const pure = '^(src/(kernel|crdt|state|node)|compat/(wire|filter|routes|watch)|migration/mirror)/';
+const pure = '^(src/(kernel|crdt|state|wire|swim|replication|node)|compat/(wire|filter|routes|watch)|migration/mirror)/';
 
 module.exports = {
   forbidden: [
@@ -46,10 +46,30 @@ module.exports = {
       to: { pathNot: '^src/(kernel|crdt|state)/' },
     },
     {
-      name: 'node-on-state',
+      name: 'wire-on-crdt',
+      severity: 'error',
+      from: { path: '^src/wire/' },
+      to: { pathNot: ['^src/(kernel|crdt|wire)/', 'node_modules'] },
+    },
+    {
+      name: 'swim-on-wire',
+      severity: 'error',
+      comment: 'Membership knows nothing of what is replicated.',
+      from: { path: '^src/swim/' },
+      to: { pathNot: '^src/(kernel|crdt|wire|swim)/' },
+    },
+    {
+      name: 'replication-on-wire',
+      severity: 'error',
+      comment: 'Replication moves registers whole and opaque: it knows neither membership nor what they mean.',
+      from: { path: '^src/replication/' },
+      to: { pathNot: '^src/(kernel|crdt|wire|replication)/' },
+    },
+    {
+      name: 'node-on-all-machines',
       severity: 'error',
       from: { path: '^src/node/' },
-      to: { pathNot: '^src/(kernel|crdt|state|node)/' },
+      to: { pathNot: '^src/(kernel|crdt|state|wire|swim|replication|node)/' },
     },
     {
       name: 'src-knows-no-upper-layer',
