@@ -1,0 +1,28 @@
+import { message as messageSchema, type Message } from '../../../src/node/message.ts';
+import { bytesInBody, envelopeOverheadBytes } from '../../../src/wire/envelope.ts';
+import { toBytes } from '../../../src/wire/schema.ts';
+
+/** What a message takes on the wire, without its envelope. Many messages go to many gateways: encoded once. */
+const known = new WeakMap<Message, number>();
+
+export function messageBytes(message: Message): number {
+  let bytes = known.get(message);
+  if (bytes === undefined) {
+    bytes = bytesInBody(toBytes(messageSchema, message).length);
+    known.set(message, bytes);
+  }
+  return bytes;
+}
+
+/** Payload of a datagram at most, envelope included: as the real transport packs. */
+export const datagramBytesMax = 1200;
+
+export const bodyBytesMax = datagramBytesMax - envelopeOverheadBytes;
+
+/** Freezes a message and all in it: who changes what was sent then fails. Bytes cannot be frozen. */
+export function deepFreeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value))
+    return;
+  Object.freeze(value);
+  for (const each of Object.values(value)) deepFreeze(each);
+}
