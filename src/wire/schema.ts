@@ -36,7 +36,8 @@ export function uint(max: number = Number.MAX_SAFE_INTEGER): Schema<number> {
     // Above 2^32 the codec writes 64 bits and reads a bigint back.
     unpack: (raw, at) => {
       const value = typeof raw === 'bigint' ? Number(raw) : raw;
-      if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max) return value as number;
+      if (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max)
+        return value as number;
       return malformed(at, `a whole number up to ${max}`);
     },
   };
@@ -64,7 +65,8 @@ export function bytes(bytesMax: number): Schema<Uint8Array> {
 /** Hex digits (and dashes) as text, half as many bytes on the wire: ids. */
 export function hexId<T extends string = string>(form: RegExp): Schema<T> {
   return {
-    pack: (value) => Uint8Array.from(value.replaceAll('-', '').match(/../g) ?? [], (pair) => parseInt(pair, 16)),
+    pack: (value) =>
+      Uint8Array.from(value.replaceAll('-', '').match(/../g) ?? [], (pair) => parseInt(pair, 16)),
     unpack: (raw, at) => {
       if (!(raw instanceof Uint8Array) || raw.length > 64) return malformed(at, 'an id');
       let digits = '';
@@ -116,7 +118,8 @@ export function textMap(entriesMax: number, charsMax: number): Schema<Readonly<R
   return {
     pack: (value) => Object.entries(value),
     unpack: (raw, at) => {
-      if (!Array.isArray(raw) || raw.length > entriesMax) return malformed(at, `at most ${entriesMax} entries`);
+      if (!Array.isArray(raw) || raw.length > entriesMax)
+        return malformed(at, `at most ${entriesMax} entries`);
       return Object.fromEntries(
         raw.map((pair: unknown, i) => {
           if (!Array.isArray(pair) || pair.length !== 2) return malformed(`${at}[${i}]`, 'a pair');
@@ -145,13 +148,19 @@ export function struct<T extends object>(fields: { readonly [K in keyof T]-?: Sc
   };
 }
 
+/** A family of structures told apart by their `kind`. */
+export interface Union<T> extends Schema<T> {
+  readonly kinds: ReadonlySet<string>;
+}
+
 /** A family of structures told apart by their `kind`; the number stands for it on the wire: never reuse one. */
 export function union<T extends { readonly kind: string }>(variants: {
   readonly [K in T['kind']]: readonly [number, Schema<Omit<Extract<T, { readonly kind: K }>, 'kind'>>];
-}): Schema<T> {
+}): Union<T> {
   const byKind = new Map(Object.entries(variants) as [string, readonly [number, Schema<object>]][]);
   const byNumber = new Map([...byKind].map(([kind, [number, schema]]) => [number, { kind, schema }]));
   return {
+    kinds: new Set(byKind.keys()),
     pack: (value) => {
       const [number, schema] = byKind.get(value.kind) as readonly [number, Schema<object>];
       return [number, schema.pack(value)];
