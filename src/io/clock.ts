@@ -1,3 +1,5 @@
+import type { Instant } from '../kernel/instant.ts';
+
 /** Wall-clock microseconds since the epoch, from the clock that the system keeps right (it may step). */
 export function wallClockUs(): number {
   return Date.now() * 1000 + subMillisecondUs();
@@ -12,4 +14,9 @@ function subMillisecondUs(): number {
   lastUs = now === lastMs ? Math.min(lastUs + 1, 999) : 0;
   lastMs = now;
   return lastUs;
+}
+
+/** Both clocks now. */
+export function instant(): Instant {
+  return { wallUs: wallClockUs(), monoMs: performance.now() };
 }

@@ -50,7 +50,9 @@ function dense<T extends object>(inner: Schema<{ [K in keyof T]: T[K] | undefine
   return {
     pack: (value) => inner.pack(value),
     unpack: (raw, at) =>
-      Object.fromEntries(Object.entries(inner.unpack(raw, at)).filter(([, value]) => value !== undefined)) as T,
+      Object.fromEntries(
+        Object.entries(inner.unpack(raw, at)).filter(([, value]) => value !== undefined),
+      ) as T,
   };
 }
 
@@ -82,7 +84,9 @@ const service: Schema<ServiceValue> = dense<ServiceValue>(
     service: name,
     tags: list(longText, 10_000),
     address: name,
-    taggedAddresses: nullable(mapOf(struct<{ address: string; port: number }>({ address: name, port: finite }), 64)),
+    taggedAddresses: nullable(
+      mapOf(struct<{ address: string; port: number }>({ address: name, port: finite }), 64),
+    ),
     port: finite,
     meta,
     weights: struct<{ passing: number; warning: number }>({ passing: finite, warning: finite }),
@@ -176,7 +180,9 @@ const txnOp = union<TxnOp>({
 } as never);
 
 /** `invalid` is absent where nothing is. */
-function withoutEmpty<T extends { invalid: string }>(inner: Schema<T>): Schema<Omit<T, 'invalid'> & { invalid?: string }> {
+function withoutEmpty<T extends { invalid: string }>(
+  inner: Schema<T>,
+): Schema<Omit<T, 'invalid'> & { invalid?: string }> {
   return {
     pack: (value) => inner.pack({ ...value, invalid: value.invalid ?? '' } as T),
     unpack: (raw, at) => {

@@ -1,6 +1,19 @@
 import { originForm, type OriginId } from '../crdt/dot.ts';
 import { nodeIdForm } from '../swim/member.ts';
-import { anything, bytes, hexId, list, nullable, oneOf, struct, text, uint, union, type Schema } from '../wire/schema.ts';
+import {
+  bytes,
+  hexId,
+  list,
+  nullable,
+  oneOf,
+  struct,
+  text,
+  uint,
+  union,
+  type Schema,
+} from '../wire/schema.ts';
+import type { CommandOutcome } from '../state/command.ts';
+import { forwardedOutcome } from './outcome-schema.ts';
 import { forwardedCommand, type ForwardedCommand } from './command-schema.ts';
 
 /** A place in an origin's log: who has everything up to it has seen what the sender means. */
@@ -25,8 +38,7 @@ export interface Forward {
 export interface ForwardReply {
   readonly kind: 'forward-reply';
   readonly id: number;
-  /** The `CommandOutcome`, as plain data. */
-  readonly outcome: unknown;
+  readonly outcome: CommandOutcome;
   /** Where the owner's log stands after it: the asker answers its client once it has that itself. */
   readonly position: LogPosition;
 }
@@ -64,11 +76,14 @@ export interface CallReply {
   readonly body: Uint8Array;
 }
 
-export type CallService = 'keyring' | 'event' | 'http';
+export type CallService = 'keyring' | 'event' | 'session' | 'http';
 
 export type RpcMessage = Forward | ForwardReply | Confirm | ConfirmReply | Call | CallReply;
 
-const position: Schema<LogPosition> = struct<LogPosition>({ origin: hexId<OriginId>(originForm), seq: uint() });
+const position: Schema<LogPosition> = struct<LogPosition>({
+  origin: hexId<OriginId>(originForm),
+  seq: uint(),
+});
 const id = uint();
 const from = hexId(nodeIdForm);
 const reason = text(4096);
@@ -86,7 +101,7 @@ export const rpcVariants = {
       command: forwardedCommand,
     }),
   ],
-  'forward-reply': [65, struct<Omit<ForwardReply, 'kind'>>({ id, outcome: anything, position })],
+  'forward-reply': [65, struct<Omit<ForwardReply, 'kind'>>({ id, outcome: forwardedOutcome, position })],
   confirm: [66, struct<Omit<Confirm, 'kind'>>({ id, from, zones: list(text(64 * 1024), 10_000) })],
   'confirm-reply': [
     67,
@@ -96,7 +111,10 @@ export const rpcVariants = {
       position,
     }),
   ],
-  call: [68, struct<Omit<Call, 'kind'>>({ id, from, service: oneOf('keyring', 'event', 'http'), body })],
+  call: [
+    68,
+    struct<Omit<Call, 'kind'>>({ id, from, service: oneOf('keyring', 'event', 'session', 'http'), body }),
+  ],
   'call-reply': [69, struct<Omit<CallReply, 'kind'>>({ id, error: nullable(reason), body })],
 } as const;
 

@@ -3,6 +3,7 @@ import { MemoryStore } from '../../src/io/memory-store.ts';
 import { DriveLoop, type DriveLoopOptions } from '../../src/runtime/drive-loop.ts';
 import type { CommandOutcome } from '../../src/state/command.ts';
 import { Machine, put, textOf } from '../node/machine.ts';
+import { replicaMachine } from '../support/replica-machine.ts';
 
 /** Counts transactions, and fails the next one when told to: at its end, when the disk would be written. */
 class WatchedStore extends MemoryStore {
@@ -38,9 +39,9 @@ function setUp(options: Partial<DriveLoopOptions> = {}): {
   const fatal: unknown[] = [];
   const defects: unknown[] = [];
   const loop = new DriveLoop({
-    replica: machine.replica,
+    machine: replicaMachine(machine.replica),
     store,
-    nowUs: () => (machine.nowUs += 1),
+    now: () => ({ wallUs: (machine.nowUs += 1), monoMs: 0 }),
     onFatal: (error) => fatal.push(error),
     onDefect: (error) => defects.push(error),
     ...options,

@@ -1,10 +1,11 @@
 import { LocalAgent } from '../../../compat/agent/local-agent.ts';
 import type { DefinitionsConfig } from '../../../compat/agent/definitions.ts';
 import type { AgentPort } from '../../../compat/agent/port.ts';
-import { soloCluster } from '../../../compat/agent/solo-cluster.ts';
+import { fleetCluster } from '../../../compat/agent/fleet-cluster.ts';
 import { Metrics } from '../../../compat/agent/metrics.ts';
 import { systemProbes, type ProbeMaker } from '../../../compat/checks/runner.ts';
 import type { CheckStatus } from '../../../compat/checks/thresholds.ts';
+import { soloFleet } from '../../../compat/fleet/solo-fleet.ts';
 import type { GatewayFacts, RouteContext } from '../../../compat/routes/context.ts';
 import type { Route } from '../../../compat/routes/route.ts';
 import type { JsonObject } from '../../../compat/wire/go-json.ts';
@@ -19,6 +20,7 @@ import type { Command, CommandOutcome } from '../../../src/state/command.ts';
 import type { CheckValue, ServiceValue } from '../../../src/state/values.ts';
 import { apiRequest } from '../../support/state.ts';
 import { FakePorts, settle } from '../checks/fake-ports.ts';
+import { replicaMachine } from '../../support/replica-machine.ts';
 
 export interface FixtureConfig {
   readonly services?: readonly JsonObject[];
@@ -76,9 +78,9 @@ export class AgentFixture {
     const tick = (): number => (nowUs += 1000);
     store.transact(() => replica.found(tick()));
     this.loop = new DriveLoop({
-      replica,
+      machine: replicaMachine(replica),
       store,
-      nowUs: tick,
+      now: () => ({ wallUs: tick(), monoMs: nowUs / 1000 }),
       onFatal: (error) => {
         throw error;
       },
@@ -183,10 +185,13 @@ export class AgentFixture {
   }
 
   #context(): RouteContext {
-    const cluster = soloCluster({ gateway: this.gateway, serfLanPort: 8301, serfWanPort: 8302 });
+    const { gateway, store: view } = this;
+    const ports = { serfLanPort: 8301, serfWanPort: 8302 };
+    const fleet = soloFleet({ gateway, ...ports, view, startedMs: 0 });
     const agent: AgentPort = {
       local: this.agent,
-      cluster,
+      cluster: fleetCluster({ fleet, gateway, ...ports, resolve: () => Promise.resolve([]) }),
+      fleet,
       control: {
         leave: () => {
           this.left = true;

@@ -9,6 +9,7 @@ import { LiveQueries } from '../../../compat/watch/live-queries.ts';
 import { DriveLoop } from '../../../src/runtime/drive-loop.ts';
 import { Machine } from '../../node/machine.ts';
 import { StateFixture } from '../../support/state.ts';
+import { replicaMachine } from '../../support/replica-machine.ts';
 
 export interface Response {
   readonly status: number;
@@ -49,8 +50,13 @@ export class FrontDoor {
     const { store, replica } = this.machine;
     const onDefect = (error: unknown): void => void this.defects.push(error);
     this.live = new LiveQueries({ view: store, memoBytesMax: 1024 * 1024 });
-    const nowUs = (): number => (this.machine.nowUs += 1);
-    this.loop = new DriveLoop({ replica, store, nowUs, onFatal: onDefect, onDefect });
+    this.loop = new DriveLoop({
+      machine: replicaMachine(replica),
+      store,
+      now: () => ({ wallUs: (this.machine.nowUs += 1), monoMs: 0 }),
+      onFatal: onDefect,
+      onDefect,
+    });
     this.loop.onCommit((touched) => this.live.touch(touched));
     const dispatcher = new Dispatcher({
       routes: options.routes ?? kvRoutes,
