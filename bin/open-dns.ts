@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../compat/config/agent-config.ts';
 import type { DnsServer } from '../compat/dns/server.ts';
-import type { Freshness } from '../compat/routes/context.ts';
+import type { Freshness, ReadScope } from '../compat/fleet/port.ts';
 import type { Log } from '../src/io/logging.ts';
 import type { DriveLoop } from '../src/runtime/drive-loop.ts';
 import type { ReadView } from '../src/state/store.ts';
@@ -9,7 +9,7 @@ export interface DnsParts {
   readonly config: AgentConfig;
   readonly view: ReadView;
   readonly loop: DriveLoop;
-  readonly freshness: () => Freshness;
+  readonly freshness: (scope: ReadScope) => Freshness;
   readonly log: Log;
 }
 
@@ -25,7 +25,7 @@ export async function openDns(parts: DnsParts): Promise<DnsServer | undefined> {
     translateWanAddrs: config.translateWanAddrs,
     view,
     onCommit: (listener) => loop.onCommit(listener),
-    freshness,
+    freshness: () => freshness({ kind: 'catalog' }),
     random: Math.random,
     nowMs: Date.now,
     onDefect: (error) => log.error({ err: error }, 'defect in DNS'),

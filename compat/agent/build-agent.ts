@@ -1,15 +1,18 @@
+import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { CommitListener } from '../../src/runtime/drive-loop.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
+import type { FleetPort } from '../fleet/port.ts';
+import { soloFleet } from '../fleet/solo-fleet.ts';
 import type { GatewayFacts } from '../routes/context.ts';
+import { fleetCluster } from './fleet-cluster.ts';
 import { hostFacts } from './host-facts.ts';
 import { LocalAgent, type AgentLog } from './local-agent.ts';
 import { Metrics } from './metrics.ts';
 import { processMetrics } from './process-metrics.ts';
 import type { AgentPort, ControlPort, LogPort } from './port.ts';
 import { selfFacts, type SelfOptions } from './self.ts';
-import { soloCluster } from './solo-cluster.ts';
 import { timedWrites, type Propose } from './write-metrics.ts';
 
 export interface BuildAgentOptions {
@@ -23,6 +26,8 @@ export interface BuildAgentOptions {
   readonly logs: LogPort;
   readonly control: ControlPort;
   readonly nowMs: () => number;
+  /** The fleet that this gateway is one of; unset: it is one of its own. */
+  readonly fleet?: FleetPort;
   /** Lines of `consul info` about the machinery below. */
   readonly grapevine: SelfOptions['grapevine'];
 }
@@ -38,11 +43,16 @@ export interface BuiltAgent {
   readonly port: AgentPort;
 }
 
-/** Makes the agent part of a gateway that is a cluster of one. Nothing runs before `local.start()`. */
+/** Makes the agent part of a gateway. Nothing runs before `start()`. */
 export function buildAgent(options: BuildAgentOptions): BuiltAgent {
   const { config, gateway, view, propose, onCommit, log, logs, control, nowMs, grapevine } = options;
   const { telemetry, ports, dataDir, gossip } = config();
-  const cluster = soloCluster({ gateway, serfLanPort: ports.serfLan, serfWanPort: ports.serfWan });
+  const { serfLan: serfLanPort, serfWan: serfWanPort } = ports;
+  const fleet = options.fleet ?? soloFleet({ gateway, serfLanPort, serfWanPort, view, startedMs: nowMs() });
+  const cluster = fleetCluster({
+    ...{ fleet, gateway, serfLanPort, serfWanPort },
+    resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  });
   const metrics = new Metrics({
     prefix: telemetry.metricsPrefix,
     // Consul leaves the host's name out as well where metrics go nowhere but to its own endpoint.
@@ -70,11 +80,12 @@ export function buildAgent(options: BuildAgentOptions): BuiltAgent {
     port: {
       local,
       cluster,
+      fleet,
       control,
       logs,
       metrics,
       host: hostFacts(dataDir ?? '/'),
-      self: selfFacts({ config, gateway, cluster, counts: () => local.counts(), grapevine }),
+      self: selfFacts({ config, gateway, cluster, fleet, counts: () => local.counts(), grapevine }),
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { LogLevel, LogLine } from '../../src/kernel/log-line.ts';
 import type { CheckValue, ServiceValue } from '../../src/state/values.ts';
 import type { CheckStatus } from '../checks/thresholds.ts';
+import type { FleetPort } from '../fleet/port.ts';
 import type { JsonValue } from '../wire/go-json.ts';
 import type { CheckRegistration, ServiceRegistration } from './registration.ts';
 
@@ -49,6 +50,10 @@ export interface ClusterPort {
   members(wan: boolean): readonly MemberInfo[];
   join(address: string, wan: boolean): Promise<AgentOutcome>;
   forceLeave(node: string, prune: boolean): Promise<AgentOutcome>;
+  /** `ip:port` of the gateway that owns the root zone, as a server shows it; empty while nobody can be asked. */
+  leader(): string;
+  /** `ip:port` of every gateway of this datacenter that lives. */
+  peers(): readonly string[];
 }
 
 /** The process that the agent runs in. */
@@ -88,6 +93,8 @@ export interface SelfPort {
 export interface AgentPort {
   readonly local: LocalPort;
   readonly cluster: ClusterPort;
+  /** What is Grapevine's own about the cluster. */
+  readonly fleet: FleetPort;
   readonly control: ControlPort;
   readonly logs: LogPort;
   readonly metrics: MetricsPort;

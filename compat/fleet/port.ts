@@ -88,6 +88,8 @@ export interface Freshness {
   readonly knownLeader: boolean;
   /** Age of the oldest of the newest proofs, in whole milliseconds. */
   readonly lastContactMs: number;
+  /** Set where another gateway decides some of it, so that what is here may not be the newest. */
+  readonly remote?: true;
 }
 
 /** A zone whose owner did not confirm. `owner` is a node name, or the id where no name is known. */
@@ -110,7 +112,7 @@ export type FleetOutcome =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly status: 400 | 404 | 409 | 500; readonly message: string };
 
-/** A key that one member holds in its keyring, or why it could not say. Keys are in base64. */
+/** What one member said of its keyring, or why it did not do as it was told. Keys are in base64. */
 export type KeyringAnswer =
   | { readonly node: string; readonly ok: true; readonly keys: readonly string[]; readonly primary: string }
   | { readonly node: string; readonly ok: false; readonly error: string };
@@ -233,7 +235,10 @@ export interface FleetPort {
   join(endpoints: readonly Endpoint[], pool: Pool): Promise<readonly JoinResult[]>;
   /** Says goodbye to all, and resolves when it is known or the time for it is over. The process goes on. */
   leave(): Promise<void>;
-  /** Turns a failed member into one that left; with `prune` forgets it. Refused for a live one. */
+  /**
+   * Turns a failed member into one that left; with `prune` forgets it. A live one says at once that it lives. A name
+   * that nobody has was looked for already.
+   */
   forceLeave(name: string, prune: boolean): Promise<FleetOutcome>;
 
   /** Undefined: gossip is not encrypted. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
+import type { Confirmation, Freshness, ReadScope, Unconfirmed } from '../fleet/port.ts';
 import type { RouteContext } from '../routes/context.ts';
 import { isForeign, noPath } from '../routes/datacenter.ts';
 import type { Route } from '../routes/route.ts';
@@ -16,7 +17,7 @@ import {
   type RouteResult,
 } from '../wire/http.ts';
 import { Query } from '../wire/query.ts';
-import { bodyTooLarge } from '../wire/refusal.ts';
+import { bodyTooLarge, notOwnedText } from '../wire/refusal.ts';
 import {
   enterpriseRefusal,
   parseReadOptions,
@@ -30,12 +31,6 @@ import { cleanPath } from './paths.ts';
 import { pushHeaders, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
 import { Router } from './router.ts';
 
-/** How fresh the local replica is: what KnownLeader and LastContact say. */
-export interface Freshness {
-  readonly knownLeader: boolean;
-  readonly lastContactMs: number;
-}
-
 export interface DispatcherOptions {
   readonly routes: readonly Route[];
   readonly context: RouteContext;
@@ -43,7 +38,9 @@ export interface DispatcherOptions {
   readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
   /** Nothing this gateway has shown is above it. */
   readonly highestIndex: () => number;
-  readonly freshness: () => Freshness;
+  readonly freshness: (scope: ReadScope) => Freshness;
+  /** Asks the owners for `?consistent` reads; unset: this gateway decides everything itself. */
+  readonly confirm?: (scope: ReadScope) => Promise<Confirmation>;
   readonly random: () => number;
   /** http_config.response_headers, sent with every answer. */
   readonly responseHeaders: Readonly<Record<string, string>>;
@@ -221,8 +218,10 @@ export class Dispatcher {
       case 'reply':
         return this.#reply(req, res, result);
       case 'write':
-        return this.#options.propose(result.command, (outcome) =>
-          this.#guarded(req, res, () => this.#reply(req, res, result.reply(outcome))),
+        return this.#afterOwners(req, res, this.#owners(result.scopes ?? nothing, options), [], () =>
+          this.#options.propose(result.command, (outcome) =>
+            this.#guarded(req, res, () => this.#reply(req, res, result.reply(outcome))),
+          ),
         );
       case 'later':
         if (result.cancel !== undefined) res.once('close', result.cancel);
@@ -272,13 +271,74 @@ export class Dispatcher {
     }
   }
 
+  /** Of these, what the owners are asked about before it is read here. */
+  #owners(scopes: readonly ReadScope[], options: ReadOptions | undefined): readonly ReadScope[] {
+    if (options === undefined || this.#options.confirm === undefined) return nothing;
+    if (options.consistency === 'consistent') return scopes;
+    const staleMsMax = options.maxStaleMs ?? 0;
+    if (staleMsMax <= 0) return nothing;
+    return scopes.filter((scope) => this.#options.freshness(scope).lastContactMs > staleMsMax);
+  }
+
+  /** Goes on once this replica has what the owners had; where one cannot be asked, answers that. */
+  #afterOwners(
+    req: IncomingMessage,
+    res: ServerResponse,
+    scopes: readonly ReadScope[],
+    failureHeaders: FlatHeaders,
+    work: () => void,
+  ): void {
+    const { confirm } = this.#options;
+    if (scopes.length === 0 || confirm === undefined) return work();
+    const refused = ({ zone, owner, reason }: Unconfirmed): void =>
+      this.#reply(
+        req,
+        res,
+        failure(500, notOwnedText({ kind: 'not-owned', zone, owner, reason })),
+        failureHeaders,
+      );
+    Promise.all(scopes.map((scope) => confirm(scope))).then(
+      (confirmations) => {
+        // Gone meanwhile: nobody waits for the answer.
+        if (req.socket.destroyed) return;
+        const problem = confirmations.find((confirmation) => confirmation.kind === 'unconfirmed');
+        this.#guarded(req, res, () => (problem === undefined ? work() : refused(problem)));
+      },
+      (error: unknown) =>
+        this.#guarded(req, res, () => {
+          throw error;
+        }),
+    );
+  }
+
   #read(req: IncomingMessage, res: ServerResponse, read: Read, options: ReadOptions | undefined): void {
+    // What is read by default is here; only who wants more costs more.
+    if (options === undefined || (options.consistency === 'default' && options.maxStaleMs === undefined)) {
+      return this.#readHere(req, res, read, options);
+    }
+    const scopes = this.#ownersOf(read, options);
+    return this.#afterOwners(req, res, scopes, failedHeaders(read), () =>
+      this.#readHere(req, res, read, options, scopes.length > 0),
+    );
+  }
+
+  #ownersOf(read: Read, options: ReadOptions | undefined): readonly ReadScope[] {
+    return read.agentLocal === true ? nothing : this.#owners([read.scope ?? catalogScope], options);
+  }
+
+  #readHere(
+    req: IncomingMessage,
+    res: ServerResponse,
+    read: Read,
+    options: ReadOptions | undefined,
+    confirmed = false,
+  ): void {
     const { live } = this.#options;
     const kept = options?.cached === true && live.keeps(read);
     const shared = live.answer(read);
     const index = options?.index ?? 0;
     if (options === undefined || !this.#mustWait(read, index, shared)) {
-      return this.#writeAnswer(req, res, read, shared, options, kept);
+      return this.#writeAnswer(req, res, read, shared, options, { kept, confirmed });
     }
     // Gone while the request was on its way to its route: nobody would tell this wait that it is over.
     if (req.socket.destroyed) return;
@@ -291,7 +351,13 @@ export class Dispatcher {
     const waiter = live.wait(read, index, (woken) => {
       clearTimeout(timer);
       res.off('close', onClose);
-      this.#writeAnswer(req, res, read, woken, options);
+      const scopes = this.#ownersOf(read, options);
+      // What woke it may be old already: who asked for the newest gets what the owners have by now.
+      this.#afterOwners(req, res, scopes, failedHeaders(read), () =>
+        this.#writeAnswer(req, res, read, scopes.length > 0 ? live.answer(read) : woken, options, {
+          confirmed: scopes.length > 0,
+        }),
+      );
     });
     const onClose = (): void => {
       clearTimeout(timer);
@@ -314,9 +380,11 @@ export class Dispatcher {
     read: Read,
     shared: SharedAnswer,
     options: ReadOptions | undefined,
-    kept = false,
+    how: { readonly kept?: boolean; readonly confirmed: boolean },
   ): void {
-    const { knownLeader, lastContactMs } = this.#options.freshness();
+    const { knownLeader, lastContactMs, remote }: Freshness = how.confirmed
+      ? confirmedFreshness
+      : this.#options.freshness(read.scope ?? catalogScope);
     const headers = this.#baseHeaders.slice();
     const { index } = shared.answer;
     headers.push('X-Consul-Index', index > 0 ? String(index) : '1');
@@ -325,13 +393,12 @@ export class Dispatcher {
       headers.push('X-Consul-Lastcontact', String(lastContactMs));
     }
     if (read.effectiveConsistency === true) {
-      const consistency = options?.consistency ?? 'default';
-      headers.push('X-Consul-Effective-Consistency', consistency === 'default' ? 'leader' : consistency);
+      headers.push('X-Consul-Effective-Consistency', effective(options, how.confirmed, remote === true));
     }
     if (options?.cached === true) {
-      headers.push('X-Cache', kept ? 'HIT' : 'MISS');
+      headers.push('X-Cache', how.kept === true ? 'HIT' : 'MISS');
       // What is kept is what the replica has, so it is as old as the replica's newest proof that it has all.
-      if (kept) headers.push('Age', String(Math.round(lastContactMs / 1000)));
+      if (how.kept === true) headers.push('Age', String(Math.round(lastContactMs / 1000)));
     }
     writeShared(req, res, shared, headers);
   }
@@ -339,6 +406,23 @@ export class Dispatcher {
   #reply(req: IncomingMessage, res: ServerResponse, reply: Reply, extra: FlatHeaders = []): void {
     writeReply(req, res, reply, [...this.#baseHeaders, ...extra]);
   }
+}
+
+const nothing: readonly ReadScope[] = [];
+const catalogScope: ReadScope = { kind: 'catalog' };
+const confirmedFreshness: Freshness = { knownLeader: true, lastContactMs: 0 };
+
+/** Beside the 500 of a read that could not be answered. */
+function failedHeaders(read: Read): FlatHeaders {
+  return read.scope?.kind === 'key' || read.scope?.kind === 'prefix' ? [] : unansweredRead;
+}
+
+/** `leader` is said of what the deciding gateway itself answers, or confirmed. */
+function effective(options: ReadOptions | undefined, confirmed: boolean, remote: boolean): string {
+  const consistency = options?.consistency ?? 'default';
+  if (consistency === 'consistent') return 'consistent';
+  if (confirmed) return 'leader';
+  return consistency === 'stale' || remote ? 'stale' : 'leader';
 }
 
 /** A monitor's client may be this far behind before lines are dropped. Guess. */

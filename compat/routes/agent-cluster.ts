@@ -71,8 +71,7 @@ export const agentClusterRoutes: readonly Route[] = [
     path: '/v1/agent/join/',
     methods: { PUT: join },
     common: 'none',
-    state: 'differs',
-    note: 'Not built yet: a gateway is a cluster of one, and joining others is refused with 500.',
+    state: 'same',
   },
   {
     path: '/v1/agent/leave',

@@ -15,6 +15,7 @@ import { Kind } from '../../src/state/kinds.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { catalogKey, topic } from '../../src/state/topics.ts';
 import { compareUtf8 } from '../../src/kernel/utf8-order.ts';
+import { knownDatacenters } from '../fleet/datacenters.ts';
 import { nodeServiceShape, nodeShape, serviceNodeShape } from '../filter/shapes.ts';
 import { renderNode, renderNodeService, renderServiceNode } from '../wire/catalog-json.ts';
 import { renderJsonString } from '../wire/go-json.ts';
@@ -43,8 +44,8 @@ function read(key: string, evaluate: Evaluate): Read {
 }
 
 /** GET /v1/catalog/datacenters: not blocking in Consul either. `?cached` is heard, though nothing is ever kept. */
-function datacentersRoute({ query }: ApiRequest, context: RouteContext): RouteResult {
-  const reply = json([context.gateway.datacenter], query.has('pretty'));
+function datacentersRoute({ query }: ApiRequest, { gateway, agent }: RouteContext): RouteResult {
+  const reply = json(knownDatacenters(gateway.datacenter, agent.fleet), query.has('pretty'));
   return query.has('cached') ? { ...reply, headers: { 'X-Cache': 'MISS' } } : reply;
 }
 
@@ -233,8 +234,7 @@ export const catalogRoutes: readonly Route[] = [
     methods: { GET: datacentersRoute },
     common: 'read',
     enterprise: 'ignored',
-    state: 'differs',
-    note: 'Names its own datacenter only: there is no federation yet.',
+    state: 'same',
   },
   {
     path: '/v1/catalog/nodes',

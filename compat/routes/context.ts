@@ -1,6 +1,7 @@
 import type { ReadView } from '../../src/state/store.ts';
 import type { AgentPort } from '../agent/port.ts';
 import type { EventLog } from '../events/event-log.ts';
+import type { Freshness, ReadScope } from '../fleet/port.ts';
 import type { SnapshotPort } from '../snapshot/snapshot-port.ts';
 import type { WaitLimits } from '../wire/read-options.ts';
 import type { MirrorDigest } from './mirror-digest.ts';
@@ -34,12 +35,6 @@ export interface RouteLimits {
   readonly waits?: WaitLimits;
 }
 
-/** How fresh the local replica is: what KnownLeader and LastContact say. */
-export interface Freshness {
-  readonly knownLeader: boolean;
-  readonly lastContactMs: number;
-}
-
 /**
  * What routes may use. Routes are pure over it: they read, and answer or propose. Ports with effects are added here
  * by the part that owns them, as an interface declared beside that part.
@@ -52,7 +47,7 @@ export interface RouteContext {
   /** A random UUID. */
   readonly newId: () => string;
   /** For bodies that say it too; the headers of reads are the dispatcher's. */
-  readonly freshness?: () => Freshness;
+  readonly freshness?: (scope: ReadScope) => Freshness;
   readonly sessions: SessionClocks;
   readonly events: EventLog;
   readonly snapshots: SnapshotPort;

@@ -6,9 +6,12 @@ import {
   coordinatesOfNode,
   coordinateValue,
 } from '../../src/state/coordinates.ts';
+import { compareUtf8 } from '../../src/kernel/utf8-order.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import { topic } from '../../src/state/topics.ts';
 import type { CoordinateValue } from '../../src/state/values.ts';
+import { isLive } from '../fleet/members.ts';
+import { knownDatacenters } from '../fleet/datacenters.ts';
 import { renderCoordinate } from '../wire/catalog-json.ts';
 import { indentJson } from '../wire/go-indent.ts';
 import type { GoFields } from '../wire/go-json.ts';
@@ -21,12 +24,25 @@ import type { RouteContext } from './context.ts';
 import { noPath } from './datacenter.ts';
 import type { Route } from './route.ts';
 
-/** GET /v1/coordinate/datacenters: the servers' coordinates, which here are this gateway's. */
-function datacentersRoute(request: ApiRequest, context: RouteContext): RouteResult {
-  const { nodeName, datacenter } = context.gateway;
-  const own = coordinateSet(context.view, nodeName).get('') ?? coordinateOrigin;
-  const shown = renderCoordinate(nodeName, { ...own, node: nodeName, segment: '' });
-  const body = `[{"Datacenter":${JSON.stringify(datacenter)},"AreaID":"wan","Coordinates":[${shown}]}]`;
+/**
+ * GET /v1/coordinate/datacenters: the servers' coordinates, which here are those of the gateways that live. Of other
+ * datacenters only the name is known: coordinates are comparable within one pool.
+ */
+function datacentersRoute(request: ApiRequest, { view, gateway, agent }: RouteContext): RouteResult {
+  const gateways = agent.fleet
+    .members('lan')
+    .filter(isLive)
+    .map(({ facts }) => facts.name)
+    .toSorted(compareUtf8);
+  const shown = gateways.map((node) => {
+    const held = coordinateSet(view, node).get('') ?? coordinateOrigin;
+    return renderCoordinate(node, { ...held, node, segment: '' });
+  });
+  const rows = knownDatacenters(gateway.datacenter, agent.fleet).map((name) => {
+    const coordinates = name === gateway.datacenter ? shown.join(',') : '';
+    return `{"Datacenter":${JSON.stringify(name)},"AreaID":"wan","Coordinates":[${coordinates}]}`;
+  });
+  const body = `[${rows.join(',')}]`;
   return {
     kind: 'reply',
     status: 200,
@@ -145,7 +161,7 @@ export const coordinateRoutes: readonly Route[] = [
     methods: { GET: datacentersRoute },
     common: 'none',
     state: 'differs',
-    note: 'Shows this gateway alone, for its own datacenter.',
+    note: 'Shows the coordinates of the gateways of its own datacenter, which are those of the LAN pool.',
   },
   {
     path: '/v1/coordinate/nodes',

@@ -37,6 +37,7 @@ function readKey(key: string, raw: boolean, pretty: boolean): Read {
   return {
     kind: 'read',
     key: `kv:${raw ? 'r' : ''}${pretty ? 'p' : ''}:${key}`,
+    scope: { kind: 'key', key },
     evaluate: (view, dependencies) => answerKey(view, dependencies, key, raw, pretty),
   };
 }
@@ -71,6 +72,7 @@ function readTree(prefix: string, pretty: boolean): Read {
   return {
     kind: 'read',
     key: `kv-tree:${pretty ? 'p' : ''}:${prefix}`,
+    scope: { kind: 'prefix', prefix },
     evaluate: (view, dependencies) => {
       dependencies.add(topic.keyPrefix(prefix));
       const parts: string[] = [];
@@ -91,6 +93,7 @@ function readKeys(prefix: string, separator: string, pretty: boolean): Read {
   return {
     kind: 'read',
     key: `kv-keys:${pretty ? 'p' : ''}:${separator.length}:${separator}:${prefix}`,
+    scope: { kind: 'prefix', prefix },
     evaluate: (view, dependencies) => {
       dependencies.add(topic.keyPrefix(prefix));
       const keys: string[] = [];

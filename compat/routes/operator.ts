@@ -1,14 +1,16 @@
+import { compareUtf8 } from '../../src/kernel/utf8-order.ts';
 import { serviceValue } from '../../src/state/catalog.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { topic } from '../../src/state/topics.ts';
 import { consulVersion } from '../agent/own-node.ts';
-import { multiError } from '../wire/catalog-decode.ts';
+import { isLive, serfStatus, serverText } from '../fleet/members.ts';
+import type { MemberView } from '../fleet/port.ts';
+import { goTime } from '../wire/go-time.ts';
 import { failure, json, jsonBody, jsonType, type ApiRequest, type RouteResult } from '../wire/http.ts';
 import { answered } from './answered.ts';
 import type { RouteContext } from './context.ts';
 import type { Handler, Route } from './route.ts';
-import { serverAddress } from './server-address.ts';
 
 // Tools ask these of every cluster to learn whether it is healthy. There is no Raft and no autopilot here: the
 // answers say about the gateway what they would say about a healthy server, and nothing can be changed by them.
@@ -17,16 +19,30 @@ import { serverAddress } from './server-address.ts';
 const term = 1;
 
 function raftConfiguration({ query }: ApiRequest, context: RouteContext): RouteResult {
-  const { nodeId, nodeName } = context.gateway;
-  const server = {
-    ID: nodeId,
-    Node: nodeName,
-    Address: serverAddress(context.gateway),
-    Leader: isFounded(context),
+  const leader = leaderId(context);
+  const servers = gateways(context).map((member) => ({
+    ID: member.facts.id,
+    Node: member.facts.name,
+    Address: serverText(member),
+    Leader: member.facts.id === leader,
     ProtocolVersion: '3',
     Voter: true,
-  };
-  return answered(json({ Servers: [server], Index: 0 }, query.has('pretty')));
+  }));
+  return answered(json({ Servers: servers, Index: 0 }, query.has('pretty')));
+}
+
+/** Everybody who did not leave, by name. */
+function gateways({ agent }: RouteContext): readonly MemberView[] {
+  return agent.fleet
+    .members('lan')
+    .filter(({ state }) => state !== 'left')
+    .toSorted((a, b) => compareUtf8(a.facts.name, b.facts.name));
+}
+
+/** Node id of the gateway that owns the root zone; undefined while it cannot be reached, or nobody does. */
+function leaderId({ agent }: RouteContext): string | undefined {
+  if (agent.cluster.leader() === '') return undefined;
+  return agent.fleet.zones().find(({ prefix }) => prefix === '')?.ownerId;
 }
 
 /** Consul's defaults. */
@@ -48,23 +64,23 @@ function autopilotConfiguration({ query }: ApiRequest, context: RouteContext): R
 }
 
 function autopilotHealth({ query }: ApiRequest, context: RouteContext): RouteResult {
-  const { nodeId, nodeName } = context.gateway;
-  const healthy = isFounded(context);
-  const server = {
-    ID: nodeId,
-    Name: nodeName,
-    Address: serverAddress(context.gateway),
-    SerfStatus: 'alive',
+  const leader = leaderId(context);
+  const servers = gateways(context).map((member) => ({
+    ID: member.facts.id,
+    Name: member.facts.name,
+    Address: serverText(member),
+    SerfStatus: statusText(member),
     Version: consulVersion,
-    Leader: healthy,
+    Leader: member.facts.id === leader,
     LastContact: '0s',
     LastTerm: term,
     LastIndex: highestIndex(context.view),
-    Healthy: healthy,
+    Healthy: isHealthy(member, leader),
     Voter: true,
-    StableSince: foundedAt(context),
-  };
-  const health = { Healthy: healthy, FailureTolerance: 0, Servers: [server] };
+    StableSince: stableSince(context),
+  }));
+  const healthy = leader !== undefined && servers.every((server) => server.Healthy);
+  const health = { Healthy: healthy, FailureTolerance: 0, Servers: servers };
   const pretty = query.has('pretty');
   // Consul answers 429 when the cluster is not healthy, so that load balancers can ask here.
   return answered({
@@ -77,32 +93,41 @@ function autopilotHealth({ query }: ApiRequest, context: RouteContext): RouteRes
 
 /** Since Consul 1.9. */
 function autopilotState({ query }: ApiRequest, context: RouteContext): RouteResult {
-  const { nodeId, nodeName } = context.gateway;
-  const healthy = isFounded(context);
-  const server = {
-    ID: nodeId,
-    Name: nodeName,
-    Address: serverAddress(context.gateway),
-    NodeStatus: 'alive',
+  const leader = leaderId(context);
+  const members = gateways(context);
+  const servers = members.map((member) => ({
+    ID: member.facts.id,
+    Name: member.facts.name,
+    Address: serverText(member),
+    NodeStatus: statusText(member),
     Version: consulVersion,
     LastContact: '0s',
     LastTerm: term,
     LastIndex: highestIndex(context.view),
-    Healthy: healthy,
-    StableSince: foundedAt(context),
-    Meta: context.gateway.nodeMeta,
-    Status: 'leader',
+    Healthy: isHealthy(member, leader),
+    StableSince: stableSince(context),
+    Meta: member.facts.id === context.gateway.nodeId ? context.gateway.nodeMeta : {},
+    Status: member.facts.id === leader ? 'leader' : 'voter',
     NodeType: 'voter',
-  };
+  }));
   const state = {
-    Healthy: healthy,
+    Healthy: leader !== undefined && servers.every((server) => server.Healthy),
     FailureTolerance: 0,
     OptimisticFailureTolerance: 0,
-    Servers: { [nodeId]: server },
-    Leader: nodeId,
-    Voters: [nodeId],
+    Servers: Object.fromEntries(servers.map((server) => [server.ID, server])),
+    Leader: leader ?? '',
+    Voters: servers.map((server) => server.ID),
   };
   return answered(json(state, query.has('pretty')));
+}
+
+/** A gateway serves when it lives; without anybody who takes writes nobody is well. */
+function isHealthy(member: MemberView, leader: string | undefined): boolean {
+  return leader !== undefined && isLive(member);
+}
+
+function statusText(member: MemberView): string {
+  return ['none', 'alive', 'leaving', 'left', 'failed'][serfStatus(member)] ?? 'none';
 }
 
 /** GET /v1/operator/usage — since Consul 1.14. */
@@ -160,16 +185,10 @@ interface MeshExtra {
   readonly Connect?: { readonly Native?: boolean };
 }
 
-function isFounded({ view }: RouteContext): boolean {
-  return view.get(Kind.zone, '') !== undefined;
-}
-
 /** When the root zone got its present owner, which is since when writes are taken. */
-function foundedAt({ view, nowMs }: RouteContext): string {
+function stableSince({ view, nowMs }: RouteContext): string {
   const stamp = view.get(Kind.zone, '')?.stamp;
-  const ms = stamp === undefined ? nowMs() : Math.floor(stamp / 1000);
-  // oxlint-disable-next-line eslint/no-restricted-globals -- writes a time that was given; reads no clock
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+  return goTime(stamp === undefined ? nowMs() : Math.floor(stamp / 1000));
 }
 
 function highestIndex(view: ReadView): number {
@@ -179,22 +198,6 @@ function highestIndex(view: ReadView): number {
 const noRaft: Handler = () =>
   failure(501, 'Grapevine has no Raft: a gateway that is gone is removed with force-leave');
 const noAutopilot: Handler = () => failure(501, 'Grapevine has no autopilot: there is nothing to configure');
-const keyringEmpty: Handler = (_, context) => keyringFailure(context, 'Keyring is empty');
-const noKeyring: Handler = (_, context) => keyringFailure(context, 'No keyring to modify');
-
-/** Until gossip runs between gateways there is no encryption to have a keyring for; in the words of Serf. */
-function keyringFailure({ gateway }: RouteContext, what: string): RouteResult {
-  const { nodeName, datacenter } = gateway;
-  const why = `${what} (encryption not enabled)`;
-  const problems = [
-    'WAN error: 1/1 nodes reported failure',
-    `${nodeName}.${datacenter}: ${why}`,
-    `${datacenter} (LAN) error: 1/1 nodes reported failure`,
-    `${nodeName}: ${why}`,
-  ];
-  return answered(failure(500, multiError(problems)));
-}
-
 export const operatorRoutes: readonly Route[] = [
   {
     path: '/v1/operator/raft/configuration',
@@ -202,7 +205,7 @@ export const operatorRoutes: readonly Route[] = [
     common: 'dc',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'There is no Raft: shows this gateway as the only voter.',
+    note: 'There is no Raft: shows the gateways as voters, and the owner of the root zone as the leader.',
   },
   {
     path: '/v1/operator/raft/peer',
@@ -232,7 +235,7 @@ export const operatorRoutes: readonly Route[] = [
     common: 'dc',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'Shows this gateway; healthy (200, else 429) once its datacenter is founded.',
+    note: 'Healthy (200, else 429) while all gateways live and the owner of the root zone can be reached.',
   },
   {
     path: '/v1/operator/autopilot/state',
@@ -240,7 +243,7 @@ export const operatorRoutes: readonly Route[] = [
     common: 'dc',
     enterprise: 'ignored',
     state: 'differs',
-    note: 'Shows this gateway, as autopilot/health does.',
+    note: 'Shows the gateways, as autopilot/health does.',
   },
   {
     path: '/v1/operator/usage',
@@ -248,12 +251,5 @@ export const operatorRoutes: readonly Route[] = [
     common: 'read',
     state: 'differs',
     note: 'Counts this datacenter only.',
-  },
-  {
-    path: '/v1/operator/keyring',
-    methods: { GET: keyringEmpty, POST: noKeyring, PUT: noKeyring, DELETE: noKeyring },
-    common: 'none',
-    state: 'later',
-    note: 'Not built yet: 500, as a Consul whose gossip is not encrypted.',
   },
 ];

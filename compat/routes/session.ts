@@ -117,6 +117,7 @@ function read(
   return {
     kind: 'read',
     key: `session-${pretty ? 'p' : ''}:${key}`,
+    scope: { kind: 'sessions' },
     evaluate: (view, dependencies) => {
       const { rows, index } = find(view, dependencies);
       return { status: 200, body: list(rows, pretty), contentType: jsonType, index };

@@ -5,11 +5,16 @@ import type { RouteContext } from './context.ts';
 import { isForeign, noPath } from './datacenter.ts';
 import type { Route } from './route.ts';
 
+const everything = { kind: 'prefix', prefix: '' } as const;
+
 /** GET /v1/snapshot — a tar.gz of a consistent copy. */
 function saveRoute(request: ApiRequest, context: RouteContext): RouteResult {
   // Looked at here too: what is begun for another datacenter could not be undone.
   if (isForeign(request, context)) return answered(noPath);
-  const { knownLeader, lastContactMs } = context.freshness?.() ?? { knownLeader: true, lastContactMs: 0 };
+  const { knownLeader, lastContactMs } = context.freshness?.(everything) ?? {
+    knownLeader: true,
+    lastContactMs: 0,
+  };
   const index = Math.max(1, ...Object.values(Kind).map((kind) => context.view.tableIndex(kind)));
   return {
     kind: 'download',

@@ -8,7 +8,9 @@ import { agentServiceRoutes } from './agent-services.ts';
 import { catalogRoutes } from './catalog.ts';
 import { coordinateRoutes } from './coordinate.ts';
 import { eventRoutes } from './event.ts';
+import { fleetStatusRoutes } from './fleet-status.ts';
 import { healthRoutes } from './health.ts';
+import { keyringRoutes } from './keyring.ts';
 import { kvRoutes } from './kv.ts';
 import { mirrorRoutes } from './mirror.ts';
 import { operatorRoutes } from './operator.ts';
@@ -17,6 +19,7 @@ import { sessionRoutes } from './session.ts';
 import { snapshotRoutes } from './snapshot.ts';
 import { statusRoutes } from './status.ts';
 import { txnRoutes } from './txn.ts';
+import { zoneRoutes } from './zones.ts';
 import type { Route } from './route.ts';
 
 /** Every endpoint, once: the router serves it, and docs/compatibility.md is generated from it. */
@@ -32,7 +35,9 @@ export const routeTable: readonly Route[] = [
   ...catalogRoutes,
   ...coordinateRoutes,
   ...eventRoutes,
+  ...fleetStatusRoutes,
   ...healthRoutes,
+  ...keyringRoutes,
   ...mirrorRoutes,
   ...operatorRoutes,
   ...refusedRoutes,
@@ -40,4 +45,5 @@ export const routeTable: readonly Route[] = [
   ...snapshotRoutes,
   ...statusRoutes,
   ...txnRoutes,
+  ...zoneRoutes,
 ];

@@ -4,6 +4,7 @@ import type { Refusal } from '../../src/state/outcome.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import { isReadOnly, type Txn, type TxnOp, type TxnOutcome, type TxnResult } from '../../src/state/txn.ts';
 import { readZones, zoneOf } from '../../src/state/zones.ts';
+import type { Freshness, ReadScope } from '../fleet/port.ts';
 import { renderCheck, renderNode, renderNodeService } from '../wire/catalog-json.ts';
 import { indentJson } from '../wire/go-indent.ts';
 import { renderJson, renderJsonString } from '../wire/go-json.ts';
@@ -20,19 +21,42 @@ function txnRoute(request: ApiRequest, context: RouteContext): RouteResult {
   if (!decoded.ok) return decoded.error;
   const txn: Txn = { kind: 'txn', ops: decoded.value };
   const readOnly = isReadOnly(txn);
+  const scopes = scopesOf(txn.ops);
   const answer = (outcome: CommandOutcome): Reply => {
     if (outcome.kind === 'refused') return refusalReply(outcome);
     if (outcome.kind === 'not-owned') return notOwned(context.view, txn, outcome);
     if (outcome.kind !== 'txn') return failure(500, `unexpected outcome ${outcome.kind}`);
-    return render(outcome, context, readOnly, request.query.has('pretty'));
+    return render(outcome, context, readOnly ? scopes : undefined, request.query.has('pretty'));
   };
-  return { kind: 'write', command: txn, reply: answer };
+  return { kind: 'write', command: txn, ...(readOnly ? { scopes } : {}), reply: answer };
+}
+
+/** What the operations read. */
+function scopesOf(ops: readonly TxnOp[]): readonly ReadScope[] {
+  return ops.map((op): ReadScope => {
+    if (op.kind !== 'kv') return { kind: 'catalog' };
+    return op.verb === 'get-tree' ? { kind: 'prefix', prefix: op.key } : { kind: 'key', key: op.key };
+  });
+}
+
+/** An answer is as fresh as the oldest part of it. */
+function worst(context: RouteContext, scopes: readonly ReadScope[]): Freshness {
+  let all: Freshness = { knownLeader: true, lastContactMs: 0 };
+  for (const scope of scopes) {
+    const part = context.freshness?.(scope) ?? all;
+    all = {
+      knownLeader: all.knownLeader && part.knownLeader,
+      lastContactMs: Math.max(all.lastContactMs, part.lastContactMs),
+    };
+  }
+  return all;
 }
 
 function render(
   outcome: Exclude<TxnOutcome, Refusal>,
   context: RouteContext,
-  readOnly: boolean,
+  /** Of one that only reads. */
+  readScopes: readonly ReadScope[] | undefined,
   pretty: boolean,
 ): Reply {
   const { results, errors } = outcome;
@@ -42,9 +66,9 @@ function render(
     `"Results":${failed ? 'null' : `[${results.map((result) => renderResult(result, datacenter)).join(',')}]`}`,
     `"Errors":${failed ? renderErrors(errors) : 'null'}`,
   ];
-  const freshness = context.freshness?.() ?? { knownLeader: true, lastContactMs: 0 };
+  const freshness = worst(context, readScopes ?? []);
   // What Consul adds when nothing is written; its LastContact is in nanoseconds here, and Index is never set.
-  if (readOnly) {
+  if (readScopes !== undefined) {
     const lastContactNs = freshness.lastContactMs * 1e6;
     parts.push(
       `"Index":0,"LastContact":${lastContactNs},"KnownLeader":${freshness.knownLeader},"ConsistencyLevel":""`,
@@ -57,7 +81,7 @@ function render(
     body: pretty ? indentJson(body) : body,
     contentType: jsonType,
   };
-  if (!readOnly) return reply;
+  if (readScopes === undefined) return reply;
   const headers = {
     'X-Consul-Knownleader': String(freshness.knownLeader),
     'X-Consul-Lastcontact': String(freshness.lastContactMs),

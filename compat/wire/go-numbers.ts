@@ -1,12 +1,16 @@
 import { err, ok, type Result } from '../../src/kernel/result.ts';
 
-const uint64Max = 0xffff_ffff_ffff_ffffn;
-
 /** Go's `strconv.ParseUint(text, 10, 64)`, with its error text, which Consul passes on with status 500. */
 export function parseUint64(text: string): Result<bigint, string> {
+  return parseGoUint(text, 64);
+}
+
+/** Go's `strconv.ParseUint(text, 10, bits)`, with its error text. */
+export function parseGoUint(text: string, bits: number): Result<bigint, string> {
   if (!/^\d+$/.test(text)) return err(`strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
   const value = BigInt(text);
-  if (value > uint64Max) return err(`strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`);
+  if (value >> BigInt(bits) > 0n)
+    return err(`strconv.ParseUint: parsing ${JSON.stringify(text)}: value out of range`);
   return ok(value);
 }
 

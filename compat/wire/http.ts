@@ -1,6 +1,7 @@
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { Dependencies } from '../../src/state/dependencies.ts';
 import type { ReadView } from '../../src/state/store.ts';
+import type { ReadScope } from '../fleet/port.ts';
 import type { Query } from './query.ts';
 import { renderJson } from './go-json.ts';
 
@@ -43,6 +44,8 @@ export interface Read {
   readonly key: string;
   /** Pure: reads `view`, adds every topic that the answer depends on to `dependencies`. */
   evaluate(view: ReadView, dependencies: Dependencies): Answer;
+  /** Whose writes the answer shows: how fresh it is, and who is asked by `?consistent`. The catalog's by default. */
+  readonly scope?: ReadScope;
   /** Whether Consul sends X-Consul-Effective-Consistency here (catalog, health and query endpoints). */
   readonly effectiveConsistency?: boolean;
   /** About this gateway alone (events): `?dc=` is passed over, and of Consul's headers only the index is sent. */
@@ -64,6 +67,8 @@ export interface Answer {
 export interface Write {
   readonly kind: 'write';
   readonly command: Command;
+  /** Of one that only reads: what of, as `Read.scope`. */
+  readonly scopes?: readonly ReadScope[];
   reply(outcome: CommandOutcome): Reply;
 }
 

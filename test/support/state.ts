@@ -1,3 +1,6 @@
+import { fleetCluster } from '../../compat/agent/fleet-cluster.ts';
+import type { AgentPort } from '../../compat/agent/port.ts';
+import { soloFleet } from '../../compat/fleet/solo-fleet.ts';
 import type { RouteContext } from '../../compat/routes/context.ts';
 import type { Route } from '../../compat/routes/route.ts';
 import { LiveQueries } from '../../compat/watch/live-queries.ts';
@@ -59,7 +62,8 @@ export class StateFixture {
         return `00000000-0000-4000-8000-${String(this.#ids).padStart(12, '0')}`;
       },
     };
-    this.context = { ...state, ...ports } as RouteContext;
+    const context = { ...state, ...ports } as RouteContext;
+    this.context = { ...context, agent: ports.agent ?? soloAgent(context) };
   }
 
   /** Commits one command a millisecond later, and wakes who waits for what it touched. */
@@ -113,6 +117,15 @@ export class StateFixture {
     if (route === undefined || handler === undefined) throw new Error(`no route for ${method} ${url}`);
     return handler({ ...request, rest: request.path.slice(route.path.length) }, this.context);
   }
+}
+
+/** Of the agent only what is about the cluster, which is this gateway alone. */
+function soloAgent({ gateway, view }: RouteContext): AgentPort {
+  const ports = { serfLanPort: 8301, serfWanPort: 8302 };
+  const fleet = soloFleet({ gateway, ...ports, view, startedMs: 0 });
+  const cluster = fleetCluster({ fleet, gateway, ...ports, resolve: () => Promise.resolve([]) });
+  const agent: Partial<AgentPort> = { cluster, fleet };
+  return agent as AgentPort;
 }
 
 /** A request as the dispatcher hands it to a route; `rest` is left to the caller. Strings are bodies as they are. */
