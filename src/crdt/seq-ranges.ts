@@ -26,7 +26,7 @@ export function contiguousHead(ranges: SeqRanges): number {
 export function hasSeq(ranges: SeqRanges, seq: number): boolean {
   const last = ranges.at(-1);
   if (last === undefined || seq > last.to) return false;
-  return ranges.some((range) => range.from <= seq && seq <= range.to);
+  return seq >= last.from || ranges.some((range) => range.from <= seq && seq <= range.to);
 }
 
 export function addRange(ranges: SeqRanges, added: SeqRange): SeqRanges {
@@ -73,4 +73,30 @@ export function missingRanges(wanted: SeqRanges, held: SeqRanges): SeqRanges {
 
 export function countSeqs(ranges: SeqRanges): number {
   return ranges.reduce((sum, range) => sum + range.to - range.from + 1, 0);
+}
+
+/** `1-7,9`: how ranges are kept on disk. */
+export function rangesText(ranges: SeqRanges): string {
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(',');
+}
+
+/** What `rangesText` wrote. */
+export function parseRanges(text: string): SeqRanges {
+  if (text === '') return noSeqs;
+  return text.split(',').map((part) => {
+    const [from = '', to = from] = part.split('-');
+    return { from: Number(from), to: Number(to) };
+  });
+}
+
+/** What is left of ranges without the seqs above `to`. */
+export function upTo(ranges: SeqRanges, to: number): SeqRanges {
+  return ranges
+    .filter((range) => range.from <= to)
+    .map((range) => ({ ...range, to: Math.min(range.to, to) }));
+}
+
+/** Whether all of `wanted` is in `held`. */
+export function coversRanges(held: SeqRanges, wanted: SeqRanges): boolean {
+  return missingRanges(wanted, held).length === 0;
 }

@@ -1,7 +1,17 @@
 import { assert } from '../kernel/assert.ts';
 import { compareUtf8 } from '../kernel/utf8-order.ts';
 import type { Kind } from '../state/kinds.ts';
-import type { KeyRow, Row, Store } from '../state/store.ts';
+import type { OriginId } from '../crdt/dot.ts';
+import {
+  quarantineBytesMax,
+  quarantineRowsMax,
+  type KeyRow,
+  type OriginRow,
+  type Row,
+  type SetAside,
+  type SetAsideTable,
+  type Store,
+} from '../state/store.ts';
 import { SortedMap } from './sorted-map.ts';
 
 interface Table {
@@ -15,6 +25,13 @@ export class MemoryStore implements Store {
   readonly #tables = new Map<Kind, Table>();
   readonly #meta = new Map<string, string>();
   readonly #heads = new Map<number, number>();
+  /** Per origin the rows of each dot that have survived, by kind and key. */
+  readonly #dots = new Map<number, Map<number, Map<string, Row>>>();
+  readonly #origins = new Map<number, OriginRow>();
+  readonly #setAside = {
+    quarantine: { rows: new Map<number, SetAside>(), ever: 0, bytes: 0 },
+    conflicts: { rows: new Map<number, SetAside>(), ever: 0, bytes: 0 },
+  };
   #undo: (() => void)[] | undefined;
 
   get(kind: Kind, key: string): Row | undefined {
@@ -50,8 +67,55 @@ export class MemoryStore implements Store {
       .slice(0, limit);
   }
 
+  *indexed(kind: Kind): Iterable<Row> {
+    for (const rows of this.#tables.get(kind)?.byIx.values() ?? []) yield* rows.valuesArray();
+  }
+
   tableIndex(kind: Kind): number {
     return this.#tables.get(kind)?.tableIndex ?? 0;
+  }
+
+  highestIndex(): number {
+    let highest = 0;
+    for (const { tableIndex } of this.#tables.values()) highest = Math.max(highest, tableIndex);
+    return highest;
+  }
+
+  kinds(): readonly Kind[] {
+    return [...this.#tables]
+      .filter(([, table]) => table.tableIndex > 0)
+      .map(([kind]) => kind)
+      .toSorted((a, b) => a - b);
+  }
+
+  *byDots(origin: number, fromSeq: number, toSeq: number): Iterable<Row> {
+    const dots = this.#dots.get(origin);
+    if (dots === undefined) return;
+    if (toSeq - fromSeq < dots.size) {
+      for (let seq = toSeq; seq >= fromSeq; seq--) yield* dots.get(seq)?.values() ?? [];
+      return;
+    }
+    const seqs = [...dots.keys()].filter((seq) => fromSeq <= seq && seq <= toSeq);
+    for (const seq of seqs.toSorted((a, b) => b - a)) yield* dots.get(seq)?.values() ?? [];
+  }
+
+  origins(): readonly OriginRow[] {
+    return [...this.#origins.values()].toSorted((a, b) => a.ref - b.ref);
+  }
+
+  setAside(table: SetAsideTable, afterId: number, limit: number): readonly SetAside[] {
+    return [...this.#setAside[table].rows.values()].filter(({ id }) => id > afterId).slice(0, limit);
+  }
+
+  setAsideByDots(table: SetAsideTable, origin: OriginId, from: number, to: number): readonly SetAside[] {
+    return [...this.#setAside[table].rows.values()]
+      .filter((each) => each.origin === origin && from <= each.seq && each.seq <= to)
+      .toSorted((a, b) => b.seq - a.seq || a.id - b.id);
+  }
+
+  setAsideCount(table: SetAsideTable): { readonly now: number; readonly ever: number } {
+    const { rows, ever } = this.#setAside[table];
+    return { now: rows.size, ever };
   }
 
   headSeq(origin: number): number {
@@ -123,8 +187,59 @@ export class MemoryStore implements Store {
     });
   }
 
+  putOrigin(row: OriginRow): void {
+    assert(this.#undo !== undefined, 'writes need a transaction');
+    const before = this.#origins.get(row.ref);
+    this.#origins.set(row.ref, row);
+    this.#undo.push(() => {
+      if (before === undefined) this.#origins.delete(row.ref);
+      else this.#origins.set(row.ref, before);
+    });
+  }
+
+  putSetAside(table: SetAsideTable, record: Omit<SetAside, 'id'>): number {
+    assert(this.#undo !== undefined, 'writes need a transaction');
+    const held = this.#setAside[table];
+    const id = held.ever + 1;
+    held.ever = id;
+    this.#undo.push(() => {
+      held.ever = id - 1;
+    });
+    this.#setRow(table, id, { ...record, id });
+    if (table !== 'quarantine') return id;
+    for (const oldest of held.rows.keys()) {
+      if (oldest > id - quarantineRowsMax && held.bytes <= quarantineBytesMax) break;
+      this.#setRow(table, oldest, undefined);
+    }
+    return id;
+  }
+
+  markReplayed(id: number): void {
+    const held = this.#setAside.conflicts.rows.get(id);
+    if (held !== undefined) this.#setRow('conflicts', id, { ...held, replayed: true });
+  }
+
+  removeSetAside(table: SetAsideTable, id: number): void {
+    this.#setRow(table, id, undefined);
+  }
+
   close(): void {
     this.#tables.clear();
+  }
+
+  #setRow(table: SetAsideTable, id: number, row: SetAside | undefined): void {
+    assert(this.#undo !== undefined, 'writes need a transaction');
+    const held = this.#setAside[table];
+    const before = held.rows.get(id);
+    const { bytes } = held;
+    held.bytes = bytes - (before?.value?.length ?? 0) + (row?.value?.length ?? 0);
+    if (row === undefined) held.rows.delete(id);
+    else held.rows.set(id, row);
+    this.#undo.push(() => {
+      held.bytes = bytes;
+      if (before === undefined) held.rows.delete(id);
+      else held.rows = new Map([...held.rows.set(id, before)].toSorted(([a], [b]) => a - b));
+    });
   }
 
   #table(kind: Kind): Table {
@@ -138,11 +253,13 @@ export class MemoryStore implements Store {
 
   #place(table: Table, key: string, before: Row | undefined, after: Row | undefined): void {
     if (before !== undefined && before.ix !== null) table.byIx.get(before.ix)?.delete(key);
+    if (before !== undefined && before.origin > 0) this.#leaveDot(before);
     if (after === undefined) {
       table.rows.delete(key);
       return;
     }
     table.rows.set(key, after);
+    if (after.origin > 0) this.#enterDot(after);
     if (after.ix === null) return;
     let rows = table.byIx.get(after.ix);
     if (rows === undefined) {
@@ -150,6 +267,21 @@ export class MemoryStore implements Store {
       table.byIx.set(after.ix, rows);
     }
     rows.set(key, after);
+  }
+
+  #enterDot(row: Row): void {
+    let dots = this.#dots.get(row.origin);
+    if (dots === undefined) this.#dots.set(row.origin, (dots = new Map()));
+    let rows = dots.get(row.seq);
+    if (rows === undefined) dots.set(row.seq, (rows = new Map()));
+    rows.set(`${row.kind}:${row.key}`, row);
+  }
+
+  #leaveDot(row: Row): void {
+    const dots = this.#dots.get(row.origin);
+    const rows = dots?.get(row.seq);
+    rows?.delete(`${row.kind}:${row.key}`);
+    if (rows?.size === 0) dots?.delete(row.seq);
   }
 
   #rollback(mark: number): void {

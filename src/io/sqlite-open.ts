@@ -7,7 +7,7 @@ export interface SqliteOptions {
 }
 
 /** Version of the tables below. A database of a newer version is refused, one of an older version is migrated. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 /** `PRAGMA application_id`: says that the file is Grapevine's ("GRPV"). */
 export const applicationId = 0x47525056;
@@ -33,7 +33,42 @@ const migrations: readonly string[] = [
    CREATE INDEX registers_by_ix ON registers (kind, ix, key) WHERE ix IS NOT NULL;
    CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;
    CREATE INDEX registers_tombstones ON registers (modify_index) WHERE value IS NULL;`,
+  // 1 -> 2: a fleet. Until now there was one origin, whose rows have ref 1; all of its log was seen.
+  `CREATE TABLE origins (
+     ref INTEGER PRIMARY KEY,
+     id TEXT NOT NULL UNIQUE,
+     node_id TEXT NOT NULL,
+     seen TEXT NOT NULL
+   ) STRICT;
+   INSERT INTO origins (ref, id, node_id, seen)
+     SELECT 1, value, coalesce((SELECT value FROM meta WHERE name = 'node-id'), ''), ''
+     FROM meta WHERE name = 'origin';
+   ${setAsideTable('quarantine')}
+   ${setAsideTable('conflicts')}`,
 ];
+
+/** AUTOINCREMENT: an id is not given twice, also after the last row went. */
+function setAsideTable(name: string): string {
+  return `CREATE TABLE ${name} (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     why TEXT NOT NULL,
+     at INTEGER NOT NULL,
+     zone TEXT NOT NULL,
+     zone_term INTEGER NOT NULL,
+     origin TEXT NOT NULL,
+     seq INTEGER NOT NULL,
+     kind INTEGER NOT NULL,
+     key TEXT NOT NULL,
+     term INTEGER NOT NULL,
+     timeline INTEGER NOT NULL,
+     stamp INTEGER NOT NULL,
+     born INTEGER NOT NULL,
+     ix TEXT,
+     value BLOB,
+     replayed INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX ${name}_by_dot ON ${name} (origin, seq);`;
+}
 
 /** The file cannot be used as it is; the message says why and what to do. Nothing was changed. */
 export class UnusableDatabaseError extends Error {

@@ -1,8 +1,10 @@
 import Database from 'better-sqlite3';
 import { assert } from '../kernel/assert.ts';
 import type { Kind } from '../state/kinds.ts';
-import type { KeyRow, Row, Store } from '../state/store.ts';
+import type { OriginId } from '../crdt/dot.ts';
+import type { KeyRow, OriginRow, Row, SetAside, SetAsideTable, Store } from '../state/store.ts';
 import { RowCache } from './row-cache.ts';
+import { SqliteFleet } from './sqlite-fleet.ts';
 import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
 
 const columns =
@@ -23,6 +25,7 @@ export class SqliteStore implements Store {
   readonly #tableIndexes = new Map<number, number>();
   #tableIndexesBefore: Map<number, number> | undefined;
   readonly #statements = new Map<string, Statement>();
+  readonly #fleet = new SqliteFleet((sql) => this.#statement(sql));
   readonly #get: Statement;
   readonly #put: Statement;
   readonly #begin: Statement;
@@ -74,8 +77,22 @@ export class SqliteStore implements Store {
     return this.#statement(sql).all(belowIndex, limit) as { kind: Kind; key: string }[];
   }
 
+  indexed(kind: Kind): Iterable<Row> {
+    return this.#statement(`SELECT ${columns} FROM registers WHERE kind = ? AND ix IS NOT NULL`).all(
+      kind,
+    ) as Row[];
+  }
+
   tableIndex(kind: Kind): number {
     return this.#tableIndexes.get(kind) ?? 0;
+  }
+
+  highestIndex(): number {
+    return Math.max(0, ...this.#tableIndexes.values());
+  }
+
+  kinds(): readonly Kind[] {
+    return ([...this.#tableIndexes.keys()] as Kind[]).toSorted((a, b) => a - b);
   }
 
   headSeq(origin: number): number {
@@ -83,6 +100,27 @@ export class SqliteStore implements Store {
       | number
       | null;
     return Math.max(held ?? 0, Number(this.getMeta(`head-seq:${origin}`) ?? 0));
+  }
+
+  byDots(origin: number, fromSeq: number, toSeq: number): Iterable<Row> {
+    const sql = `SELECT ${columns} FROM registers WHERE origin = ? AND seq BETWEEN ? AND ? AND origin > 0 ORDER BY seq DESC`;
+    return this.#statement(sql).iterate(origin, fromSeq, toSeq) as IterableIterator<Row>;
+  }
+
+  origins(): readonly OriginRow[] {
+    return this.#fleet.origins();
+  }
+
+  setAside(table: SetAsideTable, afterId: number, limit: number): readonly SetAside[] {
+    return this.#fleet.setAside(table, afterId, limit);
+  }
+
+  setAsideByDots(table: SetAsideTable, origin: OriginId, from: number, to: number): readonly SetAside[] {
+    return this.#fleet.setAsideByDots(table, origin, from, to);
+  }
+
+  setAsideCount(table: SetAsideTable): { readonly now: number; readonly ever: number } {
+    return this.#fleet.setAsideCount(table);
   }
 
   transact<T>(work: () => T): T {
@@ -164,6 +202,26 @@ export class SqliteStore implements Store {
     this.#statement(
       'INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
     ).run(name, value);
+  }
+
+  putOrigin(row: OriginRow): void {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    this.#fleet.putOrigin(row);
+  }
+
+  putSetAside(table: SetAsideTable, record: Omit<SetAside, 'id'>): number {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    return this.#fleet.putSetAside(table, record);
+  }
+
+  markReplayed(id: number): void {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    this.#fleet.markReplayed(id);
+  }
+
+  removeSetAside(table: SetAsideTable, id: number): void {
+    assert(this.#db.inTransaction, 'writes need a transaction');
+    this.#fleet.removeSetAside(table, id);
   }
 
   /** Copies the database to a file while it runs, page by page; resolves when the copy is complete. */
