@@ -8,14 +8,8 @@ export interface Accepted {
   readonly seq: number;
   readonly row: Row;
   readonly atMs: number;
-}
-
-/** What a takeover left out: of this origin's writes to the zone under lower terms, those above a seq. */
-export interface Fence {
-  readonly zone: string;
-  readonly term: number;
-  /** Highest seq of each origin that counts; an origin that is not there has no limit. */
-  readonly heads: ReadonlyMap<string, number>;
+  /** Its disk was put back to before this, and nobody else may have had it: it may be gone. */
+  perhapsLost: boolean;
 }
 
 /**
@@ -28,8 +22,8 @@ export class Ledger {
   readonly #times = new Map<string, number[]>();
   readonly #originsOf = new Map<string, Set<string>>();
 
-  add(accepted: Accepted): void {
-    this.accepted.push(accepted);
+  add(accepted: Omit<Accepted, 'perhapsLost'>): void {
+    this.accepted.push({ ...accepted, perhapsLost: false });
     const { origin, seq, atMs, nodeId } = accepted;
     const times = this.#times.get(origin) ?? [];
     times[seq - 1] ??= atMs;
@@ -56,10 +50,11 @@ export class Ledger {
     return head;
   }
 
-  /** What a restored backup took away: its seqs will be written again, or never. */
-  forget(origin: string, aboveSeq: number): void {
-    const times = this.#times.get(origin);
-    if (times !== undefined && times.length > aboveSeq) times.length = aboveSeq;
+  /** A gateway's disk was put back: of these logs of its only so much was on it. */
+  restored(nodeId: string, headOnDisk: (origin: string) => number): void {
+    for (const each of this.accepted) {
+      if (each.nodeId === nodeId && each.seq > headOnDisk(each.origin)) each.perhapsLost = true;
+    }
   }
 
   /** The greatest version of each register, by name; tombstones included. */

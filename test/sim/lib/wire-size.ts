@@ -1,15 +1,14 @@
-import { message as messageSchema, type Message } from '../../../src/node/message.ts';
+import { encodeMessage, type Message } from '../../../src/node/message.ts';
 import { bytesInBody, envelopeOverheadBytes } from '../../../src/wire/envelope.ts';
-import { toBytes } from '../../../src/wire/schema.ts';
 
 /** What a message takes on the wire, without its envelope. Many messages go to many gateways: encoded once. */
-const known = new WeakMap<Message, number>();
+const known = new WeakMap<Message['body'], number>();
 
 export function messageBytes(message: Message): number {
-  let bytes = known.get(message);
+  let bytes = known.get(message.body);
   if (bytes === undefined) {
-    bytes = bytesInBody(toBytes(messageSchema, message).length);
-    known.set(message, bytes);
+    bytes = bytesInBody(encodeMessage(message).length);
+    known.set(message.body, bytes);
   }
   return bytes;
 }

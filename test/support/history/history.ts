@@ -31,8 +31,11 @@ export type RegisterOperation = Operation<RegisterCall, RegisterResult>;
 export type LockCall =
   | { readonly kind: 'acquire'; readonly session: string }
   | { readonly kind: 'release'; readonly session: string }
-  /** The session ends for the lock's owner. Nobody answers that: its result is never known. */
-  | { readonly kind: 'invalidate'; readonly session: string }
+  /**
+   * The lock's owner takes it from the session: which has ended, or (not `final`) is on a node that seems to have
+   * failed. Nobody answers that: its result is never known.
+   */
+  | { readonly kind: 'invalidate'; readonly session: string; readonly final: boolean }
   /** Who holds it? */
   | { readonly kind: 'holder' };
 

@@ -169,7 +169,7 @@ describe('a lock', () => {
   const release = (session: string, from: number, to: number, applied: boolean): LockOperation =>
     operation({ kind: 'release', session }, from, to, { applied });
   const ended = (session: string, from: number): LockOperation =>
-    operation<LockCall, LockResult>({ kind: 'invalidate', session }, from, Infinity, undefined);
+    operation<LockCall, LockResult>({ kind: 'invalidate', session, final: true }, from, Infinity, undefined);
 
   const rows: readonly (readonly [string, readonly LockOperation[], string])[] = [
     ['is granted and refused', [acquire('a', 0, 1, true), acquire('b', 2, 3, false)], 'linearizable'],

@@ -58,7 +58,7 @@ export const lockModel: Model<Lock, LockCall, LockResult> = {
       case 'invalidate':
         return {
           holder: holder === call.session ? null : holder,
-          ended: [...new Set([...state.ended, call.session])].toSorted(),
+          ended: call.final ? [...new Set([...state.ended, call.session])].toSorted() : state.ended,
         };
       case 'holder':
         return result === undefined || ('holder' in result && result.holder === holder) ? state : undefined;
