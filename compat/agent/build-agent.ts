@@ -2,14 +2,18 @@ import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 import type { CommitListener } from '../../src/runtime/drive-loop.ts';
 import type { ReadView } from '../../src/state/store.ts';
+import { systemPorts } from '../checks/ports.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { FleetPort } from '../fleet/port.ts';
 import { soloFleet } from '../fleet/solo-fleet.ts';
 import type { GatewayFacts } from '../routes/context.ts';
 import { fleetCluster } from './fleet-cluster.ts';
+import { addFleetMetrics } from './fleet-metrics.ts';
 import { hostFacts } from './host-facts.ts';
 import { LocalAgent, type AgentLog } from './local-agent.ts';
+import { MembershipCatalog } from './membership-catalog.ts';
 import { Metrics } from './metrics.ts';
+import { OwnCoordinate } from './own-coordinate.ts';
 import { processMetrics } from './process-metrics.ts';
 import type { AgentPort, ControlPort, LogPort } from './port.ts';
 import { selfFacts, type SelfOptions } from './self.ts';
@@ -33,8 +37,14 @@ export interface BuildAgentOptions {
 }
 
 export interface BuiltAgent {
-  /** To be started once the state machine takes commands, and stopped before it ends. */
   readonly local: LocalAgent;
+  /**
+   * Publishes what the agent holds, lets its checks run, and keeps the catalog at what membership says; once the state
+   * machine takes commands. Rejects as `local.start` does.
+   */
+  start(): Promise<void>;
+  /** Before the state machine ends. What is registered stays. */
+  stop(): Promise<void>;
   /** For the other parts to count in. */
   readonly metrics: Metrics;
   /** The `propose` that was given, with the time that each write takes counted. */
@@ -73,8 +83,28 @@ export function buildAgent(options: BuildAgentOptions): BuiltAgent {
     coordinates: !gossip.disableCoordinates,
     log,
   });
+  addFleetMetrics(metrics, fleet);
+  const membership = new MembershipCatalog({
+    ...{ fleet, view, propose, onCommit, log },
+    ports: systemPorts,
+  });
+  const ownCoordinate = new OwnCoordinate({
+    node: gateway.nodeName,
+    ...{ fleet, view, propose },
+    ports: systemPorts,
+  });
   return {
     local,
+    start: async () => {
+      await local.start();
+      membership.start();
+      if (!gossip.disableCoordinates) ownCoordinate.start();
+    },
+    stop: async () => {
+      membership.stop();
+      ownCoordinate.stop();
+      await local.stop();
+    },
     metrics,
     propose: timed,
     port: {

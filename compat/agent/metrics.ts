@@ -31,9 +31,9 @@ export const intervalMs = 10_000;
 /** Names that begin so are this project's own, whatever prefix Consul's names have. */
 const ownPrefix = 'grapevine.';
 
-interface Gauge {
+export interface GaugeValue {
   readonly labels: MetricLabels;
-  readonly read: () => number;
+  readonly value: number;
 }
 
 /** A counter that somebody else keeps, looked at once an interval. */
@@ -51,7 +51,7 @@ export class Metrics implements MetricsPort {
   readonly #options: MetricsOptions;
   readonly #counters = new Map<string, Counter[]>();
   readonly #timings = new Map<string, Timings[]>();
-  readonly #gauges = new Map<string, Gauge[]>();
+  readonly #gauges = new Map<string, (() => readonly GaugeValue[])[]>();
   readonly #followed: Followed[] = [];
   #startMs: number;
   #lastStartMs: number | undefined;
@@ -81,7 +81,12 @@ export class Metrics implements MetricsPort {
 
   /** A value that is read when somebody asks. */
   gauge(name: string, read: () => number, labels: MetricLabels = {}): void {
-    into(this.#gauges, name, { labels, read });
+    this.gauges(name, () => [{ labels, value: read() }]);
+  }
+
+  /** Values of one name that come and go with what they are about; their labels tell them apart. */
+  gauges(name: string, read: () => readonly GaugeValue[]): void {
+    into(this.#gauges, name, read);
   }
 
   /** To be called every ten seconds: ends the interval when it is over. */
@@ -122,7 +127,7 @@ export class Metrics implements MetricsPort {
         prometheusText(
           name,
           'gauge',
-          gauges.map(({ labels, read }) => ({ labels, value: read() })),
+          gauges.flatMap((read) => read()),
         ),
       ),
       ...this.#shown(this.#counters).map(([name, counters]) =>
@@ -147,11 +152,13 @@ export class Metrics implements MetricsPort {
   #gaugeRows(): JsonValue {
     const { hostname } = this.#options;
     return this.#shown(this.#gauges).flatMap(([name, series]) =>
-      series.map(({ labels, read }) => ({
-        Name: hostname === undefined ? name : name.replace('.', `.${hostname}.`),
-        Value: read(),
-        Labels: labels,
-      })),
+      series
+        .flatMap((read) => read())
+        .map(({ labels, value }) => ({
+          Name: hostname === undefined ? name : name.replace('.', `.${hostname}.`),
+          Value: value,
+          Labels: labels,
+        })),
     );
   }
 

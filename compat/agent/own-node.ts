@@ -67,3 +67,8 @@ export function aliveHealth(node: string): CheckValue {
     definition: '',
   };
 }
+
+/** serfHealth of a gateway that does not answer any more. */
+export function deadHealth(node: string): CheckValue {
+  return { ...aliveHealth(node), status: 'critical', output: 'Agent not live or unreachable' };
+}

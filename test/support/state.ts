@@ -1,7 +1,8 @@
 import { fleetCluster } from '../../compat/agent/fleet-cluster.ts';
 import type { AgentPort } from '../../compat/agent/port.ts';
 import { soloFleet } from '../../compat/fleet/solo-fleet.ts';
-import type { RouteContext } from '../../compat/routes/context.ts';
+import type { FleetPort } from '../../compat/fleet/port.ts';
+import type { GatewayFacts, RouteContext } from '../../compat/routes/context.ts';
 import type { Route } from '../../compat/routes/route.ts';
 import { LiveQueries } from '../../compat/watch/live-queries.ts';
 import type { Answer, ApiRequest, Method, Reply, RouteResult } from '../../compat/wire/http.ts';
@@ -119,11 +120,20 @@ export class StateFixture {
   }
 }
 
-/** Of the agent only what is about the cluster, which is this gateway alone. */
+/** A cluster of one. */
 function soloAgent({ gateway, view }: RouteContext): AgentPort {
   const ports = { serfLanPort: 8301, serfWanPort: 8302 };
-  const fleet = soloFleet({ gateway, ...ports, view, startedMs: 0 });
-  const cluster = fleetCluster({ fleet, gateway, ...ports, resolve: () => Promise.resolve([]) });
+  return fleetAgent(soloFleet({ gateway, ...ports, view, startedMs: 0 }), gateway);
+}
+
+/** Of the agent only what is about the cluster; names of hosts are resolved by `resolve`. */
+export function fleetAgent(
+  fleet: FleetPort,
+  gateway: Pick<GatewayFacts, 'datacenter'> = { datacenter: 'dc1' },
+  resolve: (host: string) => Promise<readonly string[]> = () => Promise.resolve([]),
+): AgentPort {
+  const ports = { serfLanPort: 8301, serfWanPort: 8302 };
+  const cluster = fleetCluster({ fleet, gateway, ...ports, resolve });
   const agent: Partial<AgentPort> = { cluster, fleet };
   return agent as AgentPort;
 }
