@@ -1,5 +1,5 @@
 import { originForm, type OriginId } from '../crdt/dot.ts';
-import { endpoint, type Endpoint } from '../wire/endpoint.ts';
+import { endpoint, sameEndpoint, type Endpoint } from '../wire/endpoint.ts';
 import { hexId, struct, text, textMap, uint, type Schema } from '../wire/schema.ts';
 
 export const nodeIdForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -41,5 +41,72 @@ export type MemberState = 'alive' | 'suspect' | 'failed' | 'left';
 export interface Member {
   readonly facts: MemberFacts;
   readonly state: MemberState;
+  /** Raised by the member itself only, with every change of its facts and every refutation. */
   readonly incarnation: number;
+  /** The incarnation that the facts are of: a suspicion of a later one may be heard before its facts are. */
+  readonly factsIncarnation: number;
+}
+
+/** A member as it is kept on disk. */
+export interface PersistedMember extends Member {
+  /** How long it had been failed or left when it was written, milliseconds; absent for those that live. */
+  readonly goneForMs?: number;
+}
+
+/** Alive, as far as anybody but SWIM is concerned. */
+export function isLive({ state }: { readonly state: string }): boolean {
+  return state === 'alive' || state === 'suspect';
+}
+
+export function sameFacts(a: MemberFacts, b: MemberFacts): boolean {
+  if (a === b) return true;
+  const tagsOfA = Object.entries(a.tags);
+  return (
+    a.name === b.name &&
+    a.id === b.id &&
+    sameEndpoint(a.endpoint, b.endpoint) &&
+    a.datacenter === b.datacenter &&
+    a.region === b.region &&
+    a.origin === b.origin &&
+    a.protocolMin === b.protocolMin &&
+    a.protocolMax === b.protocolMax &&
+    tagsOfA.length === Object.keys(b.tags).length &&
+    tagsOfA.every(([key, value]) => b.tags[key] === value)
+  );
+}
+
+// Members are values. Thousands of machines of one simulation hold the same ones: the newest one of each facts
+// object is shared instead of made again by everybody who hears of it.
+const newestOf = new WeakMap<MemberFacts, Member>();
+
+export function memberOf(
+  facts: MemberFacts,
+  state: MemberState,
+  incarnation: number,
+  factsIncarnation: number,
+): Member {
+  const known = newestOf.get(facts);
+  if (
+    known !== undefined &&
+    known.state === state &&
+    known.incarnation === incarnation &&
+    known.factsIncarnation === factsIncarnation
+  ) {
+    return known;
+  }
+  const member: Member = { facts, state, incarnation, factsIncarnation };
+  if (known === undefined || known.incarnation <= incarnation) newestOf.set(facts, member);
+  return member;
+}
+
+const lowered = new WeakMap<MemberFacts, string>();
+
+/** The name as names are compared: Consul's are equal when they differ in case only. */
+export function nameKey(facts: MemberFacts): string {
+  let key = lowered.get(facts);
+  if (key === undefined) {
+    key = facts.name.toLowerCase();
+    lowered.set(facts, key);
+  }
+  return key;
 }

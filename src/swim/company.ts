@@ -1,0 +1,136 @@
+import { sameEndpoint, type Endpoint } from '../wire/endpoint.ts';
+import type { SwimCore } from './core.ts';
+import type { JoinFailure } from './effects.ts';
+import { isLive } from './member.ts';
+import { pushPullIntervalMs } from './profile.ts';
+import type { SyncOutcome, Syncer } from './syncer.ts';
+import type { Timer } from './timers.ts';
+
+/** Refusals in a row, with no member in between who accepts, after which it is this member that is wrong. */
+const refusalsMax = 3;
+const reachMsMin = 1000;
+const reachMsMax = 30_000;
+const reachAtOnce = 3;
+const joinsMax = 256;
+const strangerMs = 500;
+
+/** Keeps company: joins whom it is told to, comes back after a restart or from isolation, compares now and then. */
+export class Company {
+  readonly #core: SwimCore;
+  readonly #syncer: Syncer;
+  #refusals = 0;
+  #strangerMs = 0;
+  #reachMs = reachMsMin;
+  #reachTimer: Timer | null = null;
+  #soonTimer: Timer | null = null;
+  /** The pool knows another by this name or id: goodbye. */
+  onStandDown: () => void = () => {};
+
+  constructor(core: SwimCore, syncer: Syncer) {
+    this.#core = core;
+    this.#syncer = syncer;
+  }
+
+  start(): void {
+    const core = this.#core;
+    this.#armPeriodic(core.random());
+    if (core.roster.size > 1) this.#armReach(0);
+  }
+
+  join(endpoints: readonly Endpoint[], token: number): void {
+    const core = this.#core;
+    const to = endpoints.filter((each, i) => endpoints.findIndex((other) => sameEndpoint(each, other)) === i);
+    let open = Math.min(to.length, joinsMax);
+    let joined = 0;
+    const failures: JoinFailure[] = to
+      .slice(joinsMax)
+      .map((endpoint) => ({ endpoint, reason: `more than ${joinsMax} addresses at once` }));
+    const finish = (): void => {
+      if (open === 0) core.effect({ kind: 'join-result', token, joined, failures });
+    };
+    for (const endpoint of to.slice(0, joinsMax)) {
+      this.#begin(endpoint, (outcome) => {
+        open -= 1;
+        if (outcome.kind === 'met') joined += 1;
+        else failures.push({ endpoint, reason: outcome.kind === 'refused' ? outcome.text : outcome.reason });
+        finish();
+      });
+    }
+    if (to.length === 0) finish();
+  }
+
+  /** Compares with somebody soon: something was heard that cannot be understood, or is disputed. */
+  soon(delayMs: number): void {
+    const core = this.#core;
+    if (this.#soonTimer !== null || core.stopped) return;
+    this.#soonTimer = core.timers.at(core.nowMs + delayMs * (0.5 + core.random()), () => {
+      this.#soonTimer = null;
+      this.compare();
+    });
+  }
+
+  compare(): void {
+    const [peer] = this.#core.roster.pick(1, isLive, this.#core.random);
+    if (peer !== undefined) this.#begin(peer.facts.endpoint);
+  }
+
+  /** Somebody unknown speaks as if it were a member: asks who it is, one at a time. */
+  stranger(endpoint: Endpoint): void {
+    const core = this.#core;
+    if (this.#strangerMs > core.nowMs) return;
+    this.#strangerMs = core.nowMs + strangerMs;
+    this.#begin(endpoint);
+  }
+
+  /** Looks for the others: at the start, and whenever nobody is left. */
+  reach(): void {
+    if (this.#reachTimer === null) this.#armReach(reachMsMin);
+  }
+
+  #armPeriodic(share: number): void {
+    const core = this.#core;
+    const intervalMs = pushPullIntervalMs(core.profile, core.poolSize);
+    core.timers.at(core.nowMs + intervalMs * share, () => {
+      this.compare();
+      this.#armPeriodic(0.9 + 0.2 * core.random());
+    });
+  }
+
+  #armReach(delayMs: number): void {
+    const core = this.#core;
+    this.#reachTimer = core.timers.at(core.nowMs + delayMs, () => {
+      this.#reachTimer = null;
+      if (core.contacted && core.roster.liveCount > 1) {
+        this.#reachMs = reachMsMin;
+        return;
+      }
+      const { random, roster } = core;
+      let targets = roster.pick(reachAtOnce, isLive, random);
+      if (targets.length < reachAtOnce) {
+        const failed = roster.pick(reachAtOnce - targets.length, ({ state }) => state === 'failed', random);
+        targets = [...targets, ...failed];
+      }
+      for (const { facts } of targets) this.#begin(facts.endpoint);
+      this.#armReach(this.#reachMs * (0.8 + 0.4 * random()));
+      this.#reachMs = Math.min(reachMsMax, this.#reachMs * 2);
+    });
+  }
+
+  #begin(to: Endpoint, done: (outcome: SyncOutcome) => void = () => {}): void {
+    this.#syncer.begin(to, (outcome) => {
+      if (outcome.kind === 'met') this.#refusals = 0;
+      else if (outcome.kind === 'refused') this.#refused(to, outcome);
+      done(outcome);
+    });
+  }
+
+  #refused(from: Endpoint, { reason, text }: Extract<SyncOutcome, { kind: 'refused' }>): void {
+    const core = this.#core;
+    const disputed = reason === 'name' || reason === 'id';
+    if (disputed) this.#refusals += 1;
+    const final = disputed && core.contacted && this.#refusals >= refusalsMax;
+    core.effect({ kind: 'refused', from, reason, text, final });
+    if (final) this.onStandDown();
+    else if (disputed && core.contacted) this.soon(reachMsMin);
+  }
+}

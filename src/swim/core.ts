@@ -1,0 +1,569 @@
+import type { Endpoint } from '../wire/endpoint.ts';
+import { must } from '../kernel/assert.ts';
+import { Awareness } from './awareness.ts';
+import { Broadcasts } from './broadcasts.ts';
+import { CoordinateClient, coordinateSeconds, isCoordinate, type Coordinate } from './coordinates.ts';
+import { newCounters, type Lane, type SwimEffect } from './effects.ts';
+import {
+  isLive,
+  memberOf,
+  nameKey,
+  sameFacts,
+  type Member,
+  type MemberFacts,
+  type PersistedMember,
+} from './member.ts';
+import { mergeMember, overrides, updateOf } from './merge.ts';
+import { incarnationMax, updateBytes, type MemberUpdate, type SwimMessage } from './messages.ts';
+import { retransmitLimit, type SwimProfile } from './profile.ts';
+import { Roster } from './roster.ts';
+import { measuredRoundTrip, type RoundTrip } from './round-trips.ts';
+import { confirmSuspicion, raiseSuspicion, suspicionEndsMs, type Suspicion } from './suspicion.ts';
+import { Timers, type Timer } from './timers.ts';
+
+export interface SwimSetup {
+  readonly self: MemberFacts;
+  /** The last incarnation that was persisted, 0 for a new member: it starts above it. */
+  readonly incarnation: number;
+  /** The others, as persisted; of a gateway that left on purpose, none. */
+  readonly known: readonly PersistedMember[];
+  /** Empty for a gateway that belongs to none yet: it takes the one of whom it joins first. */
+  readonly cluster: string;
+  readonly profile: SwimProfile;
+  readonly random: () => number;
+  readonly nowMs: number;
+  /** Why a member is not let into this pool (a LAN pool's other datacenters); undefined: it is. */
+  readonly refuses?: (facts: MemberFacts) => string | undefined;
+}
+
+/**
+ * How an update came: spread by packets (`gossip`), as part of somebody's whole membership (`sync`), or said by the
+ * member itself on joining (`direct`).
+ */
+type Via = 'gossip' | 'sync' | 'direct';
+
+interface Suspect {
+  readonly suspicion: Suspicion;
+  timer: Timer;
+  /** An operator said to force it out: what it becomes instead of failed. */
+  intent: 'left' | 'pruned' | null;
+}
+
+/** What another member holds of this one or of the pool counts as its view from here on. */
+const settleMs = 5000;
+const persistMs = 2000;
+const claimsPerWindow = 5;
+const claimsWindowMs = 60_000;
+
+/**
+ * What all parts of the machine share: who is there, what is to be spread, what is to be done. Time here is *awake*
+ * time: while the process was stopped it stood still, so that no deadline has passed unseen.
+ */
+export class SwimCore {
+  readonly profile: SwimProfile;
+  readonly random: () => number;
+  readonly refuses: (facts: MemberFacts) => string | undefined;
+  readonly roster: Roster;
+  readonly timers = new Timers();
+  readonly awareness: Awareness;
+  readonly broadcasts: Broadcasts;
+  readonly coordinates: CoordinateClient;
+  readonly counters = newCounters();
+  /** Tells this process from another one with its id. */
+  readonly run: number;
+  readonly selfId: string;
+  cluster: string;
+  nowMs: number;
+  /** How long the process was stopped in all: what awake time is behind the clock. */
+  pausedMs = 0;
+  /** Saying goodbye, or gone: accusations are not refuted. */
+  leaving = false;
+  /** Gone: takes no more part. */
+  stopped = false;
+  /** Whether anybody answered since the start. */
+  contacted = false;
+  /** Until a while after the first contact what is kept from the last run may be old, and news to nobody else. */
+  #settledAtMs = Infinity;
+  #seq: number;
+  #effects: SwimEffect[] = [];
+  readonly #suspects = new Map<string, Suspect>();
+  readonly #roundTrips = new Map<string, RoundTrip>();
+  readonly #places = new Map<string, Coordinate>();
+  #dirty = new Set<string>();
+  #persistTimer: Timer | null = null;
+  /** Claims to be this member, by others: by whom and when a dispute was last reported. */
+  #claims: number[] = [];
+  readonly #reportedMs = new Map<string, number>();
+  /** Told when somebody says what is not understood here without more: the whole membership is to be compared soon. */
+  onNeedSync: () => void = () => {};
+  onDisputed: () => void = () => {};
+  onGossip: () => void = () => {};
+
+  constructor(setup: SwimSetup) {
+    const { self, profile, random } = setup;
+    this.profile = profile;
+    this.random = random;
+    this.refuses = setup.refuses ?? (() => undefined);
+    this.cluster = setup.cluster;
+    this.nowMs = setup.nowMs;
+    this.selfId = self.id;
+    this.run = this.#randomUint32();
+    this.#seq = this.#randomUint32();
+    this.roster = new Roster(self.id);
+    this.awareness = new Awareness(profile.awarenessMax);
+    this.broadcasts = new Broadcasts(profile.broadcastsMax);
+    this.coordinates = new CoordinateClient(random);
+    for (const { facts, state, incarnation, factsIncarnation, goneForMs = 0 } of setup.known) {
+      if (facts.id === self.id || this.roster.size >= profile.membersMax) continue;
+      const member = memberOf(facts, state === 'suspect' ? 'alive' : state, incarnation, factsIncarnation);
+      this.roster.set(member, this.nowMs - goneForMs, random);
+    }
+    const incarnation = setup.incarnation + 1;
+    this.#setSelf(memberOf(self, 'alive', incarnation, incarnation), true);
+  }
+
+  get self(): Member {
+    return must(this.roster.get(this.selfId));
+  }
+
+  /** Living and failed: the pool as its timing sees it. */
+  get poolSize(): number {
+    return this.roster.liveCount + this.roster.failedCount;
+  }
+
+  get nextSeq(): number {
+    this.#seq = (this.#seq + 1) >>> 0;
+    return this.#seq;
+  }
+
+  get settled(): boolean {
+    return this.nowMs >= this.#settledAtMs;
+  }
+
+  /** Somebody of the pool answered. */
+  contact(): void {
+    if (this.contacted) return;
+    this.contacted = true;
+    this.#settledAtMs = this.nowMs + settleMs;
+  }
+
+  effect(effect: SwimEffect): void {
+    this.#effects.push(effect);
+  }
+
+  takeEffects(): readonly SwimEffect[] {
+    const effects = this.#effects;
+    if (effects.length > 0) this.#effects = [];
+    return effects;
+  }
+
+  send(to: Endpoint, lane: Lane, message: SwimMessage): void {
+    this.#effects.push({ kind: 'send', to, lane, message });
+  }
+
+  broadcast(update: MemberUpdate, done: (() => void) | null = null): void {
+    this.broadcasts.add(update, done);
+    this.onGossip();
+  }
+
+  /** What goes along with a message that has `bytesFree` left; `first` is told in any case. */
+  piggyback(bytesFree: number, first: MemberUpdate | null = null): readonly MemberUpdate[] {
+    const limit = retransmitLimit(this.profile, this.poolSize);
+    if (first === null) return this.broadcasts.take(bytesFree, limit);
+    return this.broadcasts.take(bytesFree - updateBytes(first), limit, [first]);
+  }
+
+  /** What is held here of a member, when that is not what it would like to hear: it then refutes. */
+  accusation(id: string): MemberUpdate | null {
+    const member = this.roster.get(id);
+    if (member !== undefined) return member.state === 'alive' ? null : this.tell(member, false);
+    const pruned = this.roster.pruned().get(id);
+    return pruned === undefined ? null : this.prunedUpdate(id, pruned.incarnation, pruned.sinceMs);
+  }
+
+  tell(member: Member, withFacts: boolean): MemberUpdate {
+    const { id } = member.facts;
+    return updateOf(member, withFacts, this.selfId, this.nowMs - (this.roster.goneSinceMs(id) ?? this.nowMs));
+  }
+
+  prunedUpdate(id: string, incarnation: number, sinceMs: number): MemberUpdate {
+    const ageMs = Math.max(0, Math.round(this.nowMs - sinceMs));
+    return { id, incarnation, state: 'pruned', factsIncarnation: 0, facts: null, by: null, ageMs };
+  }
+
+  // ---- what others say ----
+
+  apply(update: MemberUpdate, via: Via, sender: string): void {
+    if ((update.facts !== null && update.facts.id !== update.id) || update.incarnation >= incarnationMax) {
+      this.counters.malformed += 1;
+      return;
+    }
+    if (update.id === this.selfId) return this.#aboutSelf(update);
+    const pruned = this.roster.pruned().get(update.id);
+    const current = this.roster.get(update.id);
+    if (update.state === 'pruned') {
+      if (pruned !== undefined ? pruned.incarnation < update.incarnation : !this.#newer(current, update)) {
+        this.#prune(update.id, update.incarnation, update.ageMs, via !== 'sync' || this.settled);
+      } else this.counters.staleUpdates += 1;
+      return;
+    }
+    if (pruned !== undefined && pruned.incarnation >= update.incarnation) {
+      this.counters.staleUpdates += 1;
+      return;
+    }
+    const merged = mergeMember(current, update);
+    if (merged === undefined) {
+      this.counters.unknownUpdates += 1;
+      this.onNeedSync();
+      return;
+    }
+    if (merged === current) return this.#noNews(current, update, via);
+    if (current === undefined && !this.#mayEnter(merged, update)) return;
+    if (!this.#mayHaveName(merged, current)) return;
+    // Whom another counts as failed may have lost touch with that one only: it gets the time to say that it lives
+    // (memberlist does so too). What is kept of the last run, though, is older than what others say.
+    if (
+      via === 'sync' &&
+      this.settled &&
+      merged.state === 'failed' &&
+      current !== undefined &&
+      isLive(current)
+    ) {
+      return this.apply({ ...update, state: 'suspect', by: sender }, 'gossip', sender);
+    }
+    this.counters.appliedUpdates += 1;
+    this.roster.unprune(update.id);
+    const spread = via !== 'sync' || this.settled;
+    this.#store(merged, current, {
+      by: update.by ?? sender,
+      ageMs: update.ageMs,
+      spread,
+      withFacts: current === undefined || merged.facts !== current.facts,
+    });
+    if (merged.factsIncarnation < update.factsIncarnation) this.onNeedSync();
+  }
+
+  /** This member itself saw no answer. */
+  suspect(id: string, incarnation: number): void {
+    const member = this.roster.get(id);
+    if (member === undefined || member.incarnation !== incarnation || !isLive(member)) return;
+    const raised = memberOf(member.facts, 'suspect', incarnation, member.factsIncarnation);
+    this.apply(updateOf(raised, false, this.selfId, 0), 'gossip', this.selfId);
+  }
+
+  /** Failed becomes left, or is forgotten; of a suspect once it would have failed; who lives stays. */
+  forceOut(id: string, prune: boolean): void {
+    const member = must(this.roster.get(id));
+    if (member.state === 'suspect') {
+      const suspect = this.#suspects.get(id);
+      if (suspect !== undefined) suspect.intent = prune ? 'pruned' : 'left';
+    } else if (member.state !== 'alive') this.#out(member, prune);
+  }
+
+  /** Forgets who is gone for long enough. `refresh`: writes the others again, so that a restart does not make them young. */
+  reap(refresh: boolean): void {
+    const { reconnectTimeoutMs, tombstoneMs } = this.profile;
+    for (const [id, sinceMs] of [...this.roster.gone()]) {
+      const member = must(this.roster.get(id));
+      if (id === this.selfId) continue;
+      if (refresh) this.#soil(id);
+      const limitMs = member.state === 'left' ? tombstoneMs : reconnectTimeoutMs;
+      if (this.nowMs - sinceMs >= limitMs) this.forget(member);
+    }
+    for (const [id, { sinceMs }] of [...this.roster.pruned()]) {
+      if (this.nowMs - sinceMs >= tombstoneMs) this.roster.unprune(id);
+    }
+  }
+
+  forget(member: Member): void {
+    const { id } = member.facts;
+    this.roster.remove(id);
+    this.#dropSuspicion(id);
+    this.broadcasts.remove(id);
+    this.#roundTrips.delete(id);
+    this.#places.delete(id);
+    this.coordinates.forget(id);
+    this.#soil(id);
+    this.effect({ kind: 'event', event: 'forgotten', member, previous: member });
+  }
+
+  // ---- itself ----
+
+  updateSelf(facts: MemberFacts): void {
+    if (sameFacts(facts, this.self.facts)) return;
+    const previous = this.self;
+    const incarnation = previous.incarnation + 1;
+    const member = memberOf(facts, previous.state, incarnation, incarnation);
+    this.#setSelf(member, true);
+    this.effect({ kind: 'event', event: 'updated', member, previous });
+  }
+
+  /** Says goodbye. */
+  leave(done: () => void): void {
+    this.leaving = true;
+    const { facts, incarnation, factsIncarnation } = this.self;
+    const member = memberOf(facts, 'left', incarnation, factsIncarnation);
+    this.roster.set(member, this.nowMs, this.random);
+    this.broadcast(updateOf(member, false, null, 0), done);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.leaving = true;
+    this.timers.clear();
+    this.flushPersist();
+  }
+
+  /** Reports a dispute of a name or an id, once in a while each. */
+  conflict(ours: MemberFacts, theirs: MemberFacts): void {
+    this.counters.conflicts += 1;
+    const key = `${ours.id} ${theirs.id}`;
+    if (this.nowMs - (this.#reportedMs.get(key) ?? -Infinity) < claimsWindowMs) return;
+    if (this.#reportedMs.size >= 64) this.#reportedMs.clear();
+    this.#reportedMs.set(key, this.nowMs);
+    this.effect({ kind: 'conflict', name: ours.name, ours, theirs });
+  }
+
+  // ---- distances ----
+
+  measured(id: string, rttMs: number, place: Coordinate | null): void {
+    if (rttMs < 0) return;
+    this.#roundTrips.set(id, measuredRoundTrip(this.#roundTrips.get(id), rttMs));
+    if (place === null) return;
+    if (!this.coordinates.measured(id, place, rttMs / 1000)) this.counters.coordinatesRejected += 1;
+  }
+
+  learnPlace(id: string, place: Coordinate | null): void {
+    if (place === null || !this.roster.get(id)) return;
+    if (isCoordinate(place)) this.#places.set(id, place);
+    else this.counters.coordinatesRejected += 1;
+  }
+
+  placeOf(id: string): Coordinate | undefined {
+    return id === this.selfId ? this.coordinates.coordinate : this.#places.get(id);
+  }
+
+  roundTrip(id: string): RoundTrip | undefined {
+    return this.#roundTrips.get(id);
+  }
+
+  estimateMs(id: string): number | undefined {
+    const place = this.#places.get(id);
+    return place === undefined ? undefined : coordinateSeconds(this.coordinates.coordinate, place) * 1000;
+  }
+
+  /** Measured, else estimated. */
+  distanceMs(id: string): number | undefined {
+    return this.#roundTrips.get(id)?.smoothedMs ?? this.estimateMs(id);
+  }
+
+  /** Between two others, by their coordinates. */
+  betweenMs(a: string, b: string): number | undefined {
+    const from = this.#places.get(a);
+    const to = this.#places.get(b);
+    return from === undefined || to === undefined ? undefined : coordinateSeconds(from, to) * 1000;
+  }
+
+  // ---- disk ----
+
+  flushPersist(): void {
+    if (this.#persistTimer !== null) this.#persistTimer.run = null;
+    this.#persistTimer = null;
+    const put: PersistedMember[] = [];
+    const remove: string[] = [];
+    for (const id of this.#dirty) {
+      const member = this.roster.get(id);
+      const goneSinceMs = this.roster.goneSinceMs(id);
+      if (member === undefined) remove.push(id);
+      else put.push(goneSinceMs === undefined ? member : { ...member, goneForMs: this.nowMs - goneSinceMs });
+    }
+    this.#dirty = new Set();
+    this.effect({ kind: 'persist', incarnation: this.self.incarnation, put, remove });
+  }
+
+  // ---- inside ----
+
+  #setSelf(member: Member, withFacts: boolean): void {
+    this.roster.set(member, this.nowMs, this.random);
+    // At once: an incarnation that was heard of must never come again with another meaning.
+    this.flushPersist();
+    this.broadcast(updateOf(member, withFacts, null, 0));
+  }
+
+  #aboutSelf(update: MemberUpdate): void {
+    const { self } = this;
+    if (this.leaving || update.incarnation < self.incarnation) return;
+    const told = update.facts;
+    // Facts that this process never said: from a run whose end was lost, or from another process with this id.
+    const foreign =
+      update.factsIncarnation > self.factsIncarnation ||
+      (told !== null && update.factsIncarnation === self.factsIncarnation && !sameFacts(told, self.facts));
+    if (update.incarnation === self.incarnation && update.state === 'alive' && !foreign) return;
+    if (foreign && told !== null && this.#claimed(told)) return;
+    this.counters.refutations += 1;
+    if (update.state === 'suspect' || update.state === 'failed') this.awareness.add(1);
+    const incarnation = update.incarnation + 1;
+    const factsIncarnation = foreign ? incarnation : self.factsIncarnation;
+    this.#setSelf(memberOf(self.facts, 'alive', incarnation, factsIncarnation), foreign);
+  }
+
+  /** Another process may be this member too. True when it is not answered again for now: each answer makes the next. */
+  #claimed(theirs: MemberFacts): boolean {
+    this.#claims = this.#claims.filter((atMs) => this.nowMs - atMs < claimsWindowMs);
+    if (this.#claims.length >= claimsPerWindow) {
+      this.conflict(this.self.facts, theirs);
+      this.onDisputed();
+      return true;
+    }
+    this.#claims.push(this.nowMs);
+    return false;
+  }
+
+  #newer(current: Member | undefined, update: MemberUpdate): boolean {
+    return current === undefined || overrides(current, update);
+  }
+
+  #noNews(current: Member, update: MemberUpdate, via: Via): void {
+    this.counters.staleUpdates += 1;
+    if (current.incarnation !== update.incarnation || current.state !== update.state) return;
+    if (current.state === 'suspect' && update.by !== null) {
+      const known = this.#suspects.get(update.id);
+      if (known !== undefined && confirmSuspicion(known.suspicion, update.by)) {
+        this.#armSuspicion(update.id, known);
+        if (via === 'gossip') this.broadcast(updateOf(current, false, update.by, 0));
+      }
+    } else if (!isLive(current)) this.roster.age(update.id, this.nowMs - update.ageMs);
+  }
+
+  /** Whether a member that is not known may become known. */
+  #mayEnter(member: Member, update: MemberUpdate): boolean {
+    const { reconnectTimeoutMs, tombstoneMs, membersMax } = this.profile;
+    if (!isLive(member)) {
+      // Who is about to be forgotten, or whose name another has, is not worth to be learned of.
+      if (update.ageMs >= (member.state === 'left' ? tombstoneMs : reconnectTimeoutMs)) return false;
+      const holder = this.roster.byName(nameKey(member.facts));
+      if (holder !== undefined && isLive(holder)) return false;
+    }
+    if (this.roster.size >= membersMax) {
+      this.counters.dropped += 1;
+      return false;
+    }
+    return this.refuses(member.facts) === undefined;
+  }
+
+  /** Takes the name from who is gone; false when somebody who lives has it. */
+  #mayHaveName(member: Member, current: Member | undefined): boolean {
+    if (!isLive(member)) return true;
+    const key = nameKey(member.facts);
+    if (current !== undefined && isLive(current) && nameKey(current.facts) === key) return true;
+    const holder = this.roster.byName(key);
+    if (holder === undefined || holder.facts.id === member.facts.id) return true;
+    if (isLive(holder)) {
+      this.conflict(holder.facts, member.facts);
+      if (holder.facts.id === this.selfId) this.onDisputed();
+      return false;
+    }
+    this.#prune(holder.facts.id, holder.incarnation, 0, false);
+    return true;
+  }
+
+  #out(member: Member, prune: boolean): void {
+    const { facts, incarnation, factsIncarnation } = member;
+    if (prune) this.#prune(facts.id, incarnation, 0, true);
+    else if (member.state !== 'left') {
+      const left = memberOf(facts, 'left', incarnation, factsIncarnation);
+      this.#store(left, member, { by: this.selfId, ageMs: 0, spread: true, withFacts: false });
+    }
+  }
+
+  #prune(id: string, incarnation: number, ageMs: number, spread: boolean): void {
+    const member = this.roster.get(id);
+    if (ageMs >= this.profile.tombstoneMs) return;
+    if (member !== undefined) this.forget(member);
+    if (this.roster.pruned().size >= this.profile.membersMax) {
+      this.counters.dropped += 1;
+      return;
+    }
+    const sinceMs = this.nowMs - ageMs;
+    this.roster.prune(id, { incarnation, sinceMs });
+    if (spread) this.broadcast(this.prunedUpdate(id, incarnation, sinceMs));
+  }
+
+  #store(
+    member: Member,
+    current: Member | undefined,
+    how: {
+      readonly by: string;
+      readonly ageMs: number;
+      readonly spread: boolean;
+      readonly withFacts: boolean;
+    },
+  ): void {
+    const { id } = member.facts;
+    const wasGoneMs = current?.state === member.state ? this.roster.goneSinceMs(id) : undefined;
+    this.roster.set(member, wasGoneMs ?? this.nowMs - how.ageMs, this.random);
+    if (member.state !== 'suspect' || current?.incarnation !== member.incarnation) this.#dropSuspicion(id);
+    if (member.state === 'suspect' && !this.#suspects.has(id)) this.#raise(member, how.by);
+    if (how.spread) this.broadcast(updateOf(member, how.withFacts, how.by, how.ageMs));
+    const onlySuspected = current !== undefined && isLive(current) && isLive(member);
+    if (!onlySuspected || member.facts !== current.facts) this.#soil(id);
+    this.#tellEvents(member, current);
+  }
+
+  #tellEvents(member: Member, current: Member | undefined): void {
+    const previous = current === undefined ? {} : { previous: current };
+    if (member.state !== current?.state) {
+      const event =
+        member.state !== 'alive'
+          ? member.state
+          : current === undefined || current.state === 'left'
+            ? 'joined'
+            : 'returned';
+      if (event === 'failed') this.counters.failures += 1;
+      this.effect({ kind: 'event', event, member, ...previous });
+    }
+    if (current !== undefined && member.facts !== current.facts) {
+      this.effect({ kind: 'event', event: 'updated', member, ...previous });
+    }
+  }
+
+  #raise(member: Member, by: string): void {
+    this.counters.suspicions += 1;
+    const suspicion = raiseSuspicion(this.profile, this.poolSize, member.incarnation, by, this.nowMs);
+    const suspect: Suspect = { suspicion, timer: { atMs: 0, run: null }, intent: null };
+    this.#suspects.set(member.facts.id, suspect);
+    this.#armSuspicion(member.facts.id, suspect);
+  }
+
+  #armSuspicion(id: string, suspect: Suspect): void {
+    suspect.timer.run = null;
+    suspect.timer = this.timers.at(suspicionEndsMs(suspect.suspicion), () => {
+      const member = this.roster.get(id);
+      if (member?.state !== 'suspect' || this.#suspects.get(id) !== suspect) return;
+      const { facts, incarnation, factsIncarnation } = member;
+      if (suspect.intent !== null) return this.#out(member, suspect.intent === 'pruned');
+      const failed = memberOf(facts, 'failed', incarnation, factsIncarnation);
+      this.#store(failed, member, { by: this.selfId, ageMs: 0, spread: true, withFacts: false });
+    });
+  }
+
+  #dropSuspicion(id: string): void {
+    const suspect = this.#suspects.get(id);
+    if (suspect === undefined) return;
+    suspect.timer.run = null;
+    this.#suspects.delete(id);
+  }
+
+  #soil(id: string): void {
+    this.#dirty.add(id);
+    if (this.stopped) return;
+    this.#persistTimer ??= this.timers.at(this.nowMs + persistMs, () => {
+      this.#persistTimer = null;
+      this.flushPersist();
+    });
+  }
+
+  #randomUint32(): number {
+    return Math.floor(this.random() * 2 ** 32);
+  }
+}
