@@ -56,7 +56,11 @@ export class Confirming {
   }
 
   /** Calls `done` once, with the first problem or when all owners are caught up with. */
-  confirm(zones: readonly ZoneValue[], now: Instant, done: (result: Confirmation) => void): void {
+  confirm(
+    zones: readonly Pick<ZoneValue, 'prefix' | 'ownerId'>[],
+    now: Instant,
+    done: (result: Confirmation) => void,
+  ): void {
     const { nodeId, ownProblem, holdMs } = this.#options;
     const byOwner = new Map<string, string[]>();
     for (const { prefix, ownerId } of zones) {

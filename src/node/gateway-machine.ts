@@ -1,4 +1,3 @@
-import type { Dot, OriginId } from '../crdt/dot.ts';
 import { contiguousHead, noSeqs } from '../crdt/seq-ranges.ts';
 import { unreachable } from '../kernel/assert.ts';
 import type { Instant } from '../kernel/instant.ts';
@@ -6,18 +5,21 @@ import { Replication, type Peer, type ReplicationEffect } from '../replication/r
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { topic } from '../state/topics.ts';
 import type { ZoneValue } from '../state/values.ts';
-import { zonesOfPrefix } from '../state/zones.ts';
-import type { Member } from '../swim/member.ts';
-import { Swim, type SwimEffect } from '../swim/swim.ts';
+import { zoneOf, zonesUnder } from '../state/zones.ts';
+import { isLive } from '../swim/member.ts';
+import type { SwimEffect } from '../swim/effects.ts';
+import { crossesClusters, type SwimMessage } from '../swim/messages.ts';
+import { Swim } from '../swim/swim.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { AppliedWaiters } from './applied-waiters.ts';
-import { Calls } from './calls.ts';
+import { Calls, type CallResult } from './calls.ts';
 import { Confirming, type Confirmation } from './confirming.ts';
 import { Forwarding, type Owner } from './forwarding.ts';
-import type { Effect, Input, MachineOptions } from './machine-port.ts';
+import type { ConfirmScope, Effect, Input, Lane, MachineOptions, Pool } from './machine-port.ts';
 import type { Message } from './message.ts';
 import type { Replica } from './replica.ts';
-import type { LogPosition } from './rpc-messages.ts';
+import { WanPool, type WanPoolOptions } from './wan-pool.ts';
+import type { LogPosition, RpcMessage } from './rpc-messages.ts';
 
 /** Rounds of reactions to reactions in one batch: far above what any chain needs, so that none can hold the loop. */
 const roundsMax = 16;
@@ -34,6 +36,8 @@ export class GatewayMachine {
   readonly forwarding: Forwarding;
   readonly confirming: Confirming;
   readonly calls: Calls;
+  /** The pool of all datacenters; undefined where this gateway takes no part in it. */
+  readonly wan: WanPool | undefined;
   readonly #options: MachineOptions;
   readonly #waiters: AppliedWaiters;
   #cluster: string;
@@ -47,7 +51,7 @@ export class GatewayMachine {
   #foreign = 0;
 
   constructor(options: MachineOptions) {
-    const { replica, self, cluster, incarnation, known, profile, random, now, holdMs } = options;
+    const { replica, self, cluster, incarnation, known, profile, random, refuses, now, holdMs } = options;
     this.#options = options;
     this.replica = replica;
     this.#cluster = cluster;
@@ -56,6 +60,7 @@ export class GatewayMachine {
     this.#spreadTo = replica.headSeq;
     this.swim = new Swim({
       ...{ self: { ...self, origin: replica.origin }, cluster, incarnation, known, profile, random },
+      ...(refuses === undefined ? {} : { refuses }),
       nowMs: now.monoMs,
     });
     this.replication = new Replication({
@@ -68,7 +73,7 @@ export class GatewayMachine {
       waiters: this.#waiters,
       position: () => this.position,
       owner: (nodeId: string) => this.#owner(nodeId),
-      send: (to: Endpoint, message: Message) => this.#send(to, 'stream', message),
+      send: (to: Endpoint, body: RpcMessage) => this.#send(to, 'stream', { family: 'rpc', body }),
       holdMs,
     };
     this.forwarding = new Forwarding({
@@ -82,6 +87,10 @@ export class GatewayMachine {
       ...{ nodeId: self.id, send: shared.send },
       result: (token, result) => this.#effects.push({ kind: 'call-result', token, result }),
     });
+    this.wan =
+      options.wan === undefined
+        ? undefined
+        : new WanPool(wanOptions(options, options.wan), (effect) => this.#effects.push(effect));
     this.#peersChanged();
     this.#zonesChanged();
   }
@@ -89,6 +98,10 @@ export class GatewayMachine {
   /** 16 hex digits; empty while this gateway belongs to no cluster. */
   get cluster(): string {
     return this.#cluster;
+  }
+
+  get nodeId(): string {
+    return this.#options.self.id;
   }
 
   /** Where this gateway's own log stands. */
@@ -109,6 +122,7 @@ export class GatewayMachine {
       this.forwarding.nextTickMs,
       this.confirming.nextTickMs,
       this.calls.nextTickMs,
+      this.wan?.nextTickMs ?? Infinity,
       this.#waiters.nextMs,
     );
   }
@@ -123,7 +137,7 @@ export class GatewayMachine {
   found(cluster: string, now: Instant): void {
     this.#now = now;
     this.replica.found(now.wallUs, cluster);
-    if (this.#cluster === '') this.#join(cluster);
+    if (this.#cluster === '') this.#joinCluster(cluster);
     this.#zonesChanged();
   }
 
@@ -133,13 +147,13 @@ export class GatewayMachine {
       case 'command':
         return this.#command(input.token, input.command);
       case 'received':
-        return this.#received(input.from, input.cluster, input.messages);
+        return this.#received(input);
       case 'tick':
         return this.#tick();
       case 'confirm':
-        return this.#confirm(input.token, input.prefixes);
+        return this.#confirm(input.token, input.scope);
       case 'join':
-        return this.swim.join(input.endpoints, input.token, now.monoMs);
+        return this.#joinPool(input);
       case 'leave':
         return this.swim.leave(input.token, now.monoMs);
       case 'force-leave': {
@@ -149,10 +163,12 @@ export class GatewayMachine {
       }
       case 'update-self':
         return this.swim.updateSelf({ ...this.swim.self.facts, tags: input.tags }, now.monoMs);
+      case 'lost':
+        return this.#poolSwim(input.pool)?.undeliverable(input.to, input.reason, now.monoMs);
       case 'call':
         return this.#call(input);
       case 'call-answer':
-        return this.calls.reply(input.to, input, input.result);
+        return this.#poolCalls(input.pool)?.reply(input.to, input, input.result);
       default:
         return unreachable(input);
     }
@@ -163,13 +179,14 @@ export class GatewayMachine {
     this.#now = now;
     for (let round = 0; round < roundsMax; round++) {
       let busy = this.#drainSwim();
+      busy = this.wan?.drain() === true || busy;
       busy = this.#spread() || busy;
       busy = this.#drainReplication() || busy;
       const touched = this.replica.takeTouched();
       for (const name of touched) this.#touched.add(name);
       if (touched.has(topic.zones)) this.#zonesChanged();
       this.#waiters.look(now.monoMs);
-      this.forwarding.look();
+      this.forwarding.look(now);
       if (!busy && touched.size === 0) break;
     }
     this.replica.flush();
@@ -210,19 +227,45 @@ export class GatewayMachine {
     return this.replica.step(command, this.#now.wallUs).outcome;
   }
 
-  #received(from: Endpoint, cluster: string, messages: readonly Message[]): void {
-    const foreign = cluster !== this.#cluster;
+  #received({ pool, from, cluster, messages }: Extract<Input, { kind: 'received' }>): void {
+    const foreign = pool === 'lan' && cluster !== this.#cluster;
     for (const message of messages) {
+      if (pool === 'wan') this.wan?.receive(from, message, this.#now);
       // A gateway of another cluster, or of none yet, may ask to join: membership looks at the cluster itself.
-      if (foreign && message.kind !== 'push-pull' && message.kind !== 'push-pull-reply') {
-        this.#foreign += 1;
-        continue;
-      }
-      this.#deliver(from, message);
+      else if (foreign && !(message.family === 'swim' && crossesClusters(message.body))) this.#foreign += 1;
+      else this.#deliver(from, message);
     }
   }
 
+  #poolSwim(pool: Pool): Swim | undefined {
+    return pool === 'lan' ? this.swim : this.wan?.swim;
+  }
+
+  #poolCalls(pool: Pool): Calls | undefined {
+    return pool === 'lan' ? this.calls : this.wan?.calls;
+  }
+
+  #joinPool({ pool, endpoints, token }: Extract<Input, { kind: 'join' }>): void {
+    const swim = this.#poolSwim(pool);
+    if (swim !== undefined) return swim.join(endpoints, token, this.#now.monoMs);
+    const reason = 'this gateway takes no part in the WAN pool (ports.serf_wan)';
+    const failures = endpoints.map((endpoint) => ({ endpoint, reason }));
+    this.#effects.push({ kind: 'joined', token, count: 0, failures });
+    return undefined;
+  }
+
   #deliver(from: Endpoint, message: Message): void {
+    switch (message.family) {
+      case 'swim':
+        return this.swim.receive(from, message.body, this.#now.monoMs);
+      case 'replication':
+        return this.replication.receive(from, message.body, this.#now);
+      case 'rpc':
+        return this.#answerRpc(from, message.body);
+    }
+  }
+
+  #answerRpc(from: Endpoint, message: RpcMessage): void {
     switch (message.kind) {
       case 'forward':
       case 'forward-reply':
@@ -232,14 +275,11 @@ export class GatewayMachine {
         return this.confirming.receive(from, message);
       case 'call': {
         const { id, service, body } = message;
-        this.#effects.push({ kind: 'called', to: from, from: message.from, id, service, body });
+        this.#effects.push({ kind: 'called', pool: 'lan', to: from, from: message.from, id, service, body });
         return undefined;
       }
       case 'call-reply':
         return this.calls.settle(message);
-      default:
-        if (isReplication(message)) return this.replication.receive(from, message, this.#now);
-        return this.swim.receive(from, message, this.#now.monoMs);
     }
   }
 
@@ -250,12 +290,15 @@ export class GatewayMachine {
     this.forwarding.tick(now);
     this.confirming.tick(now);
     this.calls.tick(now);
+    this.wan?.tick(now);
   }
 
-  #call({ token, to, service, body, waitMs }: Extract<Input, { kind: 'call' }>): void {
-    const member = this.swim.memberById(to);
-    if (member !== undefined)
-      return this.calls.call(token, member.facts.endpoint, service, body, waitMs, this.#now);
+  #call({ token, pool, to, service, body, waitMs }: Extract<Input, { kind: 'call' }>): void {
+    const member = this.#poolSwim(pool)?.memberById(to);
+    if (member !== undefined) {
+      const { endpoint } = member.facts;
+      return this.#poolCalls(pool)?.call(token, endpoint, service, body, waitMs, this.#now);
+    }
     const result: CallResult = { ok: false, error: 'not a member now' };
     this.#effects.push({ kind: 'call-result', token, result });
     return undefined;
@@ -291,7 +334,7 @@ export class GatewayMachine {
       case 'sessions': {
         // Every live gateway writes a part of it, under no zone of its own.
         const root = zoneOf(zones, '');
-        const members = this.swim.members().filter(isLive);
+        const members = this.swim.members().filter(({ state }) => isLive({ state }));
         return root === undefined
           ? []
           : [root, ...members.map(({ facts }) => ({ prefix: noZone, ownerId: facts.id }))];
@@ -315,7 +358,7 @@ export class GatewayMachine {
   }
 
   #send(to: Endpoint, lane: Lane, message: Message, bulk = false): void {
-    this.#effects.push({ kind: 'send', to, lane, bulk, message });
+    this.#effects.push({ kind: 'send', pool: 'lan', to, lane, bulk, message });
   }
 
   #drainSwim(): boolean {
@@ -329,29 +372,40 @@ export class GatewayMachine {
   /** Answers whether membership changed. */
   #onSwim(effect: SwimEffect): boolean {
     switch (effect.kind) {
-      case 'send': {
-        this.#send(effect.to, effect.lane, effect.message);
-        // Heads ride on what goes to a member anyway.
-        if (effect.lane === 'packet' && effect.member !== undefined) {
-          const heads = this.replication.headsFor(effect.member, this.#now);
-          if (heads !== undefined) this.#send(effect.to, 'packet', heads);
-        }
+      case 'send':
+        this.#send(effect.to, effect.lane, { family: 'swim', body: effect.message });
+        if (effect.lane === 'packet') this.#sendHeads(effect.to, effect.message);
         return false;
-      }
       case 'event':
-        this.#effects.push({ kind: 'member', event: effect });
-        for (const command of this.#options.reactions?.(effect, this) ?? []) this.#decide(command);
-        return true;
+        this.#effects.push({ kind: 'member', pool: 'lan', change: effect });
+        for (const command of this.#options.reactions?.(effect) ?? []) this.#decide(command);
+        return effect.event !== 'suspect';
       case 'persist':
-        this.replica.setMeta('members', packMembers(effect));
+        this.#options.persist(effect);
         return false;
       case 'cluster':
         this.#joinCluster(effect.id);
         return false;
-      default:
+      case 'join-result': {
+        const { token, joined, failures } = effect;
+        this.#effects.push({ kind: 'joined', token, count: joined, failures });
+        return false;
+      }
+      case 'left':
+      case 'conflict':
+      case 'refused':
         this.#effects.push(effect);
         return false;
     }
+  }
+
+  /** Heads ride on the probes that go out anyway. */
+  #sendHeads(to: Endpoint, message: SwimMessage): void {
+    if (message.kind !== 'ping' && message.kind !== 'ack') return;
+    const peer = message.kind === 'ping' ? message.target : this.swim.memberAt(to)?.facts.id;
+    if (peer === undefined) return;
+    const body = this.replication.headsFor(peer, headsBytesMax, this.#now);
+    if (body !== undefined) this.#send(to, 'packet', { family: 'replication', body });
   }
 
   #joinCluster(id: string): void {
@@ -379,7 +433,12 @@ export class GatewayMachine {
   #onReplication(effect: ReplicationEffect): void {
     switch (effect.kind) {
       case 'send':
-        return this.#send(effect.to, effect.lane, effect.message, effect.bulk);
+        return this.#send(
+          effect.to,
+          effect.lane,
+          { family: 'replication', body: effect.message },
+          effect.bulk,
+        );
       case 'behind':
         return this.#remint(effect.head);
     }
@@ -430,12 +489,18 @@ export class GatewayMachine {
   }
 }
 
+function wanOptions(
+  { self, replica, incarnation, random, now }: MachineOptions,
+  { name, endpoint, profile }: NonNullable<MachineOptions['wan']>,
+): WanPoolOptions {
+  return { self: { ...self, name, endpoint, origin: replica.origin }, incarnation, profile, random, now };
+}
+
 /** Stands for what a gateway writes as its own: its node, its sessions. Below every key's prefix there can be. */
 const noZone = '\u0000own';
 
-function isLive(member: Member): boolean {
-  return member.state === 'alive' || member.state === 'suspect';
-}
+/** Bytes of heads beside one probe: with it in one packet, and little enough that idle gateways stay quiet. */
+const headsBytesMax = 500;
 
 const none: readonly Effect[] = [];
 const nothing: ReadonlySet<string> = new Set();

@@ -1,0 +1,399 @@
+import type { OriginId } from '../../src/crdt/dot.ts';
+import { contiguousHead, countSeqs, headOf, missingRanges } from '../../src/crdt/seq-ranges.ts';
+import type { GatewayMachine } from '../../src/node/gateway-machine.ts';
+import type { CallService } from '../../src/node/rpc-messages.ts';
+import type { DriveLoop } from '../../src/runtime/drive-loop.ts';
+import { isLive, type Member } from '../../src/swim/member.ts';
+import type { CallResult } from '../../src/node/calls.ts';
+import type { Command } from '../../src/state/command.ts';
+import type { Coordinate } from '../../src/state/coordinates.ts';
+import { externalNodes } from '../../src/state/zones.ts';
+import type { Swim } from '../../src/swim/swim.ts';
+import { sameEndpoint, type Endpoint } from '../../src/wire/endpoint.ts';
+import { notOwnedText } from '../wire/refusal.ts';
+import type { GossipServices } from './gossip-services.ts';
+import { packOrder, unpackKeyring } from './gossip-services.ts';
+import type {
+  Confirmation,
+  ConflictView,
+  FleetCounters,
+  FleetOutcome,
+  FleetPort,
+  Freshness,
+  JoinResult,
+  KeyringAnswer,
+  KeyringOrder,
+  KeyringReport,
+  MemberView,
+  OriginView,
+  Pool,
+  QuarantineView,
+  ReadScope,
+  ReplayResult,
+  ZonePort,
+  ZoneView,
+} from './port.ts';
+import { ZoneFreshness } from './zone-freshness.ts';
+
+export interface MachineFleetOptions {
+  readonly machine: GatewayMachine;
+  readonly loop: DriveLoop;
+  readonly services: GossipServices;
+  readonly encrypted: boolean;
+  readonly coordinates: boolean;
+  /** Counters of the network: packets, bytes, drops. */
+  readonly transport: () => Readonly<Record<string, number>>;
+  readonly nowMs: () => number;
+  readonly monoMs: () => number;
+}
+
+/** How long other gateways get to answer for their keyrings. */
+const keyringMsMax = 5000;
+/** First runs of missing seqs that are shown of an origin. */
+const gapsShownMax = 10;
+
+/** The fleet as the machine of this gateway sees it. */
+export class MachineFleet implements FleetPort {
+  readonly #options: MachineFleetOptions;
+  readonly #freshness: ZoneFreshness;
+  readonly #listeners = new Set<() => void>();
+  readonly #since = new Map<string, number>();
+  readonly #startedMs: number;
+  #live: readonly string[] | undefined;
+  readonly zone: ZonePort;
+  readonly keyring: FleetPort['keyring'];
+
+  constructor(options: MachineFleetOptions) {
+    this.#options = options;
+    const { machine } = options;
+    this.#startedMs = options.nowMs();
+    this.#freshness = new ZoneFreshness({
+      nodeId: machine.nodeId,
+      nowMs: options.monoMs,
+      zones: () => machine.replica.zones,
+      live: () => this.#liveIds(),
+      provedAtMs: (nodeId) => {
+        const { ageMs } = machine.freshnessOf(nodeId);
+        return ageMs === undefined ? undefined : options.monoMs() - ageMs;
+      },
+      reachable: (nodeId) => machine.freshnessOf(nodeId).reachable,
+    });
+    this.zone = {
+      delegate: (prefix, gateway) => this.#delegate(prefix, gateway),
+      takeover: (prefix, reason) => this.#order({ kind: 'zone-takeover', prefix, reason }),
+      replay: (ids) => this.#replay(ids),
+    };
+    this.keyring = options.encrypted ? { run: (order) => this.#runKeyring(order) } : undefined;
+  }
+
+  get clusterId(): string {
+    return this.#options.machine.cluster;
+  }
+
+  /** To be called when the machine tells a change of a member. */
+  membersChanged(nodeId: string): void {
+    this.#since.set(nodeId, this.#options.nowMs());
+    this.#live = undefined;
+    for (const listener of this.#listeners) listener();
+  }
+
+  self(pool: Pool): MemberView {
+    return this.#view(pool, this.#swim(pool).self);
+  }
+
+  members(pool: Pool): readonly MemberView[] {
+    return this.#swim(pool)
+      .members()
+      .map((member) => this.#view(pool, member));
+  }
+
+  onMembersChanged(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  zones(): readonly ZoneView[] {
+    const { machine } = this.#options;
+    return machine.replica.zones
+      .filter(({ prefix }) => prefix !== externalNodes)
+      .map((zone) => {
+        const owner = machine.swim.memberById(zone.ownerId);
+        const isOwn = zone.ownerId === machine.nodeId;
+        const reachable = isOwn || (owner !== undefined && isLive(owner));
+        const ready = !isOwn || machine.replica.zoneReady(zone);
+        return {
+          prefix: zone.prefix,
+          ownerId: zone.ownerId,
+          owner: owner?.facts.name ?? '',
+          region: owner?.facts.region ?? '',
+          term: zone.term,
+          sinceMs: zone.atMs ?? 0,
+          cause: zone.cause ?? 'founded',
+          by: this.#nameOf(zone.byNode ?? ''),
+          reason: zone.reason ?? '',
+          reachable,
+          ready,
+          problem: zoneProblem(owner, reachable, ready),
+        };
+      });
+  }
+
+  ownsCatalog(): boolean {
+    const { replica, nodeId } = this.#options.machine;
+    return replica.catalogOwner === nodeId;
+  }
+
+  origins(): readonly OriginView[] {
+    const { machine } = this.#options;
+    return [...machine.replica.origins()].map(({ origin, nodeId, seen }) => {
+      const member = machine.swim.memberById(nodeId);
+      const headKnown = Math.max(machine.replication.knownHead(origin), headOf(seen));
+      const gaps = headKnown === 0 ? [] : missingRanges([{ from: 1, to: headKnown }], seen);
+      const isOwn = origin === machine.replica.origin;
+      return {
+        origin,
+        nodeId,
+        node: member?.facts.name ?? '',
+        region: member?.facts.region ?? '',
+        headKnown,
+        headSeen: headOf(seen),
+        contiguous: contiguousHead(seen),
+        missing: countSeqs(gaps),
+        gaps: gaps.slice(0, gapsShownMax),
+        ageMs: isOwn ? 0 : machine.originAgeMs(origin),
+        active: isOwn || member?.facts.origin === origin,
+      };
+    });
+  }
+
+  writer(originRef: number): Pick<OriginView, 'origin' | 'node' | 'nodeId' | 'region'> | undefined {
+    const { machine } = this.#options;
+    const row = machine.replica.originOfRef(originRef);
+    if (row === undefined) return undefined;
+    const facts = machine.swim.memberById(row.nodeId)?.facts;
+    return { origin: row.origin, nodeId: row.nodeId, node: facts?.name ?? '', region: facts?.region ?? '' };
+  }
+
+  freshness(scope: ReadScope): Freshness {
+    return this.#freshness.of(scope);
+  }
+
+  confirm(scope: ReadScope): Promise<Confirmation> {
+    return new Promise((resolve) => {
+      this.#options.loop.ask({ kind: 'confirm', scope }, (answer) => {
+        if (answer.kind === 'confirmed') resolve(answer.confirmation);
+      });
+    });
+  }
+
+  coordinate(): Coordinate | undefined {
+    return this.#options.coordinates ? this.#options.machine.swim.coordinate() : undefined;
+  }
+
+  join(endpoints: readonly Endpoint[], pool: Pool): Promise<readonly JoinResult[]> {
+    return new Promise((resolve) => {
+      this.#options.loop.ask({ kind: 'join', pool, endpoints }, (answer) => {
+        if (answer.kind !== 'joined') return;
+        resolve(
+          endpoints.map((endpoint) => {
+            const failure = answer.failures.find((each) => sameEndpoint(each.endpoint, endpoint));
+            return failure === undefined
+              ? { endpoint, ok: true }
+              : { endpoint, ok: false, error: failure.reason };
+          }),
+        );
+      });
+    });
+  }
+
+  leave(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.loop.ask({ kind: 'leave' }, () => resolve());
+    });
+  }
+
+  forceLeave(name: string, prune: boolean): Promise<FleetOutcome> {
+    return new Promise((resolve) => {
+      // Whether there is such a member was looked for before: one that went meanwhile is as was asked.
+      this.#options.loop.ask({ kind: 'force-leave', name, prune }, () => resolve({ kind: 'done' }));
+    });
+  }
+
+  conflicts(after: string, limit: number): readonly ConflictView[] {
+    const { view } = this.#options.machine.replica;
+    return view.setAside('conflicts', idOf(after), limit).map((kept) => ({
+      id: String(kept.id),
+      zone: kept.zone,
+      kind: kept.kind,
+      key: kept.key,
+      value: kept.value,
+      term: kept.term,
+      zoneTerm: kept.zoneTerm,
+      stamp: kept.stamp,
+      origin: kept.origin,
+      seq: kept.seq,
+      node: this.#writerName(kept.origin),
+      keptMs: Math.floor(kept.atUs / 1000),
+      replayed: kept.replayed,
+    }));
+  }
+
+  quarantine(after: string, limit: number): readonly QuarantineView[] {
+    const { view } = this.#options.machine.replica;
+    return view.setAside('quarantine', idOf(after), limit).map((kept) => ({
+      id: String(kept.id),
+      reason: kept.why,
+      kind: kept.kind,
+      key: kept.key,
+      origin: kept.origin,
+      seq: kept.seq,
+      node: this.#writerName(kept.origin),
+      keptMs: Math.floor(kept.atUs / 1000),
+    }));
+  }
+
+  counters(): FleetCounters {
+    const { machine, transport } = this.#options;
+    const { view } = machine.replica;
+    const swim = machine.swim.stats();
+    const replication = machine.replication.stats();
+    return {
+      totals: {
+        ...transport(),
+        ...snake('swim', swim),
+        ...snake('replication', replication),
+        ...snake('forward', machine.forwarding.counts),
+        ...snake('confirm', machine.confirming.counts),
+        foreign: machine.foreign,
+      },
+      queues: [],
+      healthScore: swim.health,
+      divergence: { found: replication.divergences, repaired: replication.divergencesRepaired, lastMs: 0 },
+      conflicts: view.setAsideCount('conflicts').now,
+      quarantined: view.setAsideCount('quarantine').ever,
+    };
+  }
+
+  async #delegate(prefix: string, gateway: string): Promise<FleetOutcome> {
+    const member = this.#options.machine.swim.member(gateway);
+    if (member === undefined || !isLive(member)) {
+      const message = `no live gateway has the name ${JSON.stringify(gateway)}: see "grapevine members"`;
+      return { kind: 'refused', status: 404, message };
+    }
+    return this.#order({ kind: 'zone-delegate', prefix, toNodeId: member.facts.id });
+  }
+
+  async #replay(ids: readonly string[] | undefined): Promise<readonly ReplayResult[]> {
+    const all = this.conflicts('', conflictsAtOnceMax);
+    const wanted = all.filter((each) => (ids === undefined ? !each.replayed : ids.includes(each.id)));
+    const results: ReplayResult[] = [];
+    for (const { id, key } of wanted) {
+      results.push({ id, key, outcome: await this.#order({ kind: 'conflict-replay', id }) });
+    }
+    return results;
+  }
+
+  #order(command: Command): Promise<FleetOutcome> {
+    return new Promise((resolve) => {
+      this.#options.loop.propose(command, (outcome) => {
+        switch (outcome.kind) {
+          case 'refused':
+            return resolve(outcome);
+          case 'not-owned':
+            return resolve({ kind: 'refused', status: 500, message: notOwnedText(outcome) });
+          default:
+            return resolve({ kind: 'done' });
+        }
+      });
+    });
+  }
+
+  async #runKeyring(order: KeyringOrder): Promise<readonly KeyringReport[]> {
+    const { machine, services } = this.#options;
+    const others = machine.swim
+      .members()
+      .filter((member) => isLive(member) && member.facts.id !== machine.nodeId);
+    const own = services.orderKeyring(order);
+    const asked = order.kind === 'list' && order.localOnly ? [] : others;
+    const answers = await Promise.all(
+      asked.map(async ({ facts }): Promise<KeyringAnswer> => {
+        const result = await this.call(facts.id, 'keyring', packOrder(order), keyringMsMax);
+        if (!result.ok) return { node: facts.name, ok: false, error: result.error };
+        try {
+          return unpackKeyring(result.body);
+        } catch {
+          return { node: facts.name, ok: false, error: 'its answer cannot be read' };
+        }
+      }),
+    );
+    return [{ pool: 'lan', asked: asked.length + 1, answers: [own, ...answers] }];
+  }
+
+  /** Asks another gateway's process for something. */
+  call(nodeId: string, service: CallService, body: Uint8Array, waitMs: number): Promise<CallResult> {
+    return new Promise((resolve) => {
+      this.#options.loop.ask({ kind: 'call', pool: 'lan', to: nodeId, service, body, waitMs }, (answer) => {
+        if (answer.kind === 'call-result') resolve(answer.result);
+      });
+    });
+  }
+
+  #swim(pool: Pool): Swim {
+    const { swim, wan } = this.#options.machine;
+    return pool === 'wan' && wan !== undefined ? wan.swim : swim;
+  }
+
+  #view(pool: Pool, member: Member): MemberView {
+    const swim = this.#swim(pool);
+    const isSelf = member.facts.id === this.#options.machine.nodeId;
+    return {
+      facts: member.facts,
+      state: member.state,
+      leaving: isSelf && swim.leaving,
+      incarnation: member.incarnation,
+      rttMs: isSelf ? 0 : swim.rttMs(member.facts.id),
+      sinceMs: this.#since.get(member.facts.id) ?? this.#startedMs,
+    };
+  }
+
+  #liveIds(): readonly string[] {
+    this.#live ??= this.#options.machine.swim
+      .members()
+      .filter(isLive)
+      .map(({ facts }) => facts.id);
+    return this.#live;
+  }
+
+  #nameOf(nodeId: string): string {
+    return this.#options.machine.swim.memberById(nodeId)?.facts.name ?? nodeId;
+  }
+
+  #writerName(origin: OriginId): string {
+    const log = this.#options.machine.replica.originLog(origin);
+    return log === undefined ? origin : this.#nameOf(log.nodeId);
+  }
+}
+
+/** Conflicts that one order replays at most. */
+const conflictsAtOnceMax = 10_000;
+
+function zoneProblem(owner: Member | undefined, reachable: boolean, ready: boolean): string {
+  if (owner === undefined) return 'its gateway is not a member';
+  if (!reachable) return `${owner.facts.name} is not reachable`;
+  return ready ? '' : 'its handoff to this gateway is in progress';
+}
+
+/** Ids are numbers shown as text. */
+function idOf(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+/** Counters by name, as metrics have them. */
+function snake(part: string, counts: object): Readonly<Record<string, number>> {
+  const named: Record<string, number> = {};
+  for (const [name, value] of Object.entries(counts)) {
+    if (typeof value !== 'number') continue;
+    named[`${part}_${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`] = value;
+  }
+  return named;
+}
