@@ -103,8 +103,15 @@ async function removeLeftovers(): Promise<void> {
     if (args.includes('watchdog')) continue;
     if (places.some((place) => args.some((arg) => arg.includes(place)))) kill(Number(pid));
   }
-  await removeNamespaces(isLeftover);
-  for (const place of places) rmSync(place, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  // What another user left is not ours to remove, nor in the way.
+  await removeNamespaces(isLeftover).catch(() => {});
+  for (const place of places) {
+    try {
+      rmSync(place, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    } catch {
+      continue;
+    }
+  }
 }
 
 /** Is it named by a run whose process is gone? Process ids come again, so the time of its start counts too. */

@@ -53,10 +53,20 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => void close().finally(() => process.exit(130)));
 }
 try {
-  network = asRoot ? await openNamespaces(keeper) : await openRelays(keeper);
+  network = (asRoot ? await triedNamespaces(keeper) : undefined) ?? (await openRelays(keeper));
   await run(keeper, network);
 } finally {
   await close();
+}
+
+/** Root in a container may not make network namespaces; relays need nothing. */
+async function triedNamespaces(kept: Keeper): Promise<WanNetwork | undefined> {
+  try {
+    return await openNamespaces(kept);
+  } catch (error) {
+    console.log(`No network namespaces: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
 }
 
 function close(): Promise<void> {
