@@ -1,0 +1,294 @@
+import type { OriginId } from '../crdt/dot.ts';
+import { contiguousHead, headOf } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { ReplicatedLog } from './log.ts';
+import { headsMax, originsMax, type Head, type HeadsMessage, type Token } from './messages.ts';
+import type { OriginTable } from './origins.ts';
+import { headBytes, headsHeaderBytes } from './sizes.ts';
+import type { Topology } from './topology.ts';
+
+interface HeldToken extends Token {
+  readonly receivedMs: number;
+}
+
+/** A head that was not reached yet when it was heard of. */
+interface Awaited {
+  readonly head: number;
+  readonly atMs: number;
+  readonly stampS: number;
+}
+
+/** Clocks of two machines may run apart by this share: far above what quartz does. */
+const driftMax = 0.0005;
+const tokensMax = 256;
+const recentMax = 64;
+/** Guess: how long a computed minimum over all members stands. */
+const minimumMs = 1000;
+const secondUs = 1_000_000;
+
+/**
+ * Freshness, proved by local clocks alone. An entry says "at most `ageMs` ago, this was the head of that log". Who
+ * receives it adds how long the message can have travelled: not a guess from earlier round trips, since a packet may
+ * lie in the buffer of a stopped process for a minute, but what an echoed reading of one's own clock proves (as in
+ * Cristian, 1989). An entry without such a bound still shows what is missing; it proves nothing about age.
+ */
+export class Heads {
+  readonly #log: ReplicatedLog;
+  readonly #origins: OriginTable;
+  readonly #topology: Topology;
+  readonly #life: number;
+  readonly #startMs: number;
+  readonly #tokens = new Map<string, HeldToken>();
+  readonly #awaited = new Map<number, Awaited>();
+  /** Rows with the latest news, round and round. */
+  readonly #recent = new Int32Array(recentMax).fill(-1);
+  #recentAt = 0;
+  #turn = 0;
+  /** Node ids. */
+  #priority: readonly string[] = [];
+  #priorityTurn = 0;
+  /** As of now, over all members: what is published. */
+  #seenStampS = 0;
+  /** The highest that it ever was, in earlier runs too. */
+  #safeStampS: number;
+  #seenAtMs = Number.NEGATIVE_INFINITY;
+  #stableS = 0;
+  #stableAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: {
+    readonly log: ReplicatedLog;
+    readonly origins: OriginTable;
+    readonly topology: Topology;
+    readonly random: () => number;
+    readonly nowMs: number;
+    readonly seenStamp: number;
+  }) {
+    this.#log = options.log;
+    this.#origins = options.origins;
+    this.#topology = options.topology;
+    this.#life = Math.floor(options.random() * 0x1_0000);
+    this.#startMs = options.nowMs;
+    this.#safeStampS = Math.floor(options.seenStamp / secondUs);
+  }
+
+  /** Owners of zones: what most clients ask about. */
+  prioritise(nodeIds: Iterable<string>): void {
+    this.#priority = [...nodeIds];
+  }
+
+  compose(peerId: string, bytesMax: number, now: Instant): HeadsMessage | undefined {
+    const room = Math.min(headsMax, Math.floor((bytesMax - headsHeaderBytes) / headBytes));
+    if (room < 1) return undefined;
+    const held = this.#tokens.get(peerId);
+    return {
+      kind: 'heads',
+      by: this.#topology.self.id,
+      token: { life: this.#life, atMs: this.#clock(now.monoMs) },
+      echo:
+        held === undefined
+          ? null
+          : { life: held.life, atMs: held.atMs, heldMs: Math.floor(now.monoMs - held.receivedMs) },
+      digest: this.#origins.digest,
+      heads: this.#choose(room, peerId, now),
+    };
+  }
+
+  /**
+   * Takes in what a peer says; answers the rows whose head is above what is seen here. `ownHead` is called when it
+   * knows more of our own log than the log says.
+   */
+  receive(message: HeadsMessage, now: Instant, ownHead: (head: number) => void): readonly number[] {
+    const travelMs = this.#travelMs(message, now.monoMs);
+    this.#tokens.delete(message.by);
+    this.#tokens.set(message.by, { ...message.token, receivedMs: now.monoMs });
+    if (this.#tokens.size > tokensMax) {
+      for (const oldest of this.#tokens.keys()) {
+        this.#tokens.delete(oldest);
+        break;
+      }
+    }
+    const lacking: number[] = [];
+    for (const entry of message.heads) {
+      if (entry.origin === this.#log.origin) {
+        ownHead(entry.head);
+        continue;
+      }
+      if (this.#origins.find(entry.origin) === undefined && this.#origins.size >= originsMax) continue;
+      if (this.#learn(entry, travelMs, now.monoMs)) lacking.push(this.#origins.row(entry.origin));
+    }
+    return lacking;
+  }
+
+  /** An origin is whole up to here: proofs that waited for it hold now. */
+  reached(row: number, whole: number): void {
+    const awaited = this.#awaited.get(row);
+    if (awaited === undefined || whole < awaited.head) return;
+    this.#awaited.delete(row);
+    this.#prove(row, awaited);
+    // The latest news may be satisfied as well, or is awaited next.
+    const { newsHead, newsAtMs, newsStampS } = this.#origins;
+    const news = {
+      head: newsHead[row] as number,
+      atMs: newsAtMs[row] as number,
+      stampS: newsStampS[row] as number,
+    };
+    if (news.atMs > awaited.atMs) this.#await(row, news, whole);
+  }
+
+  ageMs(origin: OriginId, nowMs: number): number | undefined {
+    if (origin === this.#log.origin) return 0;
+    const row = this.#origins.find(origin);
+    const atMs = row === undefined ? Number.NEGATIVE_INFINITY : (this.#origins.provenAtMs[row] as number);
+    return atMs === Number.NEGATIVE_INFINITY ? undefined : Math.max(0, Math.ceil(nowMs - atMs));
+  }
+
+  /**
+   * Everything of everybody up to this second of stamps is here: what this gateway publishes. It falls when a member
+   * joins of whom nothing was heard: it may have written with stamps of the past.
+   */
+  seenStampS(now: Instant): number {
+    if (now.monoMs - this.#seenAtMs < minimumMs) return this.#seenStampS;
+    this.#seenAtMs = now.monoMs;
+    let least = this.#ownStampS(now);
+    for (const peer of this.#topology.peers.values()) {
+      const row = this.#origins.find(peer.origin);
+      least = Math.min(least, row === undefined ? 0 : (this.#origins.provenStampS[row] as number));
+      if (least === 0) break;
+    }
+    this.#seenStampS = least;
+    this.#safeStampS = Math.max(this.#safeStampS, least);
+    return least;
+  }
+
+  /**
+   * Up to here nothing that a member collected can be missing here: whoever collected no further may send what is
+   * missing as dots. To be kept across restarts, when the heads of all others are not known yet.
+   */
+  safeStampS(now: Instant): number {
+    this.seenStampS(now);
+    return this.#safeStampS;
+  }
+
+  /** Takes over what the source of whole state had seen. */
+  adoptSafeStampS(stampS: number): void {
+    this.#safeStampS = Math.max(this.#safeStampS, stampS);
+  }
+
+  /** Everything up to this stamp has been seen by all members; 0 while somebody has not said. */
+  stableStamp(now: Instant): number {
+    if (now.monoMs - this.#stableAtMs < minimumMs) return this.#stableS * secondUs;
+    this.#stableAtMs = now.monoMs;
+    let least = this.seenStampS(now);
+    for (const peer of this.#topology.peers.values()) {
+      const row = this.#origins.find(peer.origin);
+      least = Math.min(least, row === undefined ? 0 : (this.#origins.seenStampS[row] as number));
+      if (least === 0) break;
+    }
+    this.#stableS = least;
+    return least * secondUs;
+  }
+
+  /** Membership changed: minima are computed anew. */
+  membersChanged(): void {
+    this.#stableAtMs = Number.NEGATIVE_INFINITY;
+    this.#seenAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #learn(entry: Head, travelMs: number | undefined, nowMs: number): boolean {
+    const origins = this.#origins;
+    const row = origins.row(entry.origin);
+    const whole = contiguousHead(origins.seen(row));
+    origins.learnHead(row, entry.head);
+    const atMs = travelMs === undefined ? Number.NEGATIVE_INFINITY : nowMs - entry.ageMs - travelMs;
+    if (atMs > (origins.newsAtMs[row] as number)) {
+      origins.newsAtMs[row] = atMs;
+      origins.newsHead[row] = entry.head;
+      origins.newsStampS[row] = entry.stampS;
+      origins.seenStampS[row] = Math.max(0, entry.stampS - entry.seenLagS);
+      this.#recent[this.#recentAt] = row;
+      this.#recentAt = (this.#recentAt + 1) % recentMax;
+    }
+    this.#await(row, { head: entry.head, atMs, stampS: entry.stampS }, whole);
+    return whole < entry.head;
+  }
+
+  #await(row: number, news: Awaited, whole: number): void {
+    if (whole >= news.head) this.#prove(row, news);
+    // An earlier one that is still awaited comes true sooner: under steady writes the latest never would.
+    else if (!this.#awaited.has(row)) this.#awaited.set(row, news);
+  }
+
+  #prove(row: number, { atMs, stampS }: Awaited): void {
+    const { provenAtMs, provenStampS } = this.#origins;
+    if (atMs > (provenAtMs[row] as number)) provenAtMs[row] = atMs;
+    if (stampS > (provenStampS[row] as number)) provenStampS[row] = stampS;
+  }
+
+  /** At most so long was the message under way; undefined when nothing proves it. */
+  #travelMs({ echo }: HeadsMessage, nowMs: number): number | undefined {
+    if (echo === null || echo.life !== this.#life) return undefined;
+    const sinceMs = nowMs - this.#startMs - echo.atMs;
+    const travelMs = sinceMs - echo.heldMs;
+    return travelMs < 0 ? undefined : travelMs + sinceMs * driftMax + 1;
+  }
+
+  /** Own clock as it travels: whole milliseconds, rounded down (a token that seems older only adds to ages). */
+  #clock(monoMs: number): number {
+    return Math.max(0, Math.floor(monoMs - this.#startMs));
+  }
+
+  #ownStampS(now: Instant): number {
+    return Math.floor(this.#log.stampNow(now) / secondUs);
+  }
+
+  /** This gateway's own head, owners of zones, the latest news, and some in turn so that all are told at times. */
+  #choose(room: number, peerId: string, now: Instant): readonly Head[] {
+    const own = this.#log.origin;
+    const ownStampS = this.#ownStampS(now);
+    const heads: Head[] = [
+      {
+        origin: own,
+        head: headOf(this.#log.originLog(own)?.seen ?? []),
+        stampS: ownStampS,
+        seenLagS: Math.max(0, ownStampS - this.seenStampS(now)),
+        ageMs: 0,
+      },
+    ];
+    const chosen = new Set<number>();
+    const theirs = this.#topology.peer(peerId)?.origin;
+    if (theirs !== undefined) chosen.add(this.#origins.find(theirs) ?? -1);
+    const inTurn = room >= 6 ? 2 : 0;
+    const priorityRoom = Math.ceil((room - 1 - inTurn) * 0.75);
+    for (let i = 0; i < this.#priority.length && heads.length <= priorityRoom; i++) {
+      this.#priorityTurn = (this.#priorityTurn + 1) % this.#priority.length;
+      const owner = this.#topology.peer(this.#priority[this.#priorityTurn] as string);
+      this.#tell(heads, chosen, owner && this.#origins.find(owner.origin), now.monoMs);
+    }
+    for (let i = 1; i <= recentMax && heads.length < room - inTurn; i++) {
+      const row = this.#recent[(this.#recentAt - i + recentMax) % recentMax] as number;
+      if (row < 0) break;
+      this.#tell(heads, chosen, row, now.monoMs);
+    }
+    for (let i = 0; i < 16 && heads.length < room; i++) {
+      this.#turn = (this.#turn + 1) % Math.max(1, this.#origins.size);
+      this.#tell(heads, chosen, this.#turn, now.monoMs);
+    }
+    return heads;
+  }
+
+  #tell(heads: Head[], chosen: Set<number>, row: number | undefined, nowMs: number): void {
+    if (row === undefined || chosen.has(row) || row >= this.#origins.size) return;
+    const { newsAtMs, newsHead, newsStampS, seenStampS } = this.#origins;
+    const atMs = newsAtMs[row] as number;
+    if (atMs === Number.NEGATIVE_INFINITY) return;
+    chosen.add(row);
+    const stampS = newsStampS[row] as number;
+    heads.push({
+      origin: this.#origins.originAt(row),
+      head: newsHead[row] as number,
+      stampS,
+      seenLagS: stampS - Math.min(stampS, seenStampS[row] as number),
+      ageMs: Math.max(0, Math.ceil(nowMs - atMs)),
+    });
+  }
+}

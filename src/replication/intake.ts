@@ -1,0 +1,119 @@
+import type { Dot, OriginId } from '../crdt/dot.ts';
+import { addRange, missingRanges, noSeqs, type SeqRanges } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { ReplicatedLog } from './log.ts';
+import type { DotBody } from './messages.ts';
+import { bodyBytes } from './sizes.ts';
+import type { OriginTable } from './origins.ts';
+import type { ReplicationStats } from './stats.ts';
+
+interface Deferred {
+  seqs: SeqRanges;
+  /** Of some of them, the dots themselves; the others are asked for again. */
+  readonly dots: Map<number, DotBody>;
+}
+
+const deferredBytesMax = 8 << 20;
+
+/** What came in of one origin: what of it was not here, and up to where the origin is now whole. */
+export interface Taken {
+  readonly row: number;
+  /** Merged now, or put off now for the first time: what is to be handed on. */
+  readonly fresh: readonly DotBody[];
+  readonly whole: number;
+}
+
+/**
+ * Merges dots, by whatever way they came, and keeps those that must wait for a zone's term: they are neither seen nor
+ * missing, and are merged again as soon as zones change.
+ */
+export class Intake {
+  readonly #log: ReplicatedLog;
+  readonly #origins: OriginTable;
+  readonly #stats: ReplicationStats;
+  readonly #deferred = new Map<OriginId, Deferred>();
+  #deferredBytes = 0;
+
+  constructor(log: ReplicatedLog, origins: OriginTable, stats: ReplicationStats) {
+    this.#log = log;
+    this.#origins = origins;
+    this.#stats = stats;
+  }
+
+  get deferredDots(): number {
+    let dots = 0;
+    for (const { seqs } of this.#deferred.values()) {
+      for (const { from, to } of seqs) dots += to - from + 1;
+    }
+    return dots;
+  }
+
+  get deferredOrigins(): number {
+    return this.#deferred.size;
+  }
+
+  /** What waits for zones to change. */
+  deferredOf(origin: OriginId): SeqRanges {
+    return this.#deferred.get(origin)?.seqs ?? noSeqs;
+  }
+
+  /** Merges dots of an introduced origin in the order given. */
+  take(origin: OriginId, dots: readonly DotBody[], now: Instant): Taken {
+    const row = this.#origins.row(origin);
+    const fresh: DotBody[] = [];
+    for (const body of dots) if (this.#merge(origin, body, now)) fresh.push(body);
+    return { row, fresh: fresh.length === dots.length ? dots : fresh, whole: this.#origins.refresh(row) };
+  }
+
+  /** Ranges of an origin that its holder says are superseded: known from now on, without a merge each. */
+  takeSuperseded(origin: OriginId, ranges: SeqRanges): number {
+    this.#log.adoptContext(new Map([[origin, ranges]]));
+    return this.#origins.refresh(this.#origins.row(origin));
+  }
+
+  /** Merges again what was put off; answers the origins of which something was merged. */
+  retryDeferred(now: Instant): readonly Taken[] {
+    const taken: Taken[] = [];
+    for (const [origin, deferred] of [...this.#deferred]) {
+      this.#deferred.delete(origin);
+      for (const body of deferred.dots.values()) this.#deferredBytes -= bodyBytes(body);
+      // In the order of the log: a term that one of them brings helps the next.
+      const dots = [...deferred.dots.values()].toSorted((a, b) => a.seq - b.seq);
+      taken.push(this.take(origin, dots, now));
+    }
+    return taken;
+  }
+
+  #merge(origin: OriginId, body: DotBody, now: Instant): boolean {
+    const dot: Dot = { origin, seq: body.seq, records: body.records };
+    switch (this.#log.merge(dot, now)) {
+      case 'applied':
+        this.#stats.applied += 1;
+        return true;
+      case 'seen':
+        this.#stats.duplicates += 1;
+        return false;
+      case 'deferred':
+        return this.#defer(origin, body);
+    }
+  }
+
+  #defer(origin: OriginId, body: DotBody): boolean {
+    let deferred = this.#deferred.get(origin);
+    if (deferred === undefined) {
+      deferred = { seqs: noSeqs, dots: new Map() };
+      this.#deferred.set(origin, deferred);
+    }
+    const own = [{ from: body.seq, to: body.seq }];
+    if (missingRanges(own, deferred.seqs).length === 0) return false;
+    this.#stats.deferred += 1;
+    deferred.seqs = addRange(deferred.seqs, { from: body.seq, to: body.seq });
+    this.#origins.learnHead(this.#origins.row(origin), body.seq);
+    const bytes = bodyBytes(body);
+    if (this.#deferredBytes + bytes <= deferredBytesMax) {
+      this.#deferredBytes += bytes;
+      deferred.dots.set(body.seq, body);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,434 @@
+import { originForm, registersPerDotMax, type OriginId, type ReplicatedRecord } from '../crdt/dot.ts';
+import type { SeqRange } from '../crdt/seq-ranges.ts';
+import {
+  bytes,
+  flag,
+  hexId,
+  list,
+  nullable,
+  struct,
+  text,
+  uint,
+  union,
+  type Schema,
+} from '../wire/schema.ts';
+import type { Cursor, DottedRecord } from './log.ts';
+
+// What gateways of one datacenter say to each other about the log and the state. All of it tolerates loss,
+// duplication and reordering: every message says something that is true for good, or asks for something.
+
+/** The records of one entry of the log that a message names once. */
+export interface DotBody {
+  readonly seq: number;
+  /** None: superseded. */
+  readonly records: readonly ReplicatedRecord[];
+}
+
+/** An origin and the node id of its writer. */
+export interface OriginName {
+  readonly origin: OriginId;
+  readonly nodeId: string;
+}
+
+export interface OriginSeen extends OriginName {
+  readonly seen: readonly SeqRange[];
+}
+
+export interface OriginRanges {
+  readonly origin: OriginId;
+  readonly ranges: readonly SeqRange[];
+}
+
+/** New dots on their way down the tree of their origin, or dots that were asked for. */
+export interface DotsMessage {
+  readonly kind: 'dots';
+  /** What the acknowledgement repeats, chosen by the sender; 0: none is wanted. */
+  readonly tag: number;
+  /** The receiver stands at the root of its region for these: it serves the root's children too. */
+  readonly lead: boolean;
+  readonly origin: OriginId;
+  /** Left out (null) where membership tells it: first sendings of a member's own log. */
+  readonly nodeId: string | null;
+  readonly dots: readonly DotBody[];
+}
+
+export interface AckMessage {
+  readonly kind: 'ack';
+  /** Hash of the node id of who acknowledges: enough to tell apart those whom one message was sent to. */
+  readonly by: number;
+  readonly tags: readonly number[];
+}
+
+/** Asks at once for dots that a gap shows to be missing; answered with `dots`. */
+export interface WantMessage extends OriginRanges {
+  readonly kind: 'want';
+  readonly by: string;
+}
+
+export interface Head {
+  readonly origin: OriginId;
+  /** At the time that `ageMs` tells, this was the highest seq of the origin. */
+  readonly head: number;
+  /** Seconds of the origin's own stamps at that time, rounded down: every later dot has a stamp above. */
+  readonly stampS: number;
+  /** Up to this many seconds before `stampS` that gateway had seen everything of everybody. */
+  readonly seenLagS: number;
+  /** Upper bound by local clocks alone of how long ago that was, when this message was sent. */
+  readonly ageMs: number;
+}
+
+/** A reading of its sender's clock, meaningful to nobody else; the life tells apart the runs of one process. */
+export interface Token {
+  readonly life: number;
+  readonly atMs: number;
+}
+
+export interface Echo extends Token {
+  /** How long the echoing gateway held the token. */
+  readonly heldMs: number;
+}
+
+/** Rides on probes: how far the logs of some origins reached, and how old that news is. */
+export interface HeadsMessage {
+  readonly kind: 'heads';
+  readonly by: string;
+  readonly token: Token;
+  /** The last token that the receiver of this message gave: bounds how long this message can have travelled. */
+  readonly echo: Echo | null;
+  /** Of all that the sender has seen: equal digests, equal sets of dots. */
+  readonly digest: number;
+  readonly heads: readonly Head[];
+}
+
+/** Opens an exchange: how all that the asker has seen digests, bucket by bucket (see `OriginTable`). */
+export interface SyncOpenMessage {
+  readonly kind: 'sync-open';
+  readonly id: number;
+  readonly by: string;
+  readonly digests: Uint8Array;
+}
+
+/** Nothing differs. */
+export interface SyncSameMessage {
+  readonly kind: 'sync-same';
+  readonly id: number;
+}
+
+/** Too many are served already, or too much was sent lately. */
+export interface SyncBusyMessage {
+  readonly kind: 'sync-busy';
+  readonly id: number;
+  readonly retryMs: number;
+}
+
+/** All that the sender has seen of the origins in those buckets whose digests differ. */
+export interface SyncVectorMessage {
+  readonly kind: 'sync-vector';
+  readonly id: number;
+  readonly by: string;
+  readonly collectedBelow: number;
+  /** Up to this second of stamps the sender has seen everything of everybody. */
+  readonly seenStampS: number;
+  /** Numbers of the buckets that differ. */
+  readonly buckets: readonly number[];
+  readonly seen: readonly OriginSeen[];
+}
+
+export interface SyncPullMessage {
+  readonly kind: 'sync-pull';
+  readonly id: number;
+  readonly by: string;
+  readonly items: readonly OriginRanges[];
+}
+
+export interface SyncGroup extends OriginName {
+  readonly superseded: readonly SeqRange[];
+  /** Newest first. */
+  readonly dots: readonly DotBody[];
+}
+
+export interface SyncPageMessage {
+  readonly kind: 'sync-page';
+  readonly id: number;
+  /** The answer covers all that was asked for: what is not in it, the sender does not have. */
+  readonly whole: boolean;
+  readonly groups: readonly SyncGroup[];
+}
+
+/** The asker has all it came for: somebody else can be served. */
+export interface SyncDoneMessage {
+  readonly kind: 'sync-done';
+  readonly by: string;
+}
+
+/** "I have news that you lack": an invitation to open a sync with the sender. */
+export interface SyncHintMessage {
+  readonly kind: 'sync-hint';
+  readonly by: string;
+  readonly digest: number;
+  /** Who brought the news into the region: the root of the tree along which hints go. */
+  readonly root: string;
+}
+
+export interface StatePullMessage {
+  readonly kind: 'state-pull';
+  readonly id: number;
+  readonly by: string;
+  readonly from: Cursor;
+}
+
+/** A row of whole state; its origin is a place in the table of its message. */
+export interface StateRow extends Omit<DottedRecord, 'origin'> {
+  readonly at: number;
+}
+
+export interface StatePageMessage {
+  readonly kind: 'state-page';
+  readonly id: number;
+  readonly from: Cursor;
+  readonly to: Cursor | null;
+  readonly collectedBelow: number;
+  readonly origins: readonly OriginName[];
+  readonly rows: readonly StateRow[];
+}
+
+/** Compares a run of registers: its live rows, counted and digested. */
+export interface AuditAskMessage {
+  readonly kind: 'audit-ask';
+  readonly id: number;
+  readonly by: string;
+  readonly from: Cursor;
+  readonly to: Cursor | null;
+  readonly rows: number;
+  readonly digest: number;
+  /** Origins of the asker's rows: the answer says what its sender has seen of them. */
+  readonly origins: readonly OriginId[];
+}
+
+export interface AuditRow extends Cursor {
+  readonly at: number;
+  readonly seq: number;
+  readonly term: number;
+  readonly timeline: number;
+  readonly stamp: number;
+  /** Of the value and of everything else that replicas hold alike. */
+  readonly hash: number;
+}
+
+/** The runs are not equal: what the sender's live rows are, and what it had seen when it read them. */
+export interface AuditRowsMessage {
+  readonly kind: 'audit-rows';
+  readonly id: number;
+  readonly by: string;
+  readonly origins: readonly OriginSeen[];
+  readonly rows: readonly AuditRow[];
+}
+
+export interface AuditSameMessage {
+  readonly kind: 'audit-same';
+  readonly id: number;
+}
+
+/** "This run differs between us": the receiver compares it from its side. */
+export interface AuditHintMessage {
+  readonly kind: 'audit-hint';
+  readonly by: string;
+  readonly from: Cursor;
+}
+
+export type ReplicationMessage =
+  | DotsMessage
+  | AckMessage
+  | WantMessage
+  | HeadsMessage
+  | SyncOpenMessage
+  | SyncSameMessage
+  | SyncBusyMessage
+  | SyncVectorMessage
+  | SyncPullMessage
+  | SyncPageMessage
+  | SyncDoneMessage
+  | SyncHintMessage
+  | StatePullMessage
+  | StatePageMessage
+  | AuditAskMessage
+  | AuditRowsMessage
+  | AuditSameMessage
+  | AuditHintMessage;
+
+const nodeId = hexId(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+const originId = hexId<OriginId>(originForm);
+const seq = uint();
+const uint16 = uint(0xffff);
+const uint32 = uint(0xffff_ffff);
+/** Consul's largest value is 512 KiB by default, and can be configured to more. */
+const valueBytesMax = 64 * 1024 * 1024;
+const keyCharsMax = 64 * 1024;
+
+/** Bounds that senders keep to and receivers check. */
+export const dotsPerMessageMax = 4096;
+export const rangesMax = 1024;
+export const headsMax = 64;
+export const tagsMax = 256;
+export const bucketCount = 64;
+export const originsMax = 1 << 16;
+export const rowsMax = 4096;
+export const auditOriginsMax = 128;
+
+/** Signed 32-bit hashes travel as unsigned. */
+export const unsigned = (hash: number): number => hash >>> 0;
+
+const record: Schema<ReplicatedRecord> = struct<ReplicatedRecord>({
+  kind: uint16,
+  key: text(keyCharsMax),
+  term: uint(),
+  timeline: uint(),
+  stamp: uint(),
+  value: nullable(bytes(valueBytesMax)),
+  born: uint(),
+  ix: nullable(text(keyCharsMax)),
+});
+const body = struct<DotBody>({ seq, records: list(record, registersPerDotMax) });
+const originName = struct<OriginName>({ origin: originId, nodeId });
+const cursor = struct<Cursor>({ kind: uint16, key: text(keyCharsMax) });
+
+/** A run with its ends the right way round; as two numbers. */
+const range: Schema<SeqRange> = {
+  pack: ({ from, to }) => [from, to - from],
+  unpack: (raw, at) => {
+    const pair = list(seq, 2).unpack(raw, at);
+    const from = seq.unpack(pair[0], at);
+    return { from, to: seq.unpack(from + seq.unpack(pair[1], at), at) };
+  },
+};
+const ranges = list(range, rangesMax);
+const originSeen = struct<OriginSeen>({ origin: originId, nodeId, seen: ranges });
+const originRanges = struct<OriginRanges>({ origin: originId, ranges });
+
+export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationMessage>({
+  dots: [
+    32,
+    struct<Omit<DotsMessage, 'kind'>>({
+      tag: uint16,
+      lead: flag,
+      origin: originId,
+      nodeId: nullable(nodeId),
+      dots: list(body, dotsPerMessageMax),
+    }),
+  ],
+  ack: [33, struct<Omit<AckMessage, 'kind'>>({ by: uint32, tags: list(uint16, tagsMax) })],
+  want: [34, struct<Omit<WantMessage, 'kind'>>({ by: nodeId, origin: originId, ranges })],
+  heads: [
+    35,
+    struct<Omit<HeadsMessage, 'kind'>>({
+      by: nodeId,
+      token: struct<Token>({ life: uint16, atMs: uint() }),
+      echo: nullable(struct<Echo>({ life: uint16, atMs: uint(), heldMs: uint() })),
+      digest: uint32,
+      heads: list(
+        struct<Head>({ origin: originId, head: seq, stampS: uint32, seenLagS: uint32, ageMs: uint() }),
+        headsMax,
+      ),
+    }),
+  ],
+  'sync-open': [
+    36,
+    struct<Omit<SyncOpenMessage, 'kind'>>({ id: uint32, by: nodeId, digests: bytes(bucketCount * 4) }),
+  ],
+  'sync-same': [37, struct<Omit<SyncSameMessage, 'kind'>>({ id: uint32 })],
+  'sync-busy': [38, struct<Omit<SyncBusyMessage, 'kind'>>({ id: uint32, retryMs: uint32 })],
+  'sync-vector': [
+    39,
+    struct<Omit<SyncVectorMessage, 'kind'>>({
+      id: uint32,
+      by: nodeId,
+      collectedBelow: uint(),
+      seenStampS: uint32,
+      buckets: list(uint(bucketCount - 1), bucketCount),
+      seen: list(originSeen, originsMax),
+    }),
+  ],
+  'sync-pull': [
+    40,
+    struct<Omit<SyncPullMessage, 'kind'>>({ id: uint32, by: nodeId, items: list(originRanges, 256) }),
+  ],
+  'sync-page': [
+    41,
+    struct<Omit<SyncPageMessage, 'kind'>>({
+      id: uint32,
+      whole: flag,
+      groups: list(
+        struct<SyncGroup>({
+          origin: originId,
+          nodeId,
+          superseded: list(range, dotsPerMessageMax),
+          dots: list(body, dotsPerMessageMax),
+        }),
+        256,
+      ),
+    }),
+  ],
+  'sync-hint': [42, struct<Omit<SyncHintMessage, 'kind'>>({ by: nodeId, digest: uint32, root: nodeId })],
+  'state-pull': [43, struct<Omit<StatePullMessage, 'kind'>>({ id: uint32, by: nodeId, from: cursor })],
+  'state-page': [
+    44,
+    struct<Omit<StatePageMessage, 'kind'>>({
+      id: uint32,
+      from: cursor,
+      to: nullable(cursor),
+      collectedBelow: uint(),
+      origins: list(originName, rowsMax),
+      rows: list(
+        struct<StateRow>({
+          at: uint(rowsMax),
+          seq,
+          kind: uint16,
+          key: text(keyCharsMax),
+          term: uint(),
+          timeline: uint(),
+          stamp: uint(),
+          value: nullable(bytes(valueBytesMax)),
+          born: uint(),
+          ix: nullable(text(keyCharsMax)),
+        }),
+        rowsMax,
+      ),
+    }),
+  ],
+  'audit-ask': [
+    45,
+    struct<Omit<AuditAskMessage, 'kind'>>({
+      id: uint32,
+      by: nodeId,
+      from: cursor,
+      to: nullable(cursor),
+      rows: uint32,
+      digest: uint32,
+      origins: list(originId, auditOriginsMax),
+    }),
+  ],
+  'audit-rows': [
+    46,
+    struct<Omit<AuditRowsMessage, 'kind'>>({
+      id: uint32,
+      by: nodeId,
+      origins: list(originSeen, 2 * auditOriginsMax),
+      rows: list(
+        struct<AuditRow>({
+          kind: uint16,
+          key: text(keyCharsMax),
+          at: uint(2 * auditOriginsMax),
+          seq,
+          term: uint(),
+          timeline: uint(),
+          stamp: uint(),
+          hash: uint32,
+        }),
+        rowsMax,
+      ),
+    }),
+  ],
+  'audit-same': [47, struct<Omit<AuditSameMessage, 'kind'>>({ id: uint32 })],
+  'sync-done': [49, struct<Omit<SyncDoneMessage, 'kind'>>({ by: nodeId })],
+  'audit-hint': [48, struct<Omit<AuditHintMessage, 'kind'>>({ by: nodeId, from: cursor })],
+});

@@ -1,0 +1,436 @@
+import type { Dot, OriginId } from '../crdt/dot.ts';
+import { contiguousHead, countSeqs, headOf, type SeqRange } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import { Acks } from './acks.ts';
+import { Audit } from './audit.ts';
+import { Heads } from './heads.ts';
+import { Intake, type Taken } from './intake.ts';
+import type { ReplicatedLog } from './log.ts';
+import type { DotsMessage, HeadsMessage, ReplicationMessage } from './messages.ts';
+import { OriginTable } from './origins.ts';
+import { Outbox, type ReplicationEffect } from './outbox.ts';
+import { Links } from './rto.ts';
+import { Spread } from './spread.ts';
+import { noStats, type ReplicationStats } from './stats.ts';
+import { Sync } from './sync.ts';
+import { SyncServer } from './sync-server.ts';
+import { Topology, type Peer, type Self } from './topology.ts';
+import { Wants } from './want.ts';
+
+export interface ReplicationTiming {
+  /** How often two gateways compare what they have seen, each with somebody. */
+  readonly syncEveryMs: number;
+  /** How often a run of registers is compared with somebody. */
+  readonly auditEveryMs: number;
+}
+
+const defaultTiming: ReplicationTiming = { syncEveryMs: 30_000, auditEveryMs: 60_000 };
+
+export interface ReplicationOptions {
+  readonly log: ReplicatedLog;
+  readonly self: Self;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+  readonly timing?: Partial<ReplicationTiming>;
+  /** Monotonic clock now. */
+  readonly nowMs: number;
+  /** `safeStamp` of an earlier run on this database, 0 when unknown: then absence is made up for by whole state. */
+  readonly safeStamp?: number;
+}
+
+/** What is missing of one origin. */
+export interface Gap {
+  readonly origin: OriginId;
+  readonly head: number;
+  readonly missing: number;
+  readonly forMs: number;
+}
+
+export interface ReplicationNeeds {
+  readonly gaps: readonly Gap[];
+  readonly deferredDots: number;
+  readonly unacked: { readonly messages: number; readonly bytes: number };
+  readonly queues: Readonly<
+    Record<
+      'write' | 'repair' | 'resync',
+      { readonly messages: number; readonly bytes: number; readonly dropped: number }
+    >
+  >;
+  readonly syncWith: string | undefined;
+  readonly serving: number;
+  readonly stats: Readonly<ReplicationStats>;
+}
+
+/** What waits for a zone's term, or for clocks to agree, is tried again without being told that it can be. */
+const deferredEveryMs = 30_000;
+
+/** Of what was written at once so much is spread; what is older is fetched by those who see it missing. */
+const spreadDotsMax = 4096;
+
+/** Peers that came back within so long are looked at together. */
+const returnedMs = 50;
+
+/**
+ * Moves the log of every gateway to every other: a machine without I/O. Messages and time in, effects out; what it
+ * does to the state it does through the log, inside the caller's transaction, and its effects may be released only
+ * once that is on disk. Who does what: `Topology` says who hands whose changes to whom, `Spread` hands them on and
+ * repeats what was lost, `Wants` pulls what a gap shows, `Heads` tells how far logs reached and how fresh that is,
+ * `Sync` compares and fetches, and `Audit` compares the state itself.
+ */
+export class Replication {
+  readonly #log: ReplicatedLog;
+  readonly #random: () => number;
+  readonly #stats = noStats();
+  readonly #topology: Topology;
+  readonly #origins: OriginTable;
+  readonly #links = new Links();
+  readonly #outbox: Outbox;
+  readonly #acks: Acks;
+  readonly #intake: Intake;
+  readonly #heads: Heads;
+  readonly #spread: Spread;
+  readonly #wants: Wants;
+  readonly #sync: Sync;
+  readonly #server: SyncServer;
+  readonly #audit: Audit;
+  #returned: Peer[] = [];
+  #returnedDueMs = Number.POSITIVE_INFINITY;
+  #joined = false;
+  #deferredDueMs = Number.POSITIVE_INFINITY;
+  #behindSaid: OriginId | undefined;
+
+  constructor(options: ReplicationOptions) {
+    const { log, self, random, nowMs } = options;
+    const timing = { ...defaultTiming, ...options.timing };
+    const stats = this.#stats;
+    const links = this.#links;
+    this.#log = log;
+    this.#random = random;
+    const topology = (this.#topology = new Topology(self));
+    const origins = (this.#origins = new OriginTable(log));
+    const outbox = (this.#outbox = new Outbox(nowMs));
+    const intake = (this.#intake = new Intake(log, origins, stats));
+    const spread = (this.#spread = new Spread(topology, links, outbox, stats, random));
+    this.#acks = new Acks(outbox, self.id);
+    this.#heads = new Heads({ log, origins, topology, random, nowMs, seenStamp: options.safeStamp ?? 0 });
+    this.#server = new SyncServer(log, origins, outbox, this.#heads);
+    this.#sync = new Sync({
+      log,
+      origins,
+      intake,
+      topology,
+      links,
+      outbox,
+      heads: this.#heads,
+      stats,
+      random,
+      timing: { everyMs: timing.syncEveryMs },
+      nowMs,
+      onTaken: (taken, now) => this.#settle(taken, undefined, now),
+      onOwnHead: (head) => this.#checkOwn(head),
+    });
+    this.#wants = new Wants({
+      log,
+      origins,
+      intake,
+      topology,
+      links,
+      outbox,
+      spread,
+      stats,
+      random,
+      onAbsence: (peerId, atMs) => this.#sync.plan(peerId, atMs),
+      isComing: (origin) => this.#sync.isComing(origin),
+    });
+    this.#audit = new Audit({
+      log,
+      origins,
+      topology,
+      outbox,
+      stats,
+      random,
+      everyMs: timing.auditEveryMs,
+      nowMs,
+    });
+  }
+
+  /** All members but this one, live or not, that are not forgotten. */
+  setPeers(peers: readonly Peer[], now: Instant): void {
+    const kept = new Set<string>();
+    for (const peer of peers) {
+      kept.add(peer.id);
+      this.setPeer(peer, now);
+    }
+    for (const id of this.#topology.peers.keys()) if (!kept.has(id)) this.forgetPeer(id);
+  }
+
+  /** As `setPeers`, of one member: for callers that know what changed. */
+  setPeer(peer: Peer, now: Instant): void {
+    const held = this.#topology.peer(peer.id);
+    if (held === peer) return;
+    this.#topology.set(peer);
+    if (held === undefined || held.origin !== peer.origin) this.#heads.membersChanged();
+    if (!peer.live || held?.live === true) return;
+    if (!this.#joined) {
+      // With somebody, after all that membership tells at once: what was missed while this gateway was down.
+      this.#joined = true;
+      this.#sync.plan(undefined, now.monoMs + returnedMs);
+    }
+    if (held === undefined) return;
+    this.#returned.push(peer);
+    this.#returnedDueMs = Math.min(this.#returnedDueMs, now.monoMs + returnedMs);
+  }
+
+  forgetPeer(id: string): void {
+    this.#topology.delete(id);
+    this.#links.forget(id);
+    this.#heads.membersChanged();
+  }
+
+  /** Dots of this gateway's own log, oldest first, or their range: written in this very step. */
+  committed(dots: readonly Dot[] | SeqRange, now: Instant): void {
+    const { origin } = this.#log;
+    this.#origins.refresh(this.#origins.row(origin));
+    const read = 'from' in dots ? this.#readOwn(dots) : dots;
+    if (read.length > 0) this.#spread.own(origin, read, now.monoMs);
+  }
+
+  /** Node ids of the owners of zones: what most clients ask about is told of first, and so the freshest. */
+  prioritise(nodeIds: Iterable<string>): void {
+    this.#heads.prioritise(nodeIds);
+  }
+
+  /** A zone's term became known: what waited for it is merged. */
+  zonesChanged(now: Instant): void {
+    this.#deferredDueMs = Number.POSITIVE_INFINITY;
+    for (const taken of this.#intake.retryDeferred(now)) this.#settle(taken, undefined, now);
+    this.#wants.hurry(now.monoMs);
+  }
+
+  receive(from: Endpoint, message: ReplicationMessage, now: Instant): void {
+    const nowMs = now.monoMs;
+    switch (message.kind) {
+      case 'dots':
+        return this.#dots(from, message, now);
+      case 'ack':
+        return this.#spread.acknowledged(message.by, message.tags, nowMs);
+      case 'want':
+        return this.#wants.answer(message, from, nowMs);
+      case 'heads':
+        return this.#hear(message, now);
+      case 'sync-open':
+        return this.#server.open(message, from, now);
+      case 'sync-same':
+        return this.#sync.same(message.id, nowMs);
+      case 'sync-busy':
+        return this.#sync.busy(message, nowMs);
+      case 'sync-vector':
+        return this.#sync.vector(message, now);
+      case 'sync-pull':
+        return this.#server.pull(message, from, now);
+      case 'sync-page':
+        return this.#sync.page(message, now);
+      case 'sync-done':
+        return this.#server.release(message.by);
+      case 'sync-hint':
+        return this.#sync.hinted(message, nowMs);
+      case 'state-pull':
+        return this.#server.statePull(message, from, now);
+      case 'state-page':
+        if (!this.#sync.statePage(message, now)) this.#audit.repair(message, now);
+        return;
+      case 'audit-ask':
+        return this.#audit.asked(message, from);
+      case 'audit-rows':
+        return this.#audit.compare(message, nowMs);
+      case 'audit-same':
+        return this.#audit.same(message.id);
+      case 'audit-hint':
+        return this.#audit.hinted(message, nowMs);
+    }
+  }
+
+  /** When `tick` has something to do next, by the monotonic clock. */
+  get nextTickMs(): number {
+    return Math.min(
+      this.#acks.nextMs,
+      this.#spread.nextMs,
+      this.#wants.nextMs,
+      this.#sync.nextMs,
+      this.#audit.nextMs,
+      this.#returnedDueMs,
+      this.#outbox.nextMs,
+      this.#deferredDueMs,
+    );
+  }
+
+  tick(now: Instant): void {
+    const nowMs = now.monoMs;
+    this.#outbox.flush(nowMs);
+    this.#spread.tick(nowMs);
+    this.#wants.tick(nowMs);
+    if (nowMs >= this.#deferredDueMs) this.zonesChanged(now);
+    if (nowMs >= this.#returnedDueMs) this.#meetReturned(nowMs);
+    this.#sync.tick(now);
+    this.#audit.tick(now);
+    this.#acks.tick(nowMs);
+  }
+
+  /** What to append to a probe or its answer that goes to this peer; undefined when there is no room. */
+  headsFor(peer: { readonly id: string }, bytesMax: number, now: Instant): HeadsMessage | undefined {
+    return this.#heads.compose(peer.id, bytesMax, now);
+  }
+
+  /** How old the newest proof is that all that a gateway had written is here; undefined: there is none yet. */
+  freshness(of: OriginId | string, now: Instant): { readonly ageMs: number } | undefined {
+    const { self } = this.#topology;
+    const origin = of === self.id ? this.#log.origin : (this.#topology.peer(of)?.origin ?? (of as OriginId));
+    const ageMs = this.#heads.ageMs(origin, now.monoMs);
+    return ageMs === undefined ? undefined : { ageMs };
+  }
+
+  /** Whether all of an origin's log up to this seq has been applied here. */
+  seenUpTo(origin: OriginId, seq: number): boolean {
+    return contiguousHead(this.#log.originLog(origin)?.seen ?? []) >= seq;
+  }
+
+  /** Everything with a stamp up to this has been seen by every member that is not forgotten; 0: not known. */
+  stableStamp(now: Instant): number {
+    return this.#heads.stableStamp(now);
+  }
+
+  /** To be kept (at leisure) and given to the next run on this database; see `ReplicationOptions`. */
+  safeStamp(now: Instant): number {
+    return this.#heads.safeStampS(now) * 1_000_000;
+  }
+
+  /** Of all that was seen: equal digests, equal sets of dots. */
+  get digest(): number {
+    return this.#origins.digest;
+  }
+
+  /** For status and metrics. Its cost is that of the gaps, not of the members. */
+  needs(now: Instant): ReplicationNeeds {
+    const gaps: Gap[] = [];
+    for (const { origin, sinceMs, missing } of this.#wants.gaps()) {
+      const head = missing.at(-1)?.to ?? 0;
+      gaps.push({ origin, head, missing: countSeqs(missing), forMs: now.monoMs - sinceMs });
+    }
+    return {
+      gaps,
+      deferredDots: this.#intake.deferredDots,
+      unacked: this.#spread.unacked,
+      queues: {
+        write: this.#outbox.queued('write'),
+        repair: this.#outbox.queued('repair'),
+        resync: this.#outbox.queued('resync'),
+      },
+      syncWith: this.#sync.session?.peerId,
+      serving: this.#server.serving,
+      stats: this.#stats,
+    };
+  }
+
+  /** Highest seq that is known of an origin, here or elsewhere. */
+  headKnown(origin: OriginId): number {
+    const row = this.#origins.find(origin);
+    return row === undefined ? 0 : (this.#origins.heads[row] as number);
+  }
+
+  takeEffects(): readonly ReplicationEffect[] {
+    return this.#outbox.take();
+  }
+
+  #dots(from: Endpoint, message: DotsMessage, now: Instant): void {
+    const { origin, dots } = message;
+    if (origin === this.#log.origin) {
+      this.#checkOwn(dots.reduce((head, { seq }) => Math.max(head, seq), 0));
+      if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
+      return;
+    }
+    const writerId = this.#writer(message);
+    if (writerId === undefined) {
+      this.#stats.unnamed += 1;
+      return;
+    }
+    const taken = this.#intake.take(origin, dots, now);
+    if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
+    else this.#stats.repaired += taken.fresh.length;
+    if (taken.fresh.length > 0) {
+      this.#spread.forward(origin, writerId, taken.fresh, message.lead, now.monoMs);
+    }
+    this.#settle(taken, from, now);
+  }
+
+  #writer({ origin, nodeId }: DotsMessage): string | undefined {
+    const known = this.#log.originLog(origin)?.nodeId;
+    if (known !== undefined) return known;
+    const writerId = nodeId ?? this.#topology.writerOf(origin)?.id;
+    if (writerId !== undefined) this.#log.introduce(origin, writerId);
+    return writerId;
+  }
+
+  #hear(message: HeadsMessage, now: Instant): void {
+    const lacking = this.#heads.receive(message, now, (head) => this.#checkOwn(head));
+    for (const row of lacking) {
+      this.#wants.check(row, contiguousHead(this.#origins.seen(row)), undefined, now.monoMs);
+    }
+  }
+
+  #settle({ row, whole }: Pick<Taken, 'row' | 'whole'>, source: Endpoint | undefined, now: Instant): void {
+    this.#heads.reached(row, whole);
+    if (this.#deferredDueMs === Number.POSITIVE_INFINITY && this.#intake.deferredOrigins > 0) {
+      this.#deferredDueMs = now.monoMs + deferredEveryMs;
+    }
+    this.#wants.check(row, whole, source, now.monoMs);
+  }
+
+  #checkOwn(head: number): void {
+    const ownOrigin = this.#log.origin;
+    if (this.#behindSaid === ownOrigin) return;
+    if (head <= headOf(this.#log.originLog(ownOrigin)?.seen ?? [])) return;
+    this.#behindSaid = ownOrigin;
+    this.#outbox.push({ kind: 'behind', ownOrigin, head });
+  }
+
+  #readOwn(range: SeqRange): readonly Dot[] {
+    const dots: Dot[] = [];
+    let { to } = range;
+    while (to >= range.from && dots.length < spreadDotsMax) {
+      const read = this.#log.read(this.#log.origin, { from: range.from, to }, 4096, 16 << 20);
+      const last = read.at(-1);
+      if (last === undefined) break;
+      dots.push(...read);
+      to = last.seq - 1;
+    }
+    return dots.toReversed();
+  }
+
+  /**
+   * After a partition. Of every pair of regions one gateway each meets the other's (a second one, should the first not
+   * have managed); what they fetch then spreads inside their regions by hints. When many regions came back at once
+   * (this one was cut off), two are asked first: the others will most likely have the same.
+   */
+  #meetReturned(nowMs: number): void {
+    const { self } = this.#topology;
+    const returned = this.#returned;
+    this.#returned = [];
+    this.#returnedDueMs = Number.POSITIVE_INFINITY;
+    const regions = new Set<string>();
+    for (const { id, region } of returned) {
+      if (region !== self.region) regions.add(region);
+      else if (this.#topology.relays(`returned ${id}`, region).includes(self.id)) {
+        this.#sync.plan(id, nowMs + 200 * this.#random());
+      }
+    }
+    const ordered = this.#topology.shuffled(`returned ${self.region}`, regions);
+    ordered.forEach((region, i) => {
+      const turn = this.#topology.bridges(self.region, region).indexOf(self.id);
+      const there = this.#topology.bridges(region, self.region)[0];
+      if (turn < 0 || turn > 1 || there === undefined) return;
+      this.#sync.plan(there, nowMs + turn * 1000 + (i < 2 ? 0 : 1500 + 500 * this.#random()));
+    });
+    this.#wants.hurry(nowMs);
+  }
+}

@@ -1,0 +1,216 @@
+import { countSeqs, headOf, type SeqRange } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { Endpoint } from '../wire/endpoint.ts';
+import { hashText } from './hash.ts';
+import type { Heads } from './heads.ts';
+import type { Page, ReplicatedLog } from './log.ts';
+import {
+  dotsPerMessageMax,
+  originsMax,
+  rangesMax,
+  rowsMax,
+  type DotBody,
+  type OriginName,
+  type OriginSeen,
+  type StatePageMessage,
+  type StatePullMessage,
+  type SyncGroup,
+  type SyncOpenMessage,
+  type SyncPullMessage,
+} from './messages.ts';
+import { bucketOf, type OriginTable } from './origins.ts';
+import type { Outbox } from './outbox.ts';
+import { bodyBytes, packetBytes, recordBytes } from './sizes.ts';
+
+/** Peers that are served at once (as Corrosion has it), and how long a silent one keeps its place. */
+const permits = 3;
+const idleMs = 3000;
+const pageBytesMax = 256 * 1024;
+const busyRetryMs = 80;
+
+/** Answers those who lack something. It keeps nothing of them but their places: they drive. */
+export class SyncServer {
+  readonly #log: ReplicatedLog;
+  readonly #origins: OriginTable;
+  readonly #outbox: Outbox;
+  readonly #heads: Heads;
+  /** Who is served, and when it asked last. */
+  readonly #served = new Map<string, number>();
+
+  constructor(log: ReplicatedLog, origins: OriginTable, outbox: Outbox, heads: Heads) {
+    this.#log = log;
+    this.#origins = origins;
+    this.#outbox = outbox;
+    this.#heads = heads;
+  }
+
+  get serving(): number {
+    return this.#served.size;
+  }
+
+  open(message: SyncOpenMessage, from: Endpoint, now: Instant): void {
+    const { id } = message;
+    const buckets = this.#origins.differing(message.digests);
+    if (buckets.length === 0) {
+      this.#outbox.sendNow(from, 'packet', { kind: 'sync-same', id });
+      return;
+    }
+    if (!this.#admit(message.by, id, from, now.monoMs)) return;
+    const wanted = new Set(buckets);
+    const seen: OriginSeen[] = [];
+    let bytes = 80;
+    for (const log of this.#log.origins()) {
+      if (log.seen.length === 0 || !wanted.has(bucketOf(hashText(log.origin)))) continue;
+      if (seen.length >= originsMax) break;
+      // Of very many holes the newest are told: what is not told is not asked for this time.
+      const told = log.seen.length > rangesMax ? log.seen.slice(-rangesMax) : log.seen;
+      seen.push({ origin: log.origin, nodeId: log.nodeId, seen: told });
+      bytes += 40 + 11 * told.length;
+    }
+    this.#outbox.send(
+      'resync',
+      {
+        kind: 'send',
+        to: from,
+        lane: bytes > packetBytes ? 'stream' : 'packet',
+        bulk: false,
+        message: {
+          kind: 'sync-vector',
+          id,
+          by: this.#log.nodeId,
+          collectedBelow: this.#log.collectedBelow,
+          seenStampS: this.#heads.safeStampS(now),
+          buckets,
+          seen,
+        },
+      },
+      bytes,
+      now.monoMs,
+    );
+  }
+
+  pull(message: SyncPullMessage, from: Endpoint, now: Instant): void {
+    if (!this.#admit(message.by, message.id, from, now.monoMs)) return;
+    const groups: SyncGroup[] = [];
+    let bytes = 0;
+    let dots = 0;
+    let whole = true;
+    for (const { origin, ranges } of message.items) {
+      const held = this.#log.originLog(origin);
+      if (held === undefined) continue;
+      const bodies: DotBody[] = [];
+      const superseded: SeqRange[] = [];
+      const head = headOf(held.seen);
+      for (const range of ranges.toReversed()) {
+        const to = Math.min(range.to, head);
+        if (to < range.from) continue;
+        if (dots >= dotsPerMessageMax || bytes >= pageBytesMax) {
+          whole = false;
+          break;
+        }
+        const read = this.#log.read(
+          origin,
+          { from: range.from, to },
+          dotsPerMessageMax - dots,
+          pageBytesMax - bytes,
+        );
+        for (const { seq, records } of read) {
+          dots += 1;
+          if (records.length === 0) addNewestFirst(superseded, seq);
+          else bodies.push({ seq, records });
+          bytes += records.length === 0 ? 2 : bodyBytes({ seq, records });
+        }
+        const last = read.at(-1);
+        if (
+          last !== undefined &&
+          last.seq > range.from &&
+          (dots >= dotsPerMessageMax || bytes >= pageBytesMax)
+        ) {
+          whole = false;
+        }
+      }
+      if (bodies.length + superseded.length > 0) {
+        groups.push({ origin, nodeId: held.nodeId, superseded: superseded.toReversed(), dots: bodies });
+      }
+    }
+    const small = bytes + 40 * (groups.length + 1) < packetBytes;
+    this.#outbox.send(
+      'resync',
+      {
+        kind: 'send',
+        to: from,
+        lane: small ? 'packet' : 'stream',
+        bulk: true,
+        message: { kind: 'sync-page', id: message.id, whole, groups },
+      },
+      bytes,
+      now.monoMs,
+    );
+  }
+
+  statePull(message: StatePullMessage, from: Endpoint, now: Instant): void {
+    if (!this.#admit(message.by, message.id, from, now.monoMs)) return;
+    const page = this.#log.page(message.from, rowsMax / 2, pageBytesMax);
+    const { reply, bytes } = packPage(message.id, page, (origin) => this.#log.originLog(origin)?.nodeId);
+    this.#outbox.send(
+      'resync',
+      { kind: 'send', to: from, lane: 'stream', bulk: true, message: reply },
+      bytes,
+      now.monoMs,
+    );
+  }
+
+  #admit(by: string, id: number, from: Endpoint, nowMs: number): boolean {
+    if (!this.#served.has(by) && this.#served.size >= permits) {
+      for (const [peer, atMs] of this.#served) if (nowMs - atMs > idleMs) this.#served.delete(peer);
+    }
+    const full = !this.#served.has(by) && this.#served.size >= permits;
+    if (full || this.#outbox.queued('resync').bytes > 2 * pageBytesMax) {
+      const retryMs = busyRetryMs + Math.ceil(this.#outbox.delayMs('resync'));
+      this.#outbox.sendNow(from, 'packet', { kind: 'sync-busy', id, retryMs });
+      return false;
+    }
+    this.#served.set(by, nowMs);
+    return true;
+  }
+
+  /** Somebody that was served has all: its place is free. */
+  release(by: string): void {
+    this.#served.delete(by);
+  }
+}
+
+function addNewestFirst(ranges: SeqRange[], seq: number): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.from === seq + 1) ranges[ranges.length - 1] = { from: seq, to: last.to };
+  else ranges.push({ from: seq, to: seq });
+}
+
+function packPage(
+  id: number,
+  page: Page,
+  nodeIdOf: (origin: OriginName['origin']) => string | undefined,
+): { readonly reply: StatePageMessage; readonly bytes: number } {
+  const places = new Map<string, number>();
+  const origins: OriginName[] = [];
+  let bytes = 60;
+  const rows = page.rows.map(({ origin, ...row }) => {
+    let at = places.get(origin);
+    if (at === undefined) {
+      at = origins.length;
+      places.set(origin, at);
+      origins.push({ origin, nodeId: nodeIdOf(origin) ?? '' });
+      bytes += 40;
+    }
+    bytes += recordBytes(row) + 8;
+    return { ...row, at };
+  });
+  const { from, to, collectedBelow = 0 } = page;
+  const reply = { kind: 'state-page', id, from, to: to ?? null, collectedBelow, origins, rows } as const;
+  return { reply, bytes };
+}
+
+/** Seqs of several origins. */
+export function countItems(items: readonly { readonly ranges: readonly SeqRange[] }[]): number {
+  return items.reduce((sum, { ranges }) => sum + countSeqs(ranges), 0);
+}

@@ -1,0 +1,488 @@
+import type { OriginId } from '../crdt/dot.ts';
+import { countSeqs, missingRanges, unionRanges, type SeqRange, type SeqRanges } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { Heads } from './heads.ts';
+import type { Intake, Taken } from './intake.ts';
+import type { ReplicatedLog } from './log.ts';
+import {
+  rangesMax,
+  type OriginRanges,
+  type OriginSeen,
+  type StatePageMessage,
+  type SyncBusyMessage,
+  type SyncHintMessage,
+  type SyncPageMessage,
+  type SyncVectorMessage,
+} from './messages.ts';
+import type { OriginTable } from './origins.ts';
+import type { Outbox } from './outbox.ts';
+import type { Links } from './rto.ts';
+import type { ReplicationStats } from './stats.ts';
+import { countItems } from './sync-server.ts';
+import type { Topology } from './topology.ts';
+import { Walk } from './transfer.ts';
+
+interface Wish {
+  readonly dueMs: number;
+  /** Who brought into this region what is to be had. */
+  readonly root: string | undefined;
+}
+
+interface Pull {
+  readonly items: readonly OriginRanges[];
+  dueMs: number;
+  tries: number;
+}
+
+interface Session {
+  readonly id: number;
+  readonly peerId: string;
+  readonly root: string | undefined;
+  stage: 'opening' | 'pulling' | 'walking';
+  /** When an opening or a walk without an answer has failed. */
+  dueMs: number;
+  readonly origins: Set<OriginId>;
+  queue: OriginRanges[];
+  readonly pulls: Map<number, Pull>;
+  walk: Walk | undefined;
+  dots: number;
+  /** The peer lacked something, going by its vector. */
+  peerLacks: boolean;
+}
+
+export interface SyncTiming {
+  /** A sync with somebody is opened about so often; when nothing differs it costs two packets. */
+  readonly everyMs: number;
+}
+
+export interface SyncOptions {
+  readonly log: ReplicatedLog;
+  readonly origins: OriginTable;
+  readonly intake: Intake;
+  readonly topology: Topology;
+  readonly links: Links;
+  readonly outbox: Outbox;
+  readonly heads: Heads;
+  readonly stats: ReplicationStats;
+  readonly random: () => number;
+  readonly timing: SyncTiming;
+  readonly nowMs: number;
+  /** After dots were merged, or ranges became known. */
+  readonly onTaken: (taken: Pick<Taken, 'row' | 'whole'>, now: Instant) => void;
+  /** A peer knows this much of our own log. */
+  readonly onOwnHead: (head: number) => void;
+}
+
+const pullsMax = 3;
+const seqsPerPull = 2048;
+const itemsPerPull = 128;
+const wishesMax = 16;
+const triesMax = 3;
+/** With nothing of anybody here and so much to fetch, whole state is cheaper than its history. Guess. */
+const newcomerDots = 5000;
+
+/**
+ * Anti-entropy: what one has seen is compared with a peer, and what is missing is fetched from it, newest first, in
+ * pages that the asker drives. One session at a time, so no two peers are asked for the same.
+ */
+export class Sync {
+  readonly #options: SyncOptions;
+  readonly #wishes = new Map<string, Wish>();
+  #session: Session | undefined;
+  #nextId: number;
+  #periodicMs: number;
+  #nextMs: number;
+
+  constructor(options: SyncOptions) {
+    this.#options = options;
+    this.#nextId = Math.floor(options.random() * 0x7fff_ffff);
+    this.#periodicMs = options.nowMs + options.timing.everyMs * (0.5 + options.random());
+    this.#nextMs = this.#periodicMs;
+  }
+
+  get nextMs(): number {
+    return this.#nextMs;
+  }
+
+  get session(): { readonly peerId: string; readonly stage: string; readonly dots: number } | undefined {
+    return this.#session;
+  }
+
+  /** Whether the present session brings dots of this origin. */
+  isComing(origin: OriginId): boolean {
+    return this.#session?.stage === 'walking' || this.#session?.origins.has(origin) === true;
+  }
+
+  /** Syncs with a peer (undefined: some neighbour, else anybody) at that time, if not planned sooner. */
+  plan(peerId: string | undefined, dueMs: number, root?: string): void {
+    const id = peerId ?? this.#somebody();
+    if (id === undefined || id === this.#options.topology.self.id) return;
+    const held = this.#wishes.get(id);
+    if (held !== undefined ? held.dueMs <= dueMs : this.#wishes.size >= wishesMax) return;
+    this.#wishes.set(id, { dueMs, root: root ?? held?.root });
+    this.#nextMs = Math.min(this.#nextMs, dueMs);
+  }
+
+  hinted(message: SyncHintMessage, nowMs: number): void {
+    if (message.digest === this.#options.origins.digest) return;
+    this.plan(message.by, nowMs, message.root);
+  }
+
+  tick(now: Instant): void {
+    const nowMs = now.monoMs;
+    if (nowMs < this.#nextMs) return;
+    const session = this.#session;
+    if (session !== undefined) this.#watch(session, now);
+    if (nowMs >= this.#periodicMs) {
+      this.#periodicMs = nowMs + this.#options.timing.everyMs * (0.5 + this.#options.random());
+      if (this.#wishes.size === 0) this.plan(undefined, nowMs);
+    }
+    if (this.#session === undefined) this.#startDue(nowMs);
+    this.#schedule();
+  }
+
+  same(id: number, nowMs: number): void {
+    const session = this.#session;
+    if (session?.id === id && session.stage === 'opening') this.#end(nowMs);
+  }
+
+  busy({ id, retryMs }: SyncBusyMessage, nowMs: number): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    const again = nowMs + retryMs * (0.5 + this.#options.random());
+    const pull = session.pulls.get(id);
+    if (pull !== undefined) pull.dueMs = again;
+    else if (session.id === id && session.stage === 'opening') {
+      this.#session = undefined;
+      this.plan(session.peerId, again, session.root);
+    } else if (session.stage === 'walking') session.dueMs = again;
+    this.#schedule();
+  }
+
+  vector(message: SyncVectorMessage, now: Instant): void {
+    const session = this.#session;
+    if (session === undefined || session.id !== message.id || session.stage !== 'opening') return;
+    const { log, origins, heads, intake } = this.#options;
+    const behind = heads.safeStampS(now) * 1_000_000 < message.collectedBelow;
+    const missing: OriginRanges[] = [];
+    const told = new Set<OriginId>();
+    let foreignSeen = false;
+    for (const { origin, nodeId, seen } of message.seen) {
+      told.add(origin);
+      if (origin === log.origin) this.#options.onOwnHead(seen.at(-1)?.to ?? 0);
+      log.introduce(origin, nodeId);
+      const row = origins.row(origin);
+      const here = origins.seen(row);
+      if (origin !== log.origin && here.length > 0) foreignSeen = true;
+      origins.learnHead(row, seen.at(-1)?.to ?? 0);
+      if (missingRanges(here, seen).length > 0) session.peerLacks = true;
+      if (origin === log.origin) continue;
+      const lacking = missingRanges(missingRanges(seen, here), intake.deferredOf(origin));
+      if (lacking.length > 0) missing.push({ origin, ranges: lacking });
+    }
+    session.peerLacks ||= this.#hasMore(message, told);
+    const newcomer = !foreignSeen && countItems(missing) > newcomerDots;
+    if (missing.length > 0 && (behind || newcomer)) {
+      session.stage = 'walking';
+      session.walk = new Walk(log, this.#context(message), message.seenStampS);
+      this.#options.stats.transfers += 1;
+      this.#pullPage(session, now.monoMs);
+    } else {
+      session.stage = 'pulling';
+      session.queue = missing;
+      for (const { origin } of missing) session.origins.add(origin);
+      this.#pump(session, now.monoMs);
+    }
+    this.#schedule();
+  }
+
+  page(message: SyncPageMessage, now: Instant): void {
+    const session = this.#session;
+    const pull = session?.pulls.get(message.id);
+    if (session === undefined || pull === undefined) return;
+    session.pulls.delete(message.id);
+    const { log, intake, origins, stats } = this.#options;
+    let fresh = 0;
+    for (const { origin, nodeId, superseded, dots } of message.groups) {
+      if (origin === log.origin) continue;
+      log.introduce(origin, nodeId);
+      const taken = intake.take(origin, dots, now);
+      fresh += taken.fresh.length;
+      let { whole } = taken;
+      if (superseded.length > 0) {
+        fresh += countSeqs(missingRanges(superseded, origins.seen(taken.row)));
+        whole = intake.takeSuperseded(origin, superseded);
+      }
+      this.#options.onTaken({ row: taken.row, whole }, now);
+    }
+    session.dots += fresh;
+    stats.syncDots += fresh;
+    if (!message.whole && fresh > 0) {
+      session.queue = [...this.#remaining(pull.items), ...session.queue];
+    }
+    this.#pump(session, now.monoMs);
+    this.#schedule();
+  }
+
+  statePage(message: StatePageMessage, now: Instant): boolean {
+    const session = this.#session;
+    const walk = session?.walk;
+    if (session === undefined || walk === undefined || message.id !== session.id) return false;
+    if (!walk.take(message, now)) return true;
+    this.#options.stats.transferRows += message.rows.length;
+    if (!walk.finished) this.#pullPage(session, now.monoMs);
+    else {
+      for (const origin of walk.finish()) {
+        const row = this.#options.origins.row(origin);
+        const whole = this.#options.origins.refresh(row);
+        session.dots += 1;
+        this.#options.onTaken({ row, whole }, now);
+      }
+      this.#options.heads.adoptSafeStampS(walk.seenStampS);
+      this.#finish(session, now.monoMs);
+    }
+    this.#schedule();
+    return true;
+  }
+
+  /** What the peer lacks in the buckets that differ, of origins that it did not name. */
+  #hasMore(message: SyncVectorMessage, told: ReadonlySet<OriginId>): boolean {
+    const { origins } = this.#options;
+    const buckets = new Set(message.buckets);
+    for (let row = 0; row < origins.size; row++) {
+      if (!buckets.has(origins.bucketAt(row)) || told.has(origins.originAt(row))) continue;
+      if (origins.seen(row).length > 0) return true;
+    }
+    return false;
+  }
+
+  /** All that the peer had seen: what it told, and in buckets that are equal what we have seen ourselves. */
+  #context(message: SyncVectorMessage): ReadonlyMap<OriginId, OriginSeen['seen']> {
+    const { origins } = this.#options;
+    const buckets = new Set(message.buckets);
+    const context = new Map<OriginId, SeqRanges>(message.seen.map(({ origin, seen }) => [origin, seen]));
+    for (let row = 0; row < origins.size; row++) {
+      if (!buckets.has(origins.bucketAt(row))) context.set(origins.originAt(row), origins.seen(row));
+    }
+    return context;
+  }
+
+  #remaining(items: readonly OriginRanges[]): OriginRanges[] {
+    const { origins, intake } = this.#options;
+    const remaining: OriginRanges[] = [];
+    for (const { origin, ranges } of items) {
+      const row = origins.row(origin);
+      const known = unionRanges(origins.seen(row), intake.deferredOf(origin));
+      const lacking = missingRanges(ranges, known);
+      if (lacking.length > 0) remaining.push({ origin, ranges: lacking });
+    }
+    return remaining;
+  }
+
+  #pump(session: Session, nowMs: number): void {
+    while (session.pulls.size < pullsMax && session.queue.length > 0) {
+      const items = this.#cut(session);
+      const id = this.#id();
+      const pull = { items, dueMs: nowMs, tries: 0 };
+      session.pulls.set(id, pull);
+      this.#sendPull(session, id, pull, nowMs);
+    }
+    if (session.stage === 'pulling' && session.pulls.size === 0) this.#finish(session, nowMs);
+  }
+
+  /** The newest part of what is wanted of each origin. */
+  #cut(session: Session): readonly OriginRanges[] {
+    const { intake, origins } = this.#options;
+    const taken = session.queue.slice(0, itemsPerPull);
+    const share = Math.max(16, Math.floor(seqsPerPull / taken.length));
+    const items: OriginRanges[] = [];
+    const left: OriginRanges[] = [];
+    for (const { origin, ranges } of taken) {
+      // What came by another way meanwhile need not come again.
+      const known = unionRanges(origins.seen(origins.row(origin)), intake.deferredOf(origin));
+      const [newest, older] = splitNewest(missingRanges(ranges, known), share);
+      if (newest.length > 0) items.push({ origin, ranges: newest });
+      if (older.length > 0) left.push({ origin, ranges: older });
+    }
+    session.queue = [...left, ...session.queue.slice(itemsPerPull)];
+    return items;
+  }
+
+  #sendPull(session: Session, id: number, pull: Pull, nowMs: number): void {
+    const peer = this.#options.topology.peer(session.peerId);
+    pull.tries += 1;
+    pull.dueMs = nowMs + this.#patienceMs(session.peerId);
+    if (peer === undefined || pull.items.length === 0) {
+      session.pulls.delete(id);
+      return;
+    }
+    const by = this.#options.topology.self.id;
+    const few = pull.items.reduce((sum, { ranges }) => sum + 20 + 11 * ranges.length, 60) < 1000;
+    const message = { kind: 'sync-pull', id, by, items: pull.items } as const;
+    this.#options.outbox.sendNow(peer.endpoint, few ? 'packet' : 'stream', message);
+  }
+
+  #pullPage(session: Session, nowMs: number): void {
+    const peer = this.#options.topology.peer(session.peerId);
+    const { walk } = session;
+    session.dueMs = nowMs + this.#patienceMs(session.peerId);
+    if (peer === undefined || walk === undefined) return;
+    walk.tries += 1;
+    const by = this.#options.topology.self.id;
+    this.#options.outbox.sendNow(peer.endpoint, 'stream', {
+      kind: 'state-pull',
+      id: session.id,
+      by,
+      from: walk.at,
+    });
+  }
+
+  #patienceMs(peerId: string): number {
+    const hintMs = this.#options.topology.peer(peerId)?.rttMs ?? 100;
+    return 600 + 3 * (this.#options.links.get(peerId)?.srttMs ?? hintMs);
+  }
+
+  /** Repeats what was not answered, and gives up after some times. */
+  #watch(session: Session, now: Instant): void {
+    const nowMs = now.monoMs;
+    const gone = this.#options.topology.peer(session.peerId)?.live !== true;
+    if (gone || (session.stage === 'opening' && nowMs >= session.dueMs)) {
+      this.#fail(session, nowMs);
+      return;
+    }
+    if (session.stage === 'walking' && nowMs >= session.dueMs) {
+      if ((session.walk?.tries ?? 0) >= triesMax) this.#fail(session, nowMs);
+      else this.#pullPage(session, nowMs);
+      return;
+    }
+    for (const [id, pull] of session.pulls) {
+      if (nowMs < pull.dueMs) continue;
+      if (pull.tries >= triesMax) {
+        this.#fail(session, nowMs);
+        return;
+      }
+      this.#sendPull(session, id, pull, nowMs);
+    }
+    if (session.stage === 'pulling') this.#pump(session, nowMs);
+  }
+
+  #startDue(nowMs: number): void {
+    let chosen: string | undefined;
+    let dueMs = Number.POSITIVE_INFINITY;
+    for (const [id, wish] of this.#wishes) {
+      if (wish.dueMs > nowMs || wish.dueMs >= dueMs) continue;
+      chosen = id;
+      ({ dueMs } = wish);
+    }
+    if (chosen === undefined) return;
+    const root = this.#wishes.get(chosen)?.root;
+    this.#wishes.delete(chosen);
+    const { topology, outbox, origins } = this.#options;
+    const peer = topology.peer(chosen);
+    if (peer?.live !== true) return;
+    const id = this.#id();
+    this.#session = {
+      id,
+      peerId: chosen,
+      root,
+      stage: 'opening',
+      dueMs: nowMs + this.#patienceMs(chosen),
+      origins: new Set(),
+      queue: [],
+      pulls: new Map(),
+      walk: undefined,
+      dots: 0,
+      peerLacks: false,
+    };
+    this.#options.stats.syncs += 1;
+    const digests = origins.packDigests();
+    outbox.sendNow(peer.endpoint, 'packet', { kind: 'sync-open', id, by: topology.self.id, digests });
+  }
+
+  #finish(session: Session, nowMs: number): void {
+    const { topology, outbox, origins } = this.#options;
+    const { self } = topology;
+    const peer = topology.peer(session.peerId);
+    if (peer !== undefined) outbox.sendNow(peer.endpoint, 'packet', { kind: 'sync-done', by: self.id });
+    const hint = { kind: 'sync-hint', by: self.id, digest: origins.digest } as const;
+    if (session.peerLacks && peer !== undefined) {
+      outbox.sendNow(peer.endpoint, 'packet', { ...hint, root: self.id });
+    }
+    if (session.dots > 0) {
+      // News for the neighbours, down a tree whose root brought it: they fetch it here, not over the WAN.
+      const inRegion = session.root !== undefined && topology.livingIn(self.region).includes(session.root);
+      const root = inRegion ? (session.root as string) : self.id;
+      for (const id of topology.childrenOf(`news ${root}`, root, self.id, false)) {
+        const child = topology.peer(id);
+        if (child !== undefined && id !== session.peerId) {
+          outbox.sendNow(child.endpoint, 'packet', { ...hint, root });
+        }
+      }
+    }
+    this.#end(nowMs);
+  }
+
+  #fail(session: Session, nowMs: number): void {
+    this.#options.stats.syncsFailed += 1;
+    const peer = this.#options.topology.peer(session.peerId);
+    if (peer !== undefined) {
+      this.#options.outbox.sendNow(peer.endpoint, 'packet', {
+        kind: 'sync-done',
+        by: this.#options.topology.self.id,
+      });
+    }
+    this.#end(nowMs);
+    this.plan(undefined, nowMs + 300 * (0.5 + this.#options.random()));
+  }
+
+  #end(nowMs: number): void {
+    this.#session = undefined;
+    this.#startDue(nowMs);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    let next = this.#periodicMs;
+    const session = this.#session;
+    if (session === undefined) for (const { dueMs } of this.#wishes.values()) next = Math.min(next, dueMs);
+    else {
+      if (session.stage !== 'pulling') next = Math.min(next, session.dueMs);
+      for (const { dueMs } of session.pulls.values()) next = Math.min(next, dueMs);
+    }
+    this.#nextMs = next;
+  }
+
+  /** A neighbour mostly, at times anybody: so that regions, too, are compared with each other. */
+  #somebody(): string | undefined {
+    const { topology, random } = this.#options;
+    const { self } = topology;
+    const neighbours = topology.livingIn(self.region);
+    const regions = [...topology.regions()].filter((region) => region !== self.region);
+    const away = neighbours.length < 2 || (regions.length > 0 && random() < 0.2);
+    const pool = away ? topology.livingIn(regions[Math.floor(random() * regions.length)] ?? '') : neighbours;
+    const start = Math.floor(random() * pool.length);
+    const id = pool[start];
+    return id === self.id ? pool[(start + 1) % pool.length] : id;
+  }
+
+  #id(): number {
+    this.#nextId = (this.#nextId + 1) % 0xffff_ffff;
+    return this.#nextId;
+  }
+}
+
+function splitNewest(ranges: SeqRanges, count: number): readonly [SeqRange[], SeqRange[]] {
+  const newest: SeqRange[] = [];
+  const older: SeqRange[] = [];
+  let room = count;
+  for (let i = ranges.length - 1; i >= 0; i--) {
+    const { from, to } = ranges[i] as SeqRange;
+    const cut = newest.length >= rangesMax ? to + 1 : Math.max(from, to - room + 1);
+    if (cut <= to && room > 0) {
+      newest.unshift({ from: cut, to });
+      room -= to - cut + 1;
+      if (cut > from) older.unshift({ from, to: cut - 1 });
+    } else older.unshift({ from, to });
+  }
+  return [newest, older];
+}
