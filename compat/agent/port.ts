@@ -8,7 +8,7 @@ import type { CheckRegistration, ServiceRegistration } from './registration.ts';
 /** What a change of the agent came to. Nothing changed unless it is `done`, and then it is durable. */
 export type AgentOutcome =
   | { readonly kind: 'done' }
-  | { readonly kind: 'refused'; readonly status: 400 | 404 | 409 | 500; readonly message: string };
+  | { readonly kind: 'refused'; readonly status: 400 | 404 | 409 | 413 | 500; readonly message: string };
 
 /** A service or check is known from the API (and kept in the store) or from the configuration (and re-read). */
 export type Source = 'api' | 'config';

@@ -25,6 +25,7 @@ export interface MemberView {
 export type ZoneCause = 'founded' | 'delegated' | 'placed' | 'taken-over';
 
 export interface ZoneView {
+  /** Of keys, or `externalNodes` (src/state/zones.ts). */
   readonly prefix: string;
   /** Node id of the owner. */
   readonly ownerId: string;
@@ -110,7 +111,7 @@ export type JoinResult =
 /** An order that can be refused. Nothing was changed then; `message` is one line, shown with a 500 or 4xx. */
 export type FleetOutcome =
   | { readonly kind: 'done' }
-  | { readonly kind: 'refused'; readonly status: 400 | 404 | 409 | 500; readonly message: string };
+  | { readonly kind: 'refused'; readonly status: 400 | 404 | 409 | 413 | 500; readonly message: string };
 
 /** What one member said of its keyring, or why it did not do as it was told. Keys are in base64. */
 export type KeyringAnswer =

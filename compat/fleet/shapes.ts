@@ -1,5 +1,6 @@
 import { keySeparator } from '../../src/state/topics.ts';
 import { Kind } from '../../src/state/kinds.ts';
+import { externalNodes } from '../../src/state/zones.ts';
 import { decodeKv, decodeValue } from '../../src/state/values.ts';
 import { goTime, goTimeMs } from '../wire/go-time.ts';
 import type { JsonValue } from '../wire/go-json.ts';
@@ -51,7 +52,10 @@ export function memberRow(view: MemberView, selfId: string): MemberRow {
 }
 
 export interface ZoneRow {
+  /** Of keys; empty for the zone of external nodes. */
   readonly Prefix: string;
+  /** The zone of the catalog's nodes that no gateway is, not one of keys. */
+  readonly ExternalNodes: boolean;
   readonly Owner: string;
   readonly OwnerID: string;
   readonly Region: string;
@@ -67,7 +71,8 @@ export interface ZoneRow {
 
 export function zoneRow(zone: ZoneView): ZoneRow {
   return {
-    Prefix: zone.prefix,
+    Prefix: zone.prefix === externalNodes ? '' : zone.prefix,
+    ExternalNodes: zone.prefix === externalNodes,
     Owner: zone.owner,
     OwnerID: zone.ownerId,
     Region: zone.region,

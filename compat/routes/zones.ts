@@ -1,6 +1,7 @@
+import { externalNodes } from '../../src/state/zones.ts';
 import type { FleetOutcome, FleetPort } from '../fleet/port.ts';
 import { conflictRow, quarantineRow, zoneRow } from '../fleet/shapes.ts';
-import { renderJson } from '../wire/go-json.ts';
+import { renderJson, type GoFields } from '../wire/go-json.ts';
 import { failure, json, type ApiRequest, type Later, type Reply, type RouteResult } from '../wire/http.ts';
 import { decodeBody, undecodable } from './catalog-write.ts';
 import type { RouteContext } from './context.ts';
@@ -15,6 +16,13 @@ export function sortedZones(fleet: FleetPort): ReturnType<FleetPort['zones']> {
   return fleet.zones().toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1));
 }
 
+/** The zone that a body names: by `Prefix`, or with `"ExternalNodes": true`. */
+function zoneNamed(fields: GoFields): string | undefined {
+  const prefix = fields.string('Prefix');
+  if (fields.bool('ExternalNodes')) return externalNodes;
+  return fields.has('Prefix') ? prefix : undefined;
+}
+
 /**
  * PUT /v1/grapevine/zones/delegate `{"Prefix":"eu/","Gateway":"gw-eu-1"}` — answers the zone once the delegation is
  * durable; `Ready` says whether the new owner serves already.
@@ -23,10 +31,10 @@ function delegateRoute(request: ApiRequest, { agent }: RouteContext): RouteResul
   const body = decodeBody(request, 'grapevine.Delegation');
   if (!body.ok) return body.error;
   const fields = body.value;
-  const prefix = fields.string('Prefix');
+  const prefix = zoneNamed(fields);
   const gateway = fields.string('Gateway');
   if (fields.problem !== undefined) return undecodable(fields.problem);
-  if (!fields.has('Prefix')) return failure(400, missingPrefix);
+  if (prefix === undefined) return failure(400, missingPrefix);
   if (gateway === '') return failure(400, 'Missing gateway name: say in Gateway who is to own the zone');
   return zoneAfter(agent.fleet, prefix, agent.fleet.zone.delegate(prefix, gateway), request);
 }
@@ -39,17 +47,18 @@ function takeoverRoute(request: ApiRequest, { agent }: RouteContext): RouteResul
   const body = decodeBody(request, 'grapevine.Takeover');
   if (!body.ok) return body.error;
   const fields = body.value;
-  const prefix = fields.string('Prefix');
+  const prefix = zoneNamed(fields);
   const reason = fields.string('Reason').trim();
   if (fields.problem !== undefined) return undecodable(fields.problem);
-  if (!fields.has('Prefix')) return failure(400, missingPrefix);
+  if (prefix === undefined) return failure(400, missingPrefix);
   if (reason === '') {
     return failure(400, 'Missing reason: a takeover is kept with its reason, for whoever asks later');
   }
   return zoneAfter(agent.fleet, prefix, agent.fleet.zone.takeover(prefix, reason), request);
 }
 
-const missingPrefix = 'Missing prefix: the root zone is the empty Prefix, said in as many words';
+const missingPrefix =
+  'Missing prefix: the root zone is the empty Prefix, said in as many words; that of external nodes is ExternalNodes';
 
 function zoneAfter(
   fleet: FleetPort,

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ReadScope } from '../../../compat/fleet/port.ts';
 import { zonesInScope } from '../../../compat/fleet/scopes.ts';
 import { neverProvedMs, ZoneFreshness } from '../../../compat/fleet/zone-freshness.ts';
+import { externalNodes } from '../../../src/state/zones.ts';
 import type { ZoneValue } from '../../../src/state/values.ts';
 
 const zone = (prefix: string, ownerId: string): ZoneValue => ({ prefix, ownerId, term: 1 }) as ZoneValue;
@@ -48,6 +49,12 @@ test.each<[ReadScope, readonly string[]]>([
   [catalog, ['']],
 ])('%j spans the zones %j', (scope, spanned) => {
   expect(zonesInScope(zones, scope).map((each) => each.prefix)).toEqual(spanned);
+});
+
+test('the zone of external nodes is no zone of keys, and that of the catalog', () => {
+  zones = [...zones, zone(externalNodes, 'd')];
+  expect(zonesInScope(zones, prefix('')).map(({ ownerId }) => ownerId)).toEqual(['a', 'b', 'c']);
+  expect(zonesInScope(zones, catalog).map(({ ownerId }) => ownerId)).toEqual(['d']);
 });
 
 describe('freshness', () => {

@@ -4,6 +4,7 @@ import { zoneRoutes } from '../../../compat/routes/zones.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { catalogKey } from '../../../src/state/topics.ts';
 import { encodeKv, encodeValue } from '../../../src/state/values.ts';
+import { externalNodes } from '../../../src/state/zones.ts';
 import { ask } from '../../support/ask.ts';
 import { FakeFleet, nodeIdOf, originOf, originView, zoneView } from '../../support/fleet.ts';
 import { apiRequest, fleetAgent, StateFixture } from '../../support/state.ts';
@@ -32,6 +33,7 @@ test('zones are listed by prefix, with who owns them, since when and why', async
     expect.objectContaining({ Prefix: '', Owner: 'a', Cause: 'founded', Reason: '' }),
     {
       Prefix: 'us/',
+      ExternalNodes: false,
       Owner: 'b',
       OwnerID: nodeIdOf('b'),
       Region: 'us',
@@ -59,6 +61,13 @@ describe('a delegation', () => {
     expect(await put('delegate', { Gateway: 'b' })).toMatch(/^400 Missing prefix: /);
     expect(fleet.asked).toEqual([]);
     expect(await put('delegate', { Prefix: '', Gateway: 'b' })).toMatch(/^200 /);
+  });
+
+  test('of the external nodes names them', async () => {
+    fleet.zoneList.push(zoneView(externalNodes, 'b'));
+    const text = await put('delegate', { ExternalNodes: true, Gateway: 'b' });
+    expect(JSON.parse(text.slice(4))).toMatchObject({ Prefix: '', ExternalNodes: true, Owner: 'b' });
+    expect(fleet.asked).toEqual([`delegate ${externalNodes} b`]);
   });
 
   test.each([
