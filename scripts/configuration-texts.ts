@@ -1,5 +1,41 @@
+import { lanProfile, wanProfile, type SwimProfile } from '../src/swim/profile.ts';
+
 /** What a key means here, and its default ('' for none) where the type does not say it all. */
 export type KeyText = readonly [meaning: string, byDefault: string];
+
+/** The timing of one pool, with its defaults; dev mode has others. */
+function gossipTexts(block: string, profile: SwimProfile): Readonly<Record<string, KeyText>> {
+  const time = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);
+  const unlessDev = (byDefault: string, inDev: string): string =>
+    `\`${byDefault}\`; \`${inDev}\` in dev mode`;
+  return {
+    [`${block}.gossip_nodes`]: [
+      'Members that news are told to at a time, 1 to 64.',
+      `\`${profile.gossipNodes}\``,
+    ],
+    [`${block}.gossip_interval`]: [
+      'How often, `10ms` to `1m`.',
+      unlessDev(time(profile.gossipIntervalMs), '100ms'),
+    ],
+    [`${block}.probe_interval`]: [
+      'How often one member is asked whether it lives, `10ms` to `1m`.',
+      unlessDev(time(profile.probeIntervalMs), '100ms'),
+    ],
+    [`${block}.probe_timeout`]: [
+      'How long its answer may take before others are asked to try; no longer than `probe_interval`.',
+      unlessDev(time(profile.probeTimeoutMs), '100ms'),
+    ],
+    [`${block}.suspicion_mult`]: [
+      'How long a suspect may refute before it counts as failed, in probe intervals times log10 of the members; ' +
+        '1 to 64.',
+      unlessDev(String(profile.suspicionMult), '3'),
+    ],
+    [`${block}.retransmit_mult`]: [
+      'How often each member repeats news, times log10 of the members; 1 to 64.',
+      `\`${profile.retransmitMult}\``,
+    ],
+  };
+}
 
 /** By dotted key: every key that is not ignored, and no other. `configuration.ts` checks that. */
 export const keyTexts: Readonly<Record<string, KeyText>> = {
@@ -10,17 +46,33 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
   ],
   node_meta: ['Metadata of the node: at most 64 pairs.', ''],
   datacenter: ['The datacenter that this gateway serves.', '`dc1`'],
-  primary_datacenter: ['Shown in `agent/self`.', 'the datacenter'],
+  primary_datacenter: ['Shown in `agent/self`; nothing depends on it.', 'the datacenter'],
   acl_datacenter: ['Refused unless empty: see `acl.enabled`.', ''],
   data_dir: ['Where the database is. One gateway only may use it.', 'required, but for dev mode'],
   disable_host_node_id: ['The node id never derives from the host, so false changes nothing.', '`true`'],
   server: [
-    'Needed for `bootstrap`. Every gateway holds all data and shows itself as a server.',
+    'Needed for `bootstrap`. Every gateway holds all data and shows itself as a server. Without it a signal to stop ' +
+      'also makes the gateway leave the cluster.',
     '`false`; `true` in dev mode',
   ],
-  bootstrap: ['Found the datacenter: this gateway owns every key. Without it writes are refused.', '`false`'],
-  bootstrap_expect: ['1 is `bootstrap`; more founds nothing, until gateways form clusters.', '`0`'],
-  'grapevine.region': ['Where it runs, a hint for gossip. Not a key of Consul.', 'the datacenter'],
+  bootstrap: [
+    'Found the datacenter: this gateway owns every key, until it delegates some. For one gateway only.',
+    '`false`',
+  ],
+  bootstrap_expect: [
+    'So many gateways found the datacenter together, as servers of Consul do: once they all see each other, the one ' +
+      'with the lowest node id does. 1 is `bootstrap`.',
+    '`0`',
+  ],
+  'grapevine.region': ['Where it runs: gossip crosses from region to region once.', 'the datacenter'],
+  'grapevine.allow_plaintext_gossip': [
+    'Let gossip go unencrypted over other addresses than loopback.',
+    '`false`',
+  ],
+  'grapevine.zones': [
+    'Zones that are placed by rule: `{ prefix = "eu/" region = "eu" }`, or with `gateway = "name"`; see below.',
+    '',
+  ],
 
   bind_addr: [
     'Address for traffic between gateways; it is advertised.',
@@ -46,8 +98,8 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
   'ports.https': ['HTTPS, which needs a certificate. HTTP/1.1 only.', '`-1`'],
   'ports.grpc': ['Nothing listens: there is no service mesh.', '`-1`; `8502` in dev mode'],
   'ports.grpc_tls': ['As `ports.grpc`.', '`-1`'],
-  'ports.serf_lan': ['Shown in the list of members.', '`8301`'],
-  'ports.serf_wan': ['Shown in the list of members of the WAN.', '`8302`'],
+  'ports.serf_lan': ['Gossip inside the datacenter, UDP and TCP. Off: a cluster of one.', '`8301`'],
+  'ports.serf_wan': ['Gossip between datacenters, UDP and TCP. Off: a datacenter by itself.', '`8302`'],
   'ports.server': ['Shown by `status/leader`, and as the port of the service `consul`.', '`8300`'],
   'unix_sockets.user': ['Owner of the sockets, a name or a number.', 'that of the process'],
   'unix_sockets.group': ['Group of the sockets, a name or a number.', 'that of the process'],
@@ -62,7 +114,10 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
   'http_config.max_header_bytes': ['Size of the headers of a request.', '`1048576`'],
   default_query_time: ['How long a blocking query waits that does not say it.', '`5m`'],
   max_query_time: ['How long a blocking query may wait.', '`10m`'],
-  discovery_max_stale: ['Discovery reads are answered by any replica as it is.', '`0s`'],
+  discovery_max_stale: [
+    'Reads of catalog and health that ask for no mode are asked of the owners if the replica is older; 0: never.',
+    '`0s`',
+  ],
   enable_debug: ['There are no `/debug/pprof` endpoints.', '`false`; `true` in dev mode'],
   ui: ['Serve the web console.', '`false`; `true` in dev mode'],
   ui_content_path: ['Path of the web console.', '`/ui/`'],
@@ -116,27 +171,39 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
   'dns_config.soa.expire': ['Seconds, in the SOA record.', '`86400`'],
   'dns_config.soa.min_ttl': ['Seconds, in the SOA record: how long "not there" may be kept.', '`0`'],
 
-  start_join: ['Gateways to join at the start.', ''],
-  start_join_wan: ['Gateways of other datacenters to join at the start.', ''],
-  retry_join: ['Gateways to join, tried until it works.', ''],
+  start_join: ['Gateways to join at the start; reaching none stops it.', ''],
+  start_join_wan: ['Gateways of other datacenters to join at the start; reaching none stops it.', ''],
+  retry_join: [
+    'Gateways to join, tried until it works, and again whenever this one finds itself alone. Names are resolved each ' +
+      'time, to all their addresses. Cloud auto-join (`provider=`) is refused.',
+    '',
+  ],
   retry_join_wan: ['The same for other datacenters.', ''],
-  retry_interval: ['Time between attempts.', '`30s`'],
-  retry_interval_wan: ['Time between attempts.', '`30s`'],
-  retry_max: ['Attempts; 0: without end.', '`0`'],
-  retry_max_wan: ['Attempts; 0: without end.', '`0`'],
-  rejoin_after_leave: ['Join again although this gateway had left.', '`false`'],
+  retry_interval: ['Time between attempts, `100ms` or more.', '`30s`'],
+  retry_interval_wan: ['Time between attempts, `100ms` or more.', '`30s`'],
+  retry_max: ['Attempts after the first before the gateway exits; 0: without end.', '`0`'],
+  retry_max_wan: ['Attempts after the first before the gateway exits; 0: without end.', '`0`'],
+  rejoin_after_leave: ['Look for the members of before although this gateway had left them.', '`false`'],
   leave_on_terminate: ['Leave the cluster on SIGTERM.', '`false` for servers'],
   skip_leave_on_interrupt: ['Stay a member on SIGINT.', '`true` for servers'],
-  reconnect_timeout: ['How long a failed member is kept.', '`72h`'],
-  reconnect_timeout_wan: ['How long a failed member of the WAN is kept.', '`72h`'],
-  encrypt: ['Key of gossip.', 'not encrypted'],
-  encrypt_verify_incoming: ['Refuse gossip that is not encrypted.', '`true`'],
-  encrypt_verify_outgoing: ['Send no gossip that is not encrypted.', '`true`'],
+  reconnect_timeout: ['How long a failed member is kept, `8h` or more.', '`72h`'],
+  reconnect_timeout_wan: ['How long a failed member of the WAN is kept, `8h` or more.', '`72h`'],
+  encrypt: [
+    'Key of gossip, the same on all gateways. The keyring in the data directory, once there, counts instead.',
+    'none: gossip stays on loopback',
+  ],
+  encrypt_verify_incoming: [
+    'Refuse gossip that is not encrypted; false while encryption is introduced.',
+    '`true`',
+  ],
+  encrypt_verify_outgoing: ['Send no gossip that is not encrypted; false while it is introduced.', '`true`'],
   disable_keyring_file: ['Do not keep the keys in the data directory.', '`false`; `true` in dev mode'],
   serf_lan_allowed_cidrs: ['Networks that members may have addresses in.', 'all'],
   serf_wan_allowed_cidrs: ['Networks that members of the WAN may have addresses in.', 'all'],
   disable_coordinates: ['The own node gets no coordinate: `?near=_agent` does not sort.', '`false`'],
-  'performance.leave_drain_time': ['How long requests are served while leaving.', '`5s`'],
+  ...gossipTexts('gossip_lan', lanProfile),
+  ...gossipTexts('gossip_wan', wanProfile),
+  'performance.leave_drain_time': ['How long requests are served after the goodbye.', '`5s`'],
   'performance.rpc_hold_timeout': ['How long a request waits for an owner that cannot be reached.', '`7s`'],
 
   service: ['A service of this gateway, with its checks: see below.', ''],

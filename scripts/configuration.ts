@@ -3,7 +3,8 @@ import { agentOptions, flagKeys } from '../bin/cli/agent-flags.ts';
 import { fragmentSchema } from '../compat/config/config-schema.ts';
 import { laterKeys } from '../compat/config/later-keys.ts';
 import { reloadableKeys } from '../compat/config/reload.ts';
-import { isIgnored, shapeOf, wordsFor } from '../compat/config/schema-kinds.ts';
+import { keysOf, type ConfigKey } from '../compat/config/schema-keys.ts';
+import { shapeOf } from '../compat/config/schema-kinds.ts';
 import { checkSchema, serviceSchema } from '../compat/config/schema-service.ts';
 import { keyTexts } from './configuration-texts.ts';
 
@@ -13,29 +14,6 @@ import { keyTexts } from './configuration-texts.ts';
 
 const file = 'docs/configuration.md';
 
-interface Key {
-  readonly name: string;
-  readonly ignored: boolean;
-  readonly kind: string;
-}
-
-/** Services and checks are described by themselves. */
-const definitions = ['service', 'services', 'check', 'checks'];
-
-function keysOf(schema: object, prefix: string, ignoredAbove: boolean): readonly Key[] {
-  const shape = shapeOf(schema);
-  if (shape.kind !== 'object') return [];
-  return Object.entries(shape.fields).flatMap(([field, inner]) => {
-    const name = prefix + field;
-    const ignored = ignoredAbove || isIgnored(inner);
-    const nested = definitions.includes(name) ? [] : keysOf(inner, `${name}.`, ignored);
-    if (nested.length === 0 || (ignored && !ignoredAbove)) {
-      return [{ name, ignored, kind: wordsFor(inner) ?? 'an object' }];
-    }
-    return nested;
-  });
-}
-
 function fieldsOf(schema: object): string {
   const shape = shapeOf(schema);
   if (shape.kind !== 'object') return '';
@@ -44,7 +22,7 @@ function fieldsOf(schema: object): string {
     .join(', ');
 }
 
-const keys = keysOf(fragmentSchema, '', false);
+const keys = keysOf(fragmentSchema);
 const meant = keys.filter(({ ignored }) => !ignored);
 const problems = [
   ...meant.filter(({ name }) => keyTexts[name] === undefined).map(({ name }) => `${name} has no text`),
@@ -57,7 +35,7 @@ function isReloaded(name: string): boolean {
   return reloadableKeys.some((key) => name === key || name.startsWith(`${key}.`));
 }
 
-function row({ name, kind }: Key): string {
+function row({ name, kind }: ConfigKey): string {
   const [meaning, byDefault] = keyTexts[name] ?? ['', ''];
   const marks = [...(isReloaded(name) ? ['reload'] : []), ...(laterKeys.includes(name) ? ['**later**'] : [])];
   return `| \`${name}\` | ${kind.replaceAll('|', '\\|')} | ${byDefault} | ${meaning} | ${marks.join(', ')} |`;
@@ -90,7 +68,12 @@ starting anything, and names the keys without effect.
 
 ## What differs from Consul
 
-- A gateway that shall take writes needs \`-bootstrap\` (or \`-dev\`) and \`-server\`: it founds the datacenter.
+- One gateway founds the datacenter and owns every key until it delegates some: the one with \`-bootstrap\` (or \`-dev\`)
+  and \`-server\`. Or all have the same \`-bootstrap-expect\`, as servers of Consul: then the one with the lowest node id
+  does, once as many see each other and agree on whom they see; while one of those that met is away it waits.
+- Gossip is encrypted, or stays on loopback: a gateway that is told to join others, without a key, does not start, unless
+  it has \`grapevine { allow_plaintext_gossip = true }\`. One that is told to join nobody serves alone.
+- \`retry_join\` does not end with the first success: a gateway that finds itself alone later tries again.
 - \`acl.enabled = true\` stops the start.
 - SIGINT and SIGTERM stop with exit code 0, where a server of Consul 1.8.7 ends with 1; a second signal ends it at once,
   with 1.
@@ -107,8 +90,8 @@ restart, as they do in Consul. When anything is wrong the running configuration 
 
 ## Keys
 
-${meant.length} keys have a meaning. **later**: checked and shown, without effect yet (clusters of several gateways, the web
-console); a gateway that is given one says so in its log.
+${meant.length} keys have a meaning; those under \`grapevine\` are not Consul's. **later**: checked and shown, without effect
+yet; a gateway that is given one says so in its log.
 
 | key | kind | default | meaning | |
 | --- | --- | --- | --- | --- |
@@ -120,6 +103,24 @@ A check has these: ${fieldsOf(checkSchema)}.
 
 They mean what they mean in \`/v1/agent/service/register\` and \`/v1/agent/check/register\`; \`proxy\`, \`connect\` and what is
 Enterprise's are treated as there.
+
+## Zones by rule
+
+\`\`\`hcl
+grapevine {
+  region = "eu"
+  zones = [
+    { prefix = "eu/"     region  = "eu" },
+    { prefix = "us/"     region  = "us" },
+    { prefix = "team-x/" gateway = "gateway-7" },
+  ]
+}
+\`\`\`
+
+A zone that a rule names and that does not exist is given, by the gateway that owns its keys now, to the live gateway of
+that region with the lowest name, or to the gateway that is named; where none lives the rule waits for one to join. A zone
+that exists is never moved by a rule: \`grapevine zone delegate\` does that. So the same rules belong into the configuration
+of every gateway, and changing them moves nothing.
 
 ## Accepted and ignored
 

@@ -1,4 +1,6 @@
 import type { LogLevel } from '../../src/kernel/log-line.ts';
+import type { SwimProfile } from '../../src/swim/profile.ts';
+import type { ZoneRule } from '../fleet/placement.ts';
 import type { JsonObject } from '../wire/go-json.ts';
 import type { Fragment } from './config-schema.ts';
 import type { LoadOptions } from './load-options.ts';
@@ -8,7 +10,7 @@ export type Listener =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
-/** Ports; -1 where the server is off. */
+/** Ports; -1 where the server is off. Without gossip (`serfLan`) this gateway is a cluster of one. */
 export interface PortsConfig {
   readonly dns: number;
   readonly http: number;
@@ -97,10 +99,23 @@ export interface JoinConfig {
   /** 0: without end. */
   readonly retryAttemptsMax: number;
   readonly retryAttemptsWanMax: number;
+  /** Look for the members of before although this gateway had left them. */
   readonly rejoinAfterLeave: boolean;
+  /** How long a failed member is kept. */
   readonly reconnectMsMax: number;
   readonly reconnectWanMsMax: number;
 }
+
+/** What `gossip_lan` and `gossip_wan` say of a pool's timing. */
+export type GossipTiming = Pick<
+  SwimProfile,
+  | 'gossipNodes'
+  | 'gossipIntervalMs'
+  | 'probeIntervalMs'
+  | 'probeTimeoutMs'
+  | 'suspicionMult'
+  | 'retransmitMult'
+>;
 
 export interface GossipConfig {
   /** 16, 24 or 32 bytes in base64; unset: not encrypted. */
@@ -108,12 +123,16 @@ export interface GossipConfig {
   readonly encryptVerifyIncoming: boolean;
   readonly encryptVerifyOutgoing: boolean;
   readonly disableKeyringFile: boolean;
+  /** Unencrypted gossip on other addresses than loopback: `decideGossip`. */
+  readonly allowPlaintext: boolean;
   readonly bindLan: string;
   readonly bindWan: string;
   /** Networks that members may have addresses in; empty: all. */
   readonly lanAllowedCidrs: readonly string[];
   readonly wanAllowedCidrs: readonly string[];
   readonly disableCoordinates: boolean;
+  readonly lan: GossipTiming;
+  readonly wan: GossipTiming;
 }
 
 export interface ChecksConfig {
@@ -169,7 +188,7 @@ export interface AgentConfig {
   readonly stateInMemory: boolean;
   readonly server: boolean;
   readonly bootstrap: boolean;
-  /** 0 unless 2 or more were expected; 1 is `bootstrap`. */
+  /** How many gateways found the datacenter together; 0 unless 2 or more were expected; 1 is `bootstrap`. */
   readonly bootstrapExpect: number;
 
   readonly bindAddr: string;
@@ -192,9 +211,13 @@ export interface AgentConfig {
   readonly dns: DnsConfig;
   readonly join: JoinConfig;
   readonly gossip: GossipConfig;
+  /** Zones that are placed by rule, each prefix once. */
+  readonly zones: readonly ZoneRule[];
   readonly leave: {
+    /** On SIGTERM; `skipOnInterrupt` is SIGINT's. */
     readonly onTerminate: boolean;
     readonly skipOnInterrupt: boolean;
+    /** How long requests are served after the goodbye. */
     readonly drainMs: number;
   };
   /** How long a request may wait for an owner that cannot be reached (`performance.rpc_hold_timeout`). */

@@ -15,7 +15,7 @@ import {
   uint,
 } from './schema-kinds.ts';
 import { aclSchema, ignoredKeys, ignoredTelemetry } from './schema-ignored.ts';
-import { checkSchema, requestLimits, serviceSchema } from './schema-service.ts';
+import { checkSchema, gossipTiming, requestLimits, serviceSchema } from './schema-service.ts';
 import type * as z from 'zod/mini';
 
 const address = () => text('an IP address, or a template such as {{ GetPrivateIP }}');
@@ -53,7 +53,11 @@ export const fragmentSchema = block({
   server: flag(),
   bootstrap: flag(),
   bootstrap_expect: int(),
-  grapevine: block({ region: text() }),
+  grapevine: block({
+    region: text(),
+    allow_plaintext_gossip: flag(),
+    zones: listOf(block({ prefix: text(), region: text(), gateway: text() })),
+  }),
 
   // Where it listens.
   bind_addr: address(),
@@ -197,6 +201,8 @@ export const fragmentSchema = block({
   serf_lan_allowed_cidrs: texts(),
   serf_wan_allowed_cidrs: texts(),
   disable_coordinates: flag(),
+  gossip_lan: block(gossipTiming),
+  gossip_wan: block(gossipTiming),
   performance: block({
     leave_drain_time: duration(),
     rpc_hold_timeout: duration(),

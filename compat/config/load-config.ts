@@ -10,6 +10,7 @@ import type { LoadOptions } from './load-options.ts';
 import { mergeFragments, splitFlags, withSinglesInLists } from './merge-fragments.ts';
 import type { ConfigProblem } from './problems.ts';
 import { resolveAgent } from './resolve-agent.ts';
+import { resolveFleet } from './resolve-fleet.ts';
 import { resolveIdentity } from './resolve-identity.ts';
 import { resolveNetwork } from './resolve-network.ts';
 import { resolveServing } from './resolve-serving.ts';
@@ -68,7 +69,8 @@ export async function loadAgentConfig(
   const identity = resolveIdentity(settings);
   const network = resolveNetwork(settings);
   const serving = resolveServing(settings);
-  const agent = resolveAgent(settings, network.bindAddr, identity.server);
+  const fleet = resolveFleet(settings, network, identity.server);
+  const agent = resolveAgent(settings);
   await refuseFileAsDataDir(settings, identity.dataDir);
   const warnings = [...found.warnings, ...settings.warnings];
   if (settings.problems.length > 0) return err({ problems: settings.problems, warnings });
@@ -76,6 +78,7 @@ export async function loadAgentConfig(
     ...identity,
     ...network,
     ...serving,
+    ...fleet,
     ...agent,
     ignoredKeys: [...ignoredKeys],
     warnings,

@@ -1,11 +1,4 @@
-import type {
-  AgentConfig,
-  ChecksConfig,
-  GossipConfig,
-  JoinConfig,
-  LogConfig,
-  TelemetryConfig,
-} from './agent-config.ts';
+import type { AgentConfig, ChecksConfig, LogConfig, TelemetryConfig } from './agent-config.ts';
 import type { LogLevel } from '../../src/kernel/log-line.ts';
 import { parseGoDuration } from '../wire/go-duration.ts';
 import type { JsonObject } from '../wire/go-json.ts';
@@ -15,10 +8,6 @@ import type { Settings } from './settings.ts';
 
 type Agent = Pick<
   AgentConfig,
-  | 'join'
-  | 'gossip'
-  | 'leave'
-  | 'rpcHoldMs'
   | 'services'
   | 'checkDefinitions'
   | 'checks'
@@ -30,25 +19,11 @@ type Agent = Pick<
 >;
 
 const hourMs = 3_600_000;
-/** Serf's default for how long a failed member is kept. */
-const reconnectMsDefault = 72 * hourMs;
-/** The length of an AES-128, -192 or -256 key. */
-const keyBytesAllowed: readonly number[] = [16, 24, 32];
 
-/** How the agent joins, leaves, runs checks and logs. */
-export function resolveAgent(settings: Settings, bindAddr: string, server: boolean): Agent {
+/** What the agent registers, checks and logs. */
+export function resolveAgent(settings: Settings): Agent {
   const { set } = settings;
-  const performance = set.performance ?? {};
   return {
-    join: resolveJoin(settings),
-    gossip: resolveGossip(settings, bindAddr),
-    leave: {
-      // Consul: servers stay members when stopped, clients leave.
-      onTerminate: set.leave_on_terminate ?? !server,
-      skipOnInterrupt: set.skip_leave_on_interrupt ?? server,
-      drainMs: settings.durationMs('performance.leave_drain_time', performance.leave_drain_time, 5000),
-    },
-    rpcHoldMs: settings.durationMs('performance.rpc_hold_timeout', performance.rpc_hold_timeout, 7000),
     ...resolveDefinitions(settings),
     checks: resolveChecks(settings),
     sessionTtlMsMin: settings.durationMs('session_ttl_min', set.session_ttl_min, 0),
@@ -90,62 +65,6 @@ function checkDurations(settings: Settings, shown: string, key: string, check: C
       settings.wrong(key, `${shown}.${name}: invalid duration: ${showValue(value)}: ${parsed.error}`);
     }
   }
-}
-
-function resolveJoin(settings: Settings): JoinConfig {
-  const { set } = settings;
-  return {
-    startJoin: set.start_join ?? [],
-    startJoinWan: set.start_join_wan ?? [],
-    retryJoin: set.retry_join ?? [],
-    retryJoinWan: set.retry_join_wan ?? [],
-    retryIntervalMs: settings.durationMs('retry_interval', set.retry_interval, 30_000),
-    retryIntervalWanMs: settings.durationMs('retry_interval_wan', set.retry_interval_wan, 30_000),
-    retryAttemptsMax: settings.atLeast('retry_max', set.retry_max, 0, 0),
-    retryAttemptsWanMax: settings.atLeast('retry_max_wan', set.retry_max_wan, 0, 0),
-    rejoinAfterLeave: set.rejoin_after_leave ?? false,
-    reconnectMsMax: settings.durationMs('reconnect_timeout', set.reconnect_timeout, reconnectMsDefault),
-    reconnectWanMsMax: settings.durationMs(
-      'reconnect_timeout_wan',
-      set.reconnect_timeout_wan,
-      reconnectMsDefault,
-    ),
-  };
-}
-
-function resolveGossip(settings: Settings, bindAddr: string): GossipConfig {
-  const { set } = settings;
-  return {
-    encryptKey: resolveEncryptKey(settings),
-    encryptVerifyIncoming: set.encrypt_verify_incoming ?? true,
-    encryptVerifyOutgoing: set.encrypt_verify_outgoing ?? true,
-    disableKeyringFile: set.disable_keyring_file ?? settings.devMode,
-    bindLan: settings.address('serf_lan', set.serf_lan) ?? bindAddr,
-    bindWan: settings.address('serf_wan', set.serf_wan) ?? bindAddr,
-    lanAllowedCidrs: settings.cidrs('serf_lan_allowed_cidrs', set.serf_lan_allowed_cidrs),
-    wanAllowedCidrs: settings.cidrs('serf_wan_allowed_cidrs', set.serf_wan_allowed_cidrs),
-    disableCoordinates: set.disable_coordinates ?? false,
-  };
-}
-
-/** The key itself is never shown: messages end up in logs. */
-function resolveEncryptKey(settings: Settings): string | undefined {
-  const key = settings.set.encrypt;
-  if (key === undefined || key === '') return undefined;
-  const allowed = '16, 24 or 32 bytes in base64, as `grapevine keygen` prints';
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(key)) {
-    settings.wrong('encrypt', 'encrypt has invalid key: illegal base64 data', allowed);
-    return undefined;
-  }
-  const bytes = Buffer.from(key, 'base64').length;
-  if (!keyBytesAllowed.includes(bytes)) {
-    settings.wrong(
-      'encrypt',
-      `encrypt has invalid key: key size must be 16, 24 or 32 bytes, and this one has ${bytes}`,
-      allowed,
-    );
-  }
-  return key;
 }
 
 function resolveChecks(settings: Settings): ChecksConfig {

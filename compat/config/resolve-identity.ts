@@ -30,6 +30,8 @@ const metaKeyLengthMax = 128;
 const metaValueLengthMax = 512;
 /** Consul's gossip refuses longer names. */
 const nodeNameBytesMax = 128;
+/** What a member may say of its region. */
+export const regionBytesMax = 128;
 
 /** Who this gateway is, and what role it was given. */
 export function resolveIdentity(settings: Settings): Identity {
@@ -53,6 +55,13 @@ export function resolveIdentity(settings: Settings): Identity {
   }
   const region = set.grapevine?.region;
   if (region === '') settings.wrong('grapevine.region', 'grapevine.region cannot be empty');
+  if (region !== undefined && Buffer.byteLength(region) > regionBytesMax) {
+    settings.wrong(
+      'grapevine.region',
+      `grapevine.region ${showValue(region)} is ${Buffer.byteLength(region)} bytes long`,
+      `1 to ${regionBytesMax} bytes`,
+    );
+  }
   return {
     nodeName: resolveNodeName(settings),
     nodeId: resolveNodeId(settings),

@@ -15,7 +15,6 @@ import {
   texts,
   uint,
 } from './schema-kinds.ts';
-import { gossipTiming } from './schema-service.ts';
 
 /**
  * Keys of Consul (1.8 to 1.22, deprecated and Enterprise ones too) that mean nothing to a gateway without Raft,
@@ -67,8 +66,6 @@ export const ignoredKeys = {
   enable_syslog: ignored(flag()),
   syslog_facility: ignored(text()),
   experiments: ignored(texts()),
-  gossip_lan: ignoredBlock(gossipTiming),
-  gossip_wan: ignoredBlock(gossipTiming),
   license_path: ignored(text()),
   license_poll_base_time: ignored(duration()),
   license_poll_max_time: ignored(duration()),

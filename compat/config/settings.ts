@@ -77,6 +77,18 @@ export class Settings {
     return defaultValue;
   }
 
+  /** A whole number between two, both allowed. */
+  within(
+    key: string,
+    value: number | undefined,
+    { min, max, byDefault }: { readonly min: number; readonly max: number; readonly byDefault: number },
+  ): number {
+    if (value === undefined) return byDefault;
+    if (value >= min && value <= max) return value;
+    this.wrong(key, `${key} cannot be ${value}`, `${min} to ${max}`);
+    return byDefault;
+  }
+
   /** A port; -1 where it is off, which Consul also writes as 0. */
   port(key: string, value: number | undefined, defaultPort: number): number {
     if (value === undefined) return defaultPort;
