@@ -1,3 +1,4 @@
+import type { Instant } from '../../src/kernel/instant.ts';
 import type { OriginId } from '../../src/crdt/dot.ts';
 import { contiguousHead, countSeqs, headOf, missingRanges } from '../../src/crdt/seq-ranges.ts';
 import type { GatewayMachine } from '../../src/node/gateway-machine.ts';
@@ -43,8 +44,7 @@ export interface MachineFleetOptions {
   readonly coordinates: boolean;
   /** Counters of the network: packets, bytes, drops. */
   readonly transport: () => Readonly<Record<string, number>>;
-  readonly nowMs: () => number;
-  readonly monoMs: () => number;
+  readonly now: () => Instant;
 }
 
 /** How long other gateways get to answer for their keyrings. */
@@ -66,15 +66,15 @@ export class MachineFleet implements FleetPort {
   constructor(options: MachineFleetOptions) {
     this.#options = options;
     const { machine } = options;
-    this.#startedMs = options.nowMs();
+    this.#startedMs = wallMs(options);
     this.#freshness = new ZoneFreshness({
       nodeId: machine.nodeId,
-      nowMs: options.monoMs,
+      nowMs: () => options.now().monoMs,
       zones: () => machine.replica.zones,
       live: () => this.#liveIds(),
       provedAtMs: (nodeId) => {
         const { ageMs } = machine.freshnessOf(nodeId);
-        return ageMs === undefined ? undefined : options.monoMs() - ageMs;
+        return ageMs === undefined ? undefined : options.now().monoMs - ageMs;
       },
       reachable: (nodeId) => machine.freshnessOf(nodeId).reachable,
     });
@@ -92,7 +92,7 @@ export class MachineFleet implements FleetPort {
 
   /** To be called when the machine tells a change of a member. */
   membersChanged(nodeId: string): void {
-    this.#since.set(nodeId, this.#options.nowMs());
+    this.#since.set(nodeId, wallMs(options));
     this.#live = undefined;
     for (const listener of this.#listeners) listener();
   }
@@ -147,7 +147,7 @@ export class MachineFleet implements FleetPort {
     const { machine } = this.#options;
     return [...machine.replica.origins()].map(({ origin, nodeId, seen }) => {
       const member = machine.swim.memberById(nodeId);
-      const headKnown = Math.max(machine.replication.knownHead(origin), headOf(seen));
+      const headKnown = Math.max(machine.replication.headKnown(origin), headOf(seen));
       const gaps = headKnown === 0 ? [] : missingRanges([{ from: 1, to: headKnown }], seen);
       const isOwn = origin === machine.replica.origin;
       return {
@@ -256,17 +256,22 @@ export class MachineFleet implements FleetPort {
     const { machine, transport } = this.#options;
     const { view } = machine.replica;
     const swim = machine.swim.stats();
-    const replication = machine.replication.stats();
+    const { stats: replication, queues } = machine.replication.needs(this.#options.now());
     return {
       totals: {
         ...transport(),
         ...snake('swim', swim),
         ...snake('replication', replication),
-        ...snake('forward', machine.forwarding.counts),
-        ...snake('confirm', machine.confirming.counts),
+        ...snake('forward', machine.questions.forwarding.counts),
+        ...snake('confirm', machine.questions.confirming.counts),
         foreign: machine.foreign,
       },
-      queues: [],
+      queues: Object.entries(queues).map(([name, { messages, dropped }]) => ({
+        name,
+        length: messages,
+        lengthMax: 0,
+        dropped,
+      })),
       healthScore: swim.health,
       divergence: { found: replication.divergences, repaired: replication.divergencesRepaired, lastMs: 0 },
       conflicts: view.setAsideCount('conflicts').now,
@@ -381,6 +386,10 @@ function zoneProblem(owner: Member | undefined, reachable: boolean, ready: boole
   if (owner === undefined) return 'its gateway is not a member';
   if (!reachable) return `${owner.facts.name} is not reachable`;
   return ready ? '' : 'its handoff to this gateway is in progress';
+}
+
+function wallMs({ now }: MachineFleetOptions): number {
+  return Math.floor(now().wallUs / 1000);
 }
 
 /** Ids are numbers shown as text. */

@@ -1,25 +1,30 @@
-import { contiguousHead, noSeqs } from '../crdt/seq-ranges.ts';
+import type { OriginId } from '../crdt/dot.ts';
 import { unreachable } from '../kernel/assert.ts';
 import type { Instant } from '../kernel/instant.ts';
-import { Replication, type Peer, type ReplicationEffect } from '../replication/replication.ts';
+import type { ReplicationEffect } from '../replication/outbox.ts';
+import { Replication } from '../replication/replication.ts';
+import type { Peer } from '../replication/topology.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { topic } from '../state/topics.ts';
-import type { ZoneValue } from '../state/values.ts';
-import { zoneOf, zonesUnder } from '../state/zones.ts';
-import { isLive } from '../swim/member.ts';
+import { isLive, type Member } from '../swim/member.ts';
 import type { SwimEffect } from '../swim/effects.ts';
 import { crossesClusters, type SwimMessage } from '../swim/messages.ts';
 import { Swim } from '../swim/swim.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
-import { AppliedWaiters } from './applied-waiters.ts';
-import { Calls, type CallResult } from './calls.ts';
-import { Confirming, type Confirmation } from './confirming.ts';
-import { Forwarding, type Owner } from './forwarding.ts';
-import type { ConfirmScope, Effect, Input, Lane, MachineOptions, Pool } from './machine-port.ts';
+import type { Calls, CallResult } from './calls.ts';
+import type { Owner } from './forwarding.ts';
+import type {
+  Effect,
+  Input,
+  Lane,
+  MachineOptions,
+  MemberChange,
+  Pool,
+} from './machine-port.ts';
 import type { Message } from './message.ts';
+import { Questions } from './questions.ts';
 import type { Replica } from './replica.ts';
 import { WanPool, type WanPoolOptions } from './wan-pool.ts';
-import type { LogPosition, RpcMessage } from './rpc-messages.ts';
 
 /** Rounds of reactions to reactions in one batch: far above what any chain needs, so that none can hold the loop. */
 const roundsMax = 16;
@@ -33,13 +38,10 @@ export class GatewayMachine {
   readonly replica: Replica;
   readonly swim: Swim;
   readonly replication: Replication;
-  readonly forwarding: Forwarding;
-  readonly confirming: Confirming;
-  readonly calls: Calls;
+  readonly questions: Questions;
   /** The pool of all datacenters; undefined where this gateway takes no part in it. */
   readonly wan: WanPool | undefined;
   readonly #options: MachineOptions;
-  readonly #waiters: AppliedWaiters;
   #cluster: string;
   #effects: Effect[] = [];
   #touched = new Set<string>();
@@ -67,31 +69,19 @@ export class GatewayMachine {
       ...{ log: replica, self: { id: self.id, region: self.region }, random },
       nowMs: now.monoMs,
     });
-    this.#waiters = new AppliedWaiters((position) => this.hasUpTo(position));
-    const shared = {
-      nodeId: self.id,
-      waiters: this.#waiters,
-      position: () => this.position,
-      owner: (nodeId: string) => this.#owner(nodeId),
-      send: (to: Endpoint, body: RpcMessage) => this.#send(to, 'stream', { family: 'rpc', body }),
-      holdMs,
-    };
-    this.forwarding = new Forwarding({
-      ...shared,
-      view: replica.view,
+    this.questions = new Questions({
+      ...{ nodeId: self.id, replica, holdMs },
+      owner: (nodeId) => this.#owner(nodeId),
+      live: () => this.swim.members().flatMap((member) => (isLive(member) ? [member.facts.id] : [])),
       decide: (command) => this.#decide(command),
-      answer: (token, outcome) => this.#effects.push({ kind: 'answer', token, outcome }),
-    });
-    this.confirming = new Confirming({ ...shared, ownProblem: (prefix) => this.#ownProblem(prefix) });
-    this.calls = new Calls({
-      ...{ nodeId: self.id, send: shared.send },
-      result: (token, result) => this.#effects.push({ kind: 'call-result', token, result }),
+      send: (to, body) => this.#send(to, 'stream', { family: 'rpc', body }),
+      emit: (effect) => this.#effects.push(effect),
     });
     this.wan =
       options.wan === undefined
         ? undefined
         : new WanPool(wanOptions(options, options.wan), (effect) => this.#effects.push(effect));
-    this.#peersChanged();
+    for (const member of this.swim.members()) if (member.facts.id !== self.id) this.#peerChanged(member);
     this.#zonesChanged();
   }
 
@@ -104,11 +94,6 @@ export class GatewayMachine {
     return this.#options.self.id;
   }
 
-  /** Where this gateway's own log stands. */
-  get position(): LogPosition {
-    return { origin: this.replica.origin, seq: this.replica.headSeq };
-  }
-
   /** Messages of other clusters since the start. */
   get foreign(): number {
     return this.#foreign;
@@ -118,19 +103,10 @@ export class GatewayMachine {
   get nextTickMs(): number {
     return Math.min(
       this.swim.nextTickMs,
-      this.replication.nextTickMs,
-      this.forwarding.nextTickMs,
-      this.confirming.nextTickMs,
-      this.calls.nextTickMs,
+      this.replication.nextTickMs(this.#now.monoMs),
+      this.questions.nextTickMs,
       this.wan?.nextTickMs ?? Infinity,
-      this.#waiters.nextMs,
     );
-  }
-
-  /** Whether this replica has all of an origin's log up to a place. */
-  hasUpTo({ origin, seq }: LogPosition): boolean {
-    if (origin === this.replica.origin) return this.replica.headSeq >= seq;
-    return contiguousHead(this.replica.originLog(origin)?.seen ?? noSeqs) >= seq;
   }
 
   /** Founds a cluster of this gateway alone, if it belongs to none. */
@@ -151,7 +127,7 @@ export class GatewayMachine {
       case 'tick':
         return this.#tick();
       case 'confirm':
-        return this.#confirm(input.token, input.scope);
+        return this.questions.confirm(input.token, input.scope, now);
       case 'join':
         return this.#joinPool(input);
       case 'leave':
@@ -185,8 +161,7 @@ export class GatewayMachine {
       const touched = this.replica.takeTouched();
       for (const name of touched) this.#touched.add(name);
       if (touched.has(topic.zones)) this.#zonesChanged();
-      this.#waiters.look(now.monoMs);
-      this.forwarding.look(now);
+      this.questions.look(now);
       if (!busy && touched.size === 0) break;
     }
     this.replica.flush();
@@ -207,6 +182,11 @@ export class GatewayMachine {
     return touched;
   }
 
+  /** How old the newest proof is that all of a log is here. */
+  originAgeMs(origin: OriginId): number | undefined {
+    return this.replication.freshness(origin, this.#now)?.ageMs;
+  }
+
   /** How fresh a zone is here: whether its owner can be reached, and how old the newest proof of having all of it is. */
   freshnessOf(ownerId: string): { readonly reachable: boolean; readonly ageMs: number | undefined } {
     if (ownerId === this.#options.self.id) return { reachable: true, ageMs: 0 };
@@ -219,7 +199,7 @@ export class GatewayMachine {
 
   #command(token: number, command: Command): void {
     const outcome = this.#decide(command);
-    if (outcome.kind === 'not-owned') this.forwarding.hand(token, command, outcome, this.#now);
+    if (outcome.kind === 'not-owned') this.questions.forwarding.hand(token, command, outcome, this.#now);
     else this.#effects.push({ kind: 'answer', token, outcome });
   }
 
@@ -242,7 +222,7 @@ export class GatewayMachine {
   }
 
   #poolCalls(pool: Pool): Calls | undefined {
-    return pool === 'lan' ? this.calls : this.wan?.calls;
+    return pool === 'lan' ? this.questions.calls : this.wan?.calls;
   }
 
   #joinPool({ pool, endpoints, token }: Extract<Input, { kind: 'join' }>): void {
@@ -261,25 +241,7 @@ export class GatewayMachine {
       case 'replication':
         return this.replication.receive(from, message.body, this.#now);
       case 'rpc':
-        return this.#answerRpc(from, message.body);
-    }
-  }
-
-  #answerRpc(from: Endpoint, message: RpcMessage): void {
-    switch (message.kind) {
-      case 'forward':
-      case 'forward-reply':
-        return this.forwarding.receive(from, message, this.#now);
-      case 'confirm':
-      case 'confirm-reply':
-        return this.confirming.receive(from, message);
-      case 'call': {
-        const { id, service, body } = message;
-        this.#effects.push({ kind: 'called', pool: 'lan', to: from, from: message.from, id, service, body });
-        return undefined;
-      }
-      case 'call-reply':
-        return this.calls.settle(message);
+        return this.questions.receive(from, message.body, this.#now);
     }
   }
 
@@ -287,9 +249,7 @@ export class GatewayMachine {
     const now = this.#now;
     this.swim.tick(now.monoMs);
     this.replication.tick(now);
-    this.forwarding.tick(now);
-    this.confirming.tick(now);
-    this.calls.tick(now);
+    this.questions.tick(now);
     this.wan?.tick(now);
   }
 
@@ -302,52 +262,6 @@ export class GatewayMachine {
     const result: CallResult = { ok: false, error: 'not a member now' };
     this.#effects.push({ kind: 'call-result', token, result });
     return undefined;
-  }
-
-  #confirm(token: number, scope: ConfirmScope): void {
-    const done = (confirmation: Confirmation): void => {
-      this.#effects.push({ kind: 'confirmed', token, confirmation });
-    };
-    const zones = this.#zonesOf(scope);
-    if (zones.length === 0) {
-      return done({
-        kind: 'unconfirmed',
-        zone: '',
-        owner: '',
-        reason: 'no gateway has founded this datacenter',
-      });
-    }
-    return this.confirming.confirm(zones, this.#now, done);
-  }
-
-  /** The zones whose owners must be asked for a read to be consistent, each with its owner. */
-  #zonesOf(scope: ConfirmScope): readonly Pick<ZoneValue, 'prefix' | 'ownerId'>[] {
-    const { zones } = this.replica;
-    switch (scope.kind) {
-      case 'key': {
-        const zone = zoneOf(zones, scope.key);
-        return zone === undefined ? [] : [zone];
-      }
-      case 'prefix':
-        return zonesUnder(zones, scope.prefix);
-      case 'catalog':
-      case 'sessions': {
-        // Every live gateway writes a part of it, under no zone of its own.
-        const root = zoneOf(zones, '');
-        const members = this.swim.members().filter(({ state }) => isLive({ state }));
-        return root === undefined
-          ? []
-          : [root, ...members.map(({ facts }) => ({ prefix: noZone, ownerId: facts.id }))];
-      }
-    }
-  }
-
-  /** Why this gateway does not decide for a zone now. */
-  #ownProblem(prefix: string): string | undefined {
-    if (prefix === noZone) return undefined;
-    const zone = this.replica.zones.find((each) => each.prefix === prefix);
-    if (zone?.ownerId !== this.#options.self.id) return 'the zone was given to another gateway';
-    return this.replica.zoneReady(zone) ? undefined : 'its handoff to this gateway is in progress';
   }
 
   #owner(nodeId: string): Owner | undefined {
@@ -363,40 +277,45 @@ export class GatewayMachine {
 
   #drainSwim(): boolean {
     const effects = this.swim.takeEffects();
-    let changed = false;
-    for (const effect of effects) changed = this.#onSwim(effect) || changed;
-    if (changed) this.#peersChanged();
+    for (const effect of effects) this.#onSwim(effect);
     return effects.length > 0;
   }
 
-  /** Answers whether membership changed. */
-  #onSwim(effect: SwimEffect): boolean {
+  #onSwim(effect: SwimEffect): void {
     switch (effect.kind) {
       case 'send':
         this.#send(effect.to, effect.lane, { family: 'swim', body: effect.message });
         if (effect.lane === 'packet') this.#sendHeads(effect.to, effect.message);
-        return false;
+        return;
       case 'event':
-        this.#effects.push({ kind: 'member', pool: 'lan', change: effect });
-        for (const command of this.#options.reactions?.(effect) ?? []) this.#decide(command);
-        return effect.event !== 'suspect';
+        this.#memberChanged(effect);
+        return;
       case 'persist':
         this.#options.persist(effect);
-        return false;
+        return;
       case 'cluster':
         this.#joinCluster(effect.id);
-        return false;
+        return;
       case 'join-result': {
         const { token, joined, failures } = effect;
         this.#effects.push({ kind: 'joined', token, count: joined, failures });
-        return false;
+        return;
       }
       case 'left':
       case 'conflict':
       case 'refused':
         this.#effects.push(effect);
-        return false;
     }
+  }
+
+  #memberChanged(change: MemberChange): void {
+    this.#effects.push({ kind: 'member', pool: 'lan', change });
+    const { event, member } = change;
+    if (event === 'suspect' || member.facts.id === this.nodeId) return;
+    if (event === 'forgotten') this.replication.forgetPeer(member.facts.id);
+    else this.#peerChanged(member);
+    for (const command of this.#options.reactions?.(change) ?? []) this.#decide(command);
+    this.#prioritise();
   }
 
   /** Heads ride on the probes that go out anyway. */
@@ -404,7 +323,7 @@ export class GatewayMachine {
     if (message.kind !== 'ping' && message.kind !== 'ack') return;
     const peer = message.kind === 'ping' ? message.target : this.swim.memberAt(to)?.facts.id;
     if (peer === undefined) return;
-    const body = this.replication.headsFor(peer, headsBytesMax, this.#now);
+    const body = this.replication.headsFor({ id: peer }, headsBytesMax, this.#now);
     if (body !== undefined) this.#send(to, 'packet', { family: 'replication', body });
   }
 
@@ -463,21 +382,24 @@ export class GatewayMachine {
     this.swim.updateSelf({ ...this.swim.self.facts, origin }, this.#now.monoMs);
   }
 
-  #peersChanged(): void {
-    const peers: Peer[] = [];
-    for (const member of this.swim.members()) {
-      const { id, name, endpoint, region, origin } = member.facts;
-      if (id === this.#options.self.id) continue;
-      this.replica.introduce(origin, id);
-      const rttMs = this.swim.rttMs(id) ?? this.swim.estimateRttMs(id);
-      peers.push({ id, name, endpoint, region, origin, live: isLive(member), rttMs });
-    }
-    this.replication.setPeers(peers, this.#now);
+  #peerChanged(member: Member): void {
+    const { id, name, endpoint, region, origin } = member.facts;
+    this.replica.introduce(origin, id);
+    const rttMs = this.swim.rttMs(id) ?? this.swim.estimateRttMs(id) ?? rttMsUnknown;
+    const peer: Peer = { id, name, endpoint, region, origin, live: isLive(member), rttMs };
+    this.replication.setPeer(peer, this.#now);
   }
 
   #zonesChanged(): void {
     this.replication.zonesChanged(this.#now);
-    this.replication.prioritise(new Set(this.replica.zones.map((zone) => zone.ownerId)));
+    this.#prioritise();
+  }
+
+  /** The owners of zones are whom most reads depend on: how fresh they are is told first. */
+  #prioritise(): void {
+    const owners = new Set(this.replica.zones.map((zone) => zone.ownerId));
+    const origins = [...owners].flatMap((id) => this.swim.memberById(id)?.facts.origin ?? []);
+    this.replication.priorityOrigins(origins);
   }
 
   #notice(
@@ -496,8 +418,8 @@ function wanOptions(
   return { self: { ...self, name, endpoint, origin: replica.origin }, incarnation, profile, random, now };
 }
 
-/** Stands for what a gateway writes as its own: its node, its sessions. Below every key's prefix there can be. */
-const noZone = '\u0000own';
+/** Of a member that nobody measured yet: it is as far as anything on Earth. */
+const rttMsUnknown = 300;
 
 /** Bytes of heads beside one probe: with it in one packet, and little enough that idle gateways stay quiet. */
 const headsBytesMax = 500;
