@@ -12,13 +12,29 @@ export const readers: ReadonlySet<string> = new Set([
   'tableIndex',
   'headSeq',
   'getMeta',
+  'indexed',
+  'highestIndex',
+  'kinds',
+  'byDots',
+  'origins',
+  'setAside',
+  'setAsideByDots',
+  'setAsideCount',
   'transact',
   'attempt',
   'close',
 ]);
 
 /** Methods of the store that change something: what a backup is made of. */
-export const writers: readonly string[] = ['put', 'remove', 'setMeta'];
+export const writers: readonly string[] = [
+  'put',
+  'remove',
+  'setMeta',
+  'putOrigin',
+  'putSetAside',
+  'markReplayed',
+  'removeSetAside',
+];
 
 interface Call {
   readonly name: string;

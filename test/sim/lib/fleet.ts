@@ -1,7 +1,8 @@
 import type { OriginId } from '../../../src/crdt/dot.ts';
 import type { Effect } from '../../../src/node/machine-port.ts';
+import type { Command } from '../../../src/state/command.ts';
 import type { Row } from '../../../src/state/store.ts';
-import { bootMachine } from './boot.ts';
+import { bootMachine, ownNode } from './boot.ts';
 import { cities } from './cities.ts';
 import { Clients } from './clients.ts';
 import { NodeClock } from './clock.ts';
@@ -182,7 +183,22 @@ export class Fleet {
 
   /** The owner of some zone hands it to somebody; answers what was asked for. */
   handoff(rng: Rng): string | undefined {
-    return this.mutation.handoff?.(this, rng) ?? this.#delegate(rng, 'zone-delegate');
+    return this.#delegate(rng);
+  }
+
+  /** Gives each zone of the plan to somebody; asks until it is done. */
+  placeZones(): void {
+    const rng = this.#rng.split('zones');
+    for (let i = 0; i < this.plan.zones; i++) this.#place(`zone-${i}/`, rng.pick(this.gateways));
+  }
+
+  #place(prefix: string, to: SimGateway): void {
+    const founder = this.gateways[0] as SimGateway;
+    const command: Command = { kind: 'zone-delegate', prefix, toNodeId: to.nodeId };
+    this.clients.command(founder, command, ({ kind }) => {
+      this.log(`${prefix} for ${to.name}: ${kind}`);
+      if (kind !== 'zone' && !this.#healing) this.queue.after(1000, () => this.#place(prefix, to));
+    });
   }
 
   takeover(by: SimGateway, rng: Rng): string | undefined {
@@ -197,14 +213,15 @@ export class Fleet {
     return `${JSON.stringify(prefix)} by ${by.name}`;
   }
 
-  #delegate(rng: Rng, kind: string): string | undefined {
+  #delegate(rng: Rng): string | undefined {
     const asked = rng.pick(this.up);
     const zones = asked.machine?.replica.zones ?? [];
     if (zones.length === 0) return undefined;
     const prefix = rng.pick(['', ...Array.from({ length: this.plan.zones }, (_, i) => `zone-${i}/`)]);
     const to = rng.pick(this.gateways);
-    this.clients.command(asked, { kind, prefix, to: to.nodeId } as never, (outcome) =>
-      this.log(`handoff of ${JSON.stringify(prefix)} to ${to.name}: ${outcome.kind}`),
+    const command: Command = { kind: 'zone-delegate', prefix, toNodeId: to.nodeId };
+    this.clients.command(asked, command, ({ kind }) =>
+      this.log(`handoff of ${JSON.stringify(prefix)} to ${to.name}: ${kind}`),
     );
     return `${JSON.stringify(prefix)} to ${to.name}, asked of ${asked.name}`;
   }
@@ -256,6 +273,7 @@ export class Fleet {
     });
     gateway.start(machine);
     this.observer.started(gateway);
+    for (const command of ownNode(gateway)) this.clients.command(gateway, command, () => {});
     if (!founds) this.#join(gateway, rng);
   }
 
@@ -277,7 +295,7 @@ export class Fleet {
     };
     this.clients.ask(
       gateway,
-      (token) => ({ kind: 'join', token, endpoints }),
+      (token) => ({ kind: 'join', pool: 'lan', token, endpoints }),
       (effect) => {
         if (effect.kind === 'joined' && effect.count === 0) again();
         else answered = true;
@@ -291,6 +309,7 @@ export class Fleet {
     return {
       queue: this.queue,
       network: this.network,
+      releasesFirst: this.mutation.releasesFirst ?? false,
       commitMs: () => 0.05 + rng.exponential(commitMs),
       fate: (gateway) => {
         const fate = this.#doomed.get(gateway) ?? 'live';
@@ -313,9 +332,9 @@ export class Fleet {
 
   #effect(gateway: SimGateway, effect: Exclude<Effect, { kind: 'send' }>): void {
     if (effect.kind === 'member') {
-      const { event } = effect;
-      this.log(`${gateway.name} sees ${event.member.facts.name} ${event.event}`);
-      if (event.event !== 'updated') this.clients.suspected(event.member.facts.id);
+      const { event, member } = effect.change;
+      this.log(`${gateway.name} sees ${member.facts.name} ${event}`);
+      if (event !== 'updated') this.clients.suspected(member.facts.id);
     } else if (effect.kind === 'notice') {
       this.log(`${gateway.name} says: ${effect.text} ${JSON.stringify(effect.facts)}`);
     }

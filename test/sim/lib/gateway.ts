@@ -32,6 +32,8 @@ export interface GatewayPorts {
   readonly effect: (gateway: SimGateway, effect: Exclude<Effect, { kind: 'send' }>) => void;
   readonly sent?: (gateway: SimGateway, to: Endpoint, lane: Lane, messages: readonly Message[]) => void;
   readonly died: (gateway: SimGateway, why: string) => void;
+  /** Broken on purpose: lets everything out before it is on disk. */
+  readonly releasesFirst?: boolean;
 }
 
 /** Datagrams that a stopped process's socket keeps. Guess: some 200 KiB of buffer. */
@@ -116,7 +118,7 @@ export class SimGateway implements Host {
     if (this.#machine === undefined) return;
     if (this.#ports.queue.nowMs < this.pausedUntilMs && this.#inbox.length >= inboxMax) return;
     const { cluster, messages } = payload as Parcel;
-    this.propose({ kind: 'received', from, cluster, messages });
+    this.propose({ kind: 'received', pool: 'lan', from, cluster, messages });
   }
 
   propose(input: Input): void {
@@ -148,6 +150,7 @@ export class SimGateway implements Host {
       this.store.transact(() => {
         for (const input of batch) machine.step(input, now);
         machine.endBatch(now);
+        if (this.#ports.releasesFirst === true) this.#release(machine);
         if (fate === 'dies-before-commit') throw new DiedInBatch();
       });
     } catch (error) {
@@ -212,7 +215,10 @@ export class SimGateway implements Host {
     const { network, sent } = this.#ports;
     sent?.(this, to, lane, messages);
     const parcel: Parcel = { cluster, messages };
-    network.send(this, this.endpoint, to, lane, bytes + envelopeOverheadBytes, parcel);
+    const { run } = this;
+    network.send(this, this.endpoint, to, lane, bytes + envelopeOverheadBytes, parcel, () => {
+      if (this.run === run) this.propose({ kind: 'lost', pool: 'lan', to, reason: 'connection refused' });
+    });
   }
 }
 

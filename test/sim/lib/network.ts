@@ -47,6 +47,7 @@ const connectBytes = 3 * 52;
 const tcpTimeoutMs = 200;
 /** A connection that nobody uses is closed after this time. */
 const idleMs = 60_000;
+const refusedMs = 50;
 
 interface Connection {
   /** When the last bytes of it arrive: nothing overtakes them. */
@@ -126,14 +127,28 @@ export class Network {
     return this.#cuts.size > 0;
   }
 
-  send(source: Host, from: Endpoint, to: Endpoint, lane: Lane, bytes: number, payload: unknown): void {
+  /** `lost` is called when what was sent over the stream certainly did not arrive. */
+  send(
+    source: Host,
+    from: Endpoint,
+    to: Endpoint,
+    lane: Lane,
+    bytes: number,
+    payload: unknown,
+    lost: () => void = () => {},
+  ): void {
     const target = this.#places.get(to.address)?.get(to.port);
     const traffic = this.trafficOf(source);
     traffic.sentMessages += 1;
     traffic.sentBytes += bytes + (lane === 'packet' ? packetHeaderBytes : streamHeaderBytes);
-    if (target === undefined) return;
-    if (lane === 'packet') this.#sendPacket(source, from, target, bytes, payload);
-    else this.#sendStream(source, from, target, bytes, payload);
+    if (lane === 'packet') {
+      if (target !== undefined) this.#sendPacket(source, from, target, bytes, payload);
+    } else if (target !== undefined) {
+      this.#sendStream(source, from, target, bytes, payload, lost);
+    } else {
+      // Nobody listens there: refused after a round trip of some length.
+      this.#queue.after(refusedMs, lost);
+    }
   }
 
   #sendPacket(source: Host, from: Endpoint, target: Host, bytes: number, payload: unknown): void {
@@ -150,7 +165,14 @@ export class Network {
     }
   }
 
-  #sendStream(source: Host, from: Endpoint, target: Host, bytes: number, payload: unknown): void {
+  #sendStream(
+    source: Host,
+    from: Endpoint,
+    target: Host,
+    bytes: number,
+    payload: unknown,
+    lost: () => void,
+  ): void {
     const nowMs = this.#queue.nowMs;
     let peers = this.#connections.get(source);
     if (peers === undefined) this.#connections.set(source, (peers = new Map<Host, Connection>()));
@@ -173,9 +195,9 @@ export class Network {
     const live = connection;
     live.arrivesMs = Math.max(live.arrivesMs, sendMs + this.#delay(source, target));
     this.#queue.at(live.arrivesMs, () => {
-      if (live.broken) return;
-      if (target.run !== live.targetRun || this.#isCut(source, target)) {
+      if (live.broken || target.run !== live.targetRun || this.#isCut(source, target)) {
         live.broken = true;
+        lost();
         return;
       }
       this.#arrived(target, bytes + streamHeaderBytes);
