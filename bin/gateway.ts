@@ -17,6 +17,7 @@ import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
 import { Snapshots } from '../compat/snapshot/snapshots.ts';
 import { LiveQueries } from '../compat/watch/live-queries.ts';
+import type { MachineFleet } from '../compat/fleet/machine-fleet.ts';
 import type { DnsServer } from '../compat/dns/server.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import { canonicalCatalogValue } from '../migration/canonical.ts';
@@ -35,12 +36,14 @@ import type { Log, Logging } from '../src/io/logging.ts';
 import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
 import { ownOrigin, Replica } from '../src/node/replica.ts';
-import { DriveLoop } from '../src/runtime/drive-loop.ts';
 import { startHousekeeping } from '../src/runtime/housekeeping.ts';
 import { SessionExpiry } from '../src/runtime/session-expiry.ts';
 import { SessionTimers } from '../src/state/session-timers.ts';
 import { startMetrics } from './gateway-metrics.ts';
+import { joinFleet } from './join-fleet.ts';
 import { openDns } from './open-dns.ts';
+import { openFleet } from './open-fleet.ts';
+import { renewElsewhere } from './renew-elsewhere.ts';
 
 export interface GatewayOptions {
   readonly config: AgentConfig;
@@ -53,8 +56,8 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** Leaves and closes everything; what was acknowledged is on disk. */
-  stop(): Promise<void>;
+  /** Closes everything, with `leaving` after a goodbye to the other gateways; what was acknowledged is on disk. */
+  stop(leaving: boolean): Promise<void>;
   /** Reads the services and checks of the configuration again. */
   reload(): Promise<AgentOutcome>;
 }
@@ -72,15 +75,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = logging.log.child({ name: 'agent' });
   const { store, replica, nodeId } = openState(config);
   const gateway = gatewayFacts(() => config, nodeId, options.version);
-  const loop = new DriveLoop({
-    replica,
-    store,
-    nowUs: wallClockUs,
+  const defect = (error: unknown): void =>
+    log.error({ err: error, stack: (error as Error).stack ?? '' }, 'defect after a commit');
+  const fleet = await openFleet({
+    ...{ config, gateway, store, replica, log },
     onFatal: (error) =>
       options.onFatal(fatalDatabaseError(error) ?? `the state machine failed: ${String(error)}`),
-    onDefect: (error) =>
-      log.error({ err: error, stack: (error as Error).stack ?? '' }, 'defect after a commit'),
+    onDefect: defect,
+  }).catch((error: unknown) => {
+    store.close();
+    throw error;
   });
+  const { loop } = fleet;
   const live = new LiveQueries({ view: store, memoBytesMax });
   loop.onCommit((touched) => live.touch(touched));
 
@@ -124,6 +130,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logs: logging,
     control: { leave: options.onLeave, reload },
     nowMs: Date.now,
+    fleet: fleet.port,
     grapevine: () => ({
       index: replica.highestIndex,
       head_seq: replica.headSeq,
@@ -139,10 +146,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onChange: () => live.touch([eventsTopic]),
   });
 
-  const freshness = (): { knownLeader: boolean; lastContactMs: number } => ({
-    knownLeader: replica.zones.length > 0,
-    lastContactMs: 0,
-  });
   const context: RouteContext = {
     view: store,
     gateway,
@@ -155,11 +158,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     nowMs: Date.now,
     newId: randomUUID,
-    freshness,
+    freshness: (scope) => fleet.port.freshness(scope),
     sessions: {
       renew: (id) => {
         renewals.add();
-        return timers.renew(id, Date.now());
+        return timers.renew(id, Date.now()) || renewElsewhere(fleet, store, id);
       },
     },
     events,
@@ -177,24 +180,37 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     agent: agent.port,
   };
-  const http = openHttp({ config, context, live, agent, replica, log, logging, freshness });
+  const http = openHttp({ config, context, live, agent, replica, log, logging, fleet: fleet.port });
   const stopMetrics = startMetrics(agent.metrics, {
     ...{ replica, loop, live, timers, http },
     dataDir: config.stateInMemory ? undefined : config.dataDir,
   });
   try {
     // First of all, so that no registration meets an agent that has not read what it holds.
-    await agent.local.start();
+    await agent.start();
     await listen(http, config, log);
-    dns = await openDns({ config, view: store, loop, freshness, log });
+    dns = await openDns({
+      config,
+      view: store,
+      loop,
+      freshness: (scope) => fleet.port.freshness(scope),
+      log,
+    });
   } catch (error) {
     stopMetrics();
-    await agent.local.stop();
+    await agent.stop();
     await http.close(0);
     loop.stop();
+    await fleet.close();
     store.close();
     throw error;
   }
+  fleet.serve({
+    onEvent: (event) => events.receive(event),
+    renewSession: (id) => timers.renew(id, Date.now()),
+  });
+  loop.start();
+  const stopJoining = joinFleet({ config, gateway, fleet, log, onExhausted: options.onFatal });
   sessionExpiry.start();
   const stopHousekeeping = startHousekeeping({
     loop,
@@ -208,14 +224,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   return {
     reload,
-    stop: async () => {
+    stop: async (leaving) => {
+      stopJoining();
       stopMetrics();
       stopHousekeeping();
       sessionExpiry.stop();
       await dns?.close();
-      await agent.local.stop();
+      await agent.stop();
+      if (leaving) await fleet.port.leave();
       await http.close(stopGraceMs);
       loop.stop();
+      await fleet.close();
       store.close();
     },
   };
@@ -282,11 +301,11 @@ interface HttpParts {
   readonly replica: Replica;
   readonly log: Log;
   readonly logging: Logging;
-  readonly freshness: () => { knownLeader: boolean; lastContactMs: number };
+  readonly fleet: MachineFleet;
 }
 
 function openHttp(parts: HttpParts): HttpServer {
-  const { config, context, live, agent, replica, log, logging, freshness } = parts;
+  const { config, context, live, agent, replica, log, logging, fleet } = parts;
   const requests = logging.log.child({ name: 'agent.http' });
   const dispatcher = new Dispatcher({
     routes: routeTable,
@@ -295,7 +314,8 @@ function openHttp(parts: HttpParts): HttpServer {
     propose: agent.propose,
     onRequest: countedRequests(agent.metrics, routeTable),
     highestIndex: () => replica.highestIndex,
-    freshness,
+    freshness: (scope) => fleet.freshness(scope),
+    confirm: (scope) => fleet.confirm(scope),
     random: Math.random,
     responseHeaders: config.http.responseHeaders,
     blockEndpoints: config.http.blockEndpoints,

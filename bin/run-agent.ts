@@ -43,8 +43,13 @@ async function run(config: AgentConfig): Promise<number> {
     stopping = why;
     log.info({ why }, 'stopping');
     // While it starts there is nothing to stop yet: that is seen to once it runs.
-    if (gateway !== undefined) void gateway.stop().then(() => finish(0));
+    if (gateway !== undefined) void gateway.stop(leaves(why)).then(() => finish(0));
   };
+  // As Consul: a stopped server stays a member, which others see fail, unless the configuration has it say goodbye.
+  const leaves = (why: string): boolean =>
+    (why === 'SIGINT' && !config.leave.skipOnInterrupt) ||
+    (why === 'SIGTERM' && config.leave.onTerminate) ||
+    why === leaveRequested;
   process.on('SIGINT', () => stop('SIGINT'));
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGHUP', () => void gateway?.reload());
@@ -61,19 +66,19 @@ async function run(config: AgentConfig): Promise<number> {
         log.error(reason);
         finish(1);
       },
-      onLeave: () => stop('leave requested over HTTP'),
+      onLeave: () => stop(leaveRequested),
     });
   } catch (error) {
     log.error(startProblem(error));
     await logging.close();
     return 1;
   }
-  if (stopping !== undefined) void gateway.stop().then(() => finish(0));
+  if (stopping !== undefined) void gateway.stop(leaves(stopping)).then(() => finish(0));
   const { pidFile } = config;
   // Not before it runs: a start that fails must not touch the file of the one that does run.
   const hasPidFile = pidFile !== undefined && writePidFile(pidFile, log);
   if (pidFile !== undefined && !hasPidFile) {
-    await gateway.stop();
+    await gateway.stop(false);
     finish(1);
   } else if (stopping === undefined) {
     log.info('gateway is running');
@@ -83,6 +88,8 @@ async function run(config: AgentConfig): Promise<number> {
   await logging.close();
   return code;
 }
+
+const leaveRequested = 'leave requested over HTTP';
 
 function isGiven(given: object, key: string): boolean {
   let value: unknown = given;

@@ -3,14 +3,19 @@ import { closest } from '../../compat/config/closest.ts';
 import { registerAgent } from './agent.ts';
 import { normaliseArgv, type FlagKind } from './argv.ts';
 import { registerInfo } from './info.ts';
+import { registerForceLeave, registerJoin } from './join.ts';
 import { registerKeygen } from './keygen.ts';
+import { registerKeyring } from './keyring.ts';
 import { registerLeave } from './leave.ts';
 import { registerMembers } from './members.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerReload } from './reload.ts';
 import { registerSnapshot } from './snapshot.ts';
+import { registerStatus } from './status.ts';
 import { registerValidate } from './validate.ts';
 import { registerVersion } from './version.ts';
+import { registerWhy } from './why.ts';
+import { registerZone } from './zone.ts';
 
 /** The command line could not be understood. What was asked and then failed exits with 1. */
 const usageExitCode = 2;
@@ -53,22 +58,28 @@ export function buildProgram(): Command {
       `
 Start here:
   $ grapevine agent -dev          # a gateway on 127.0.0.1:8500, in memory
-  $ grapevine members
+  $ grapevine status
   $ grapevine help agent
 
 Flags may be written with one dash or two. Exit codes: 0 done, 1 failed, 2 the command line was not understood.`,
     );
   for (const register of [
     registerAgent,
+    registerForceLeave,
     registerInfo,
+    registerJoin,
     registerKeygen,
+    registerKeyring,
     registerLeave,
     registerMembers,
     registerMigrate,
     registerReload,
     registerSnapshot,
+    registerStatus,
     registerValidate,
     registerVersion,
+    registerWhy,
+    registerZone,
   ]) {
     register(program);
   }
@@ -136,6 +147,8 @@ function explain(error: CommanderError, program: Command, args: readonly string[
       const operands = command.args.map((arg) => JSON.stringify(arg)).join(', ');
       return `Unexpected extra arguments: ${operands}. ${readOn}`;
     }
+    case 'commander.missingMandatoryOptionValue':
+      return `-${flagName(quoted)} is needed. ${readOn}`;
     case 'commander.missingArgument':
       return command.name() === 'validate'
         ? `Must specify at least one config file or directory. ${readOn}`

@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
+import type { MemberRow } from '../../compat/fleet/shapes.ts';
+import { askJson, jsonFlag, type JsonFlag } from './fleet-client.ts';
 import { boolFlag, textFlag } from './flags.ts';
 import { addClientFlags, openClient, parseAnswer, type ClientFlags } from './http-client.ts';
+import { columns, roundTrip } from './table.ts';
 
 /** One of `/v1/agent/members`. */
 export interface Member {
@@ -12,7 +15,7 @@ export interface Member {
   readonly Status: number;
 }
 
-interface MembersFlags extends ClientFlags {
+interface MembersFlags extends ClientFlags, JsonFlag {
   readonly detailed?: boolean;
   readonly segment?: string;
   readonly status?: string;
@@ -25,15 +28,17 @@ export function registerMembers(program: Command): void {
       .command('members')
       .summary('List the gateways of the cluster')
       .description(
-        'Lists the members that a running gateway knows, and what it thinks of their health.\n' +
-          'Exits with 2 when no member matches.',
+        'Lists the members that a running gateway knows, and what it thinks of their health: Status as Consul has\n' +
+          'it, State as the probes have it (a suspect has not answered lately, and still counts as alive), RTT as\n' +
+          'this gateway measured it. Exits with 2 when no member matches.',
       )
       .addOption(boolFlag('detailed', 'Show all that members say of themselves.'))
       .addOption(textFlag('segment', 'name', 'Consul Enterprise; a gateway refuses it.'))
       .addOption(
         textFlag('status', 'regexp', 'Show only members whose status matches: alive, leaving, left, failed.'),
       )
-      .addOption(boolFlag('wan', 'Show the gateways of all datacenters.')),
+      .addOption(boolFlag('wan', 'Show the gateways of all datacenters.'))
+      .addOption(jsonFlag()),
   )
     .addHelpText(
       'after',
@@ -74,19 +79,47 @@ async function members(flags: MembersFlags): Promise<number> {
   }
   const shown = all.value.filter((member) => wanted.test(statusName(member.Status)));
   if (shown.length === 0) return 2;
-  console.log(renderMembers(shown, flags.detailed === true));
+  const more = await askJson<readonly MemberRow[]>(
+    client.value,
+    'GET',
+    `/v1/grapevine/members${flags.wan === true ? '?wan' : ''}`,
+  );
+  // A Consul has no more to say.
+  const known = new Map((more.ok ? more.value : []).map((row) => [row.Name, row]));
+  if (flags.json === true) {
+    const rows = shown.map((member) => known.get(member.Name) ?? member);
+    console.log(JSON.stringify(rows, null, 2));
+  } else {
+    console.log(renderMembers(shown, flags.detailed === true, known));
+  }
   return 0;
 }
 
-/** The table that `consul members` prints, by segment and name. */
-export function renderMembers(list: readonly Member[], detailed: boolean): string {
+/**
+ * The table that `consul members` prints, by segment and name; with what only a gateway knows, where there is such,
+ * to the right of it.
+ */
+export function renderMembers(
+  list: readonly Member[],
+  detailed: boolean,
+  known: ReadonlyMap<string, MemberRow> = new Map(),
+): string {
   const rows = list
     .toSorted((a, b) => order(segmentOf(a), segmentOf(b)) || order(a.Name, b.Name))
-    .map((member) => (detailed ? detailedRow(member) : standardRow(member)));
+    .map((member) =>
+      detailed
+        ? detailedRow(member)
+        : [...standardRow(member), ...(known.size > 0 ? ownColumns(known.get(member.Name)) : [])],
+    );
   const head = detailed
     ? ['Node', 'Address', 'Status', 'Tags']
     : ['Node', 'Address', 'Status', 'Type', 'Build', 'Protocol', 'DC', 'Segment'];
-  return columns([head, ...rows]);
+  return columns([!detailed && known.size > 0 ? [...head, 'Region', 'RTT', 'State'] : head, ...rows]);
+}
+
+function ownColumns(row: MemberRow | undefined): readonly string[] {
+  if (row === undefined) return ['-', '-', '-'];
+  return [row.Region, row.Self ? '-' : roundTrip(row.RTTMs), row.State];
 }
 
 function standardRow(member: Member): readonly string[] {
@@ -125,16 +158,6 @@ function segmentOf(member: Member): string {
 
 function statusName(status: number): string {
   return ['none', 'alive', 'leaving', 'left', 'failed'][status] ?? 'unknown';
-}
-
-/** Columns as wide as their widest cell, two spaces between. */
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
-  return rows
-    .map((row) =>
-      row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  '),
-    )
-    .join('\n');
 }
 
 function order(a: string, b: string): number {

@@ -8,7 +8,7 @@ import { isLive, type Member } from '../../src/swim/member.ts';
 import type { CallResult } from '../../src/node/calls.ts';
 import type { Command } from '../../src/state/command.ts';
 import type { Coordinate } from '../../src/state/coordinates.ts';
-import { externalNodes } from '../../src/state/zones.ts';
+import { externalNodes, zoneOf } from '../../src/state/zones.ts';
 import type { Swim } from '../../src/swim/swim.ts';
 import { sameEndpoint, type Endpoint } from '../../src/wire/endpoint.ts';
 import { notOwnedText } from '../wire/refusal.ts';
@@ -60,6 +60,7 @@ export class MachineFleet implements FleetPort {
   readonly #since = new Map<string, number>();
   readonly #startedMs: number;
   #live: readonly string[] | undefined;
+  #leaving = false;
   readonly zone: ZonePort;
   readonly keyring: FleetPort['keyring'];
 
@@ -92,7 +93,7 @@ export class MachineFleet implements FleetPort {
 
   /** To be called when the machine tells a change of a member. */
   membersChanged(nodeId: string): void {
-    this.#since.set(nodeId, wallMs(options));
+    this.#since.set(nodeId, wallMs(this.#options));
     this.#live = undefined;
     for (const listener of this.#listeners) listener();
   }
@@ -140,7 +141,8 @@ export class MachineFleet implements FleetPort {
 
   ownsCatalog(): boolean {
     const { replica, nodeId } = this.#options.machine;
-    return replica.catalogOwner === nodeId;
+    const external = replica.zones.find(({ prefix }) => prefix === externalNodes);
+    return (external ?? zoneOf(replica.zones, ''))?.ownerId === nodeId;
   }
 
   origins(): readonly OriginView[] {
@@ -168,7 +170,7 @@ export class MachineFleet implements FleetPort {
 
   writer(originRef: number): Pick<OriginView, 'origin' | 'node' | 'nodeId' | 'region'> | undefined {
     const { machine } = this.#options;
-    const row = machine.replica.originOfRef(originRef);
+    const row = machine.replica.writer(originRef);
     if (row === undefined) return undefined;
     const facts = machine.swim.memberById(row.nodeId)?.facts;
     return { origin: row.origin, nodeId: row.nodeId, node: facts?.name ?? '', region: facts?.region ?? '' };
@@ -207,6 +209,7 @@ export class MachineFleet implements FleetPort {
   }
 
   leave(): Promise<void> {
+    this.#leaving = true;
     return new Promise((resolve) => {
       this.#options.loop.ask({ kind: 'leave' }, () => resolve());
     });
@@ -354,7 +357,7 @@ export class MachineFleet implements FleetPort {
     return {
       facts: member.facts,
       state: member.state,
-      leaving: isSelf && swim.leaving,
+      leaving: isSelf && this.#leaving,
       incarnation: member.incarnation,
       rttMs: isSelf ? 0 : swim.rttMs(member.facts.id),
       sinceMs: this.#since.get(member.facts.id) ?? this.#startedMs,

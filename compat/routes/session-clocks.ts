@@ -1,5 +1,8 @@
-/** The clocks of the sessions that were created here. */
+/** The clocks of sessions: each runs on the gateway where the session was created. */
 export interface SessionClocks {
-  /** Gives a session its whole time again; false when it has no TTL, or when it has just expired. */
-  renew(id: string): boolean;
+  /**
+   * Gives a session its whole time again; false when it has no TTL, or when it has just expired. A promise where
+   * another gateway made it, rejected when that one cannot be reached.
+   */
+  renew(id: string): boolean | Promise<boolean>;
 }

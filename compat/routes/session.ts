@@ -2,7 +2,8 @@ import type { CommandOutcome } from '../../src/state/command.ts';
 import type { Dependencies } from '../../src/state/dependencies.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import { canonicalSessionId, sessionIdProblem } from '../../src/state/session-id.ts';
-import { getSession, sessionValue } from '../../src/state/sessions.ts';
+import { sessionValue } from '../../src/state/session-health.ts';
+import { getSession } from '../../src/state/sessions.ts';
 import type { ReadView, Row } from '../../src/state/store.ts';
 import { topic } from '../../src/state/topics.ts';
 import { indentJson } from '../wire/go-indent.ts';
@@ -59,16 +60,18 @@ function renewRoute(request: ApiRequest, context: RouteContext): RouteResult {
   // A renewal takes effect at once: not before the datacenter is known to be this one.
   if (isForeign(request, context)) return answered(noPath);
   const row = getSession(context.view, id);
-  const expires = row !== undefined && sessionTtlMs(sessionValue(row).ttl) > 0;
-  if (row === undefined || (!context.sessions.renew(canonicalSessionId(id)) && expires)) {
-    return answered(failure(404, `Session id '${id}' not found`));
-  }
-  return answered({
+  const gone = failure(404, `Session id '${id}' not found`);
+  if (row === undefined) return answered(gone);
+  const done: Reply = {
     kind: 'reply',
     status: 200,
     body: list([row], query.has('pretty')),
     contentType: jsonType,
-  });
+  };
+  if (sessionTtlMs(sessionValue(row).ttl) === 0) return answered(done);
+  const renewed = context.sessions.renew(canonicalSessionId(id));
+  if (typeof renewed === 'boolean') return answered(renewed ? done : gone);
+  return { kind: 'later', reply: renewed.then((is) => (is ? done : gone)) };
 }
 
 function infoRoute({ rest: id, query }: ApiRequest): RouteResult {

@@ -103,7 +103,7 @@ export class GatewayMachine {
   get nextTickMs(): number {
     return Math.min(
       this.swim.nextTickMs,
-      this.replication.nextTickMs(this.#now.monoMs),
+      this.replication.nextTickMs,
       this.questions.nextTickMs,
       this.wan?.nextTickMs ?? Infinity,
     );
@@ -397,9 +397,7 @@ export class GatewayMachine {
 
   /** The owners of zones are whom most reads depend on: how fresh they are is told first. */
   #prioritise(): void {
-    const owners = new Set(this.replica.zones.map((zone) => zone.ownerId));
-    const origins = [...owners].flatMap((id) => this.swim.memberById(id)?.facts.origin ?? []);
-    this.replication.priorityOrigins(origins);
+    this.replication.prioritise(new Set(this.replica.zones.map((zone) => zone.ownerId)));
   }
 
   #notice(
