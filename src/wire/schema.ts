@@ -1,4 +1,5 @@
 import { decode, encode } from '../kernel/codec.ts';
+import { isPlainData } from './plain-data.ts';
 
 // What crosses the wire is declared once: a schema both encodes and, since a peer may be older, newer, broken or
 // hostile, checks and bounds what it decodes. Structures are arrays in the order of their declaration: a field
@@ -47,33 +48,76 @@ export const finite: Schema<number> = {
   pack: (value) => value,
   unpack: (raw, at) => {
     const value = typeof raw === 'bigint' ? Number(raw) : raw;
-    return typeof value === 'number' && Number.isFinite(value) ? value : malformed(at, 'a finite number');
+    return typeof value === 'number' && Number.isFinite(value) ? value + 0 : malformed(at, 'a finite number');
   },
 };
 
 export const flag: Schema<boolean> = plain('true or false', (raw) => typeof raw === 'boolean');
 
-/** A text of at most `charsMax` UTF-16 units. */
+/**
+ * A text of at most `charsMax` UTF-16 units. Half a surrogate pair has no UTF-8; what the codec makes of it depends on
+ * the text's length, so it becomes U+FFFD here, as it does in the database.
+ */
 export function text<T extends string = string>(charsMax: number): Schema<T> {
-  return plain(`a text of at most ${charsMax}`, (raw) => typeof raw === 'string' && raw.length <= charsMax);
+  return {
+    pack: (value) => value,
+    unpack: (raw, at) => {
+      if (typeof raw !== 'string' || raw.length > charsMax)
+        return malformed(at, `a text of at most ${charsMax}`);
+      return (raw as unknown as WellFormable).toWellFormed() as T;
+    },
+  };
 }
 
+/** Of ES2024; Node has it since 20. */
+interface WellFormable {
+  toWellFormed(): string;
+}
+
+/** A copy: what is kept for long must not hold the packet or frame that it came in. */
 export function bytes(bytesMax: number): Schema<Uint8Array> {
-  return plain(`at most ${bytesMax} bytes`, (raw) => raw instanceof Uint8Array && raw.length <= bytesMax);
+  return {
+    pack: (value) => value,
+    unpack: (raw, at) =>
+      raw instanceof Uint8Array && raw.length <= bytesMax
+        ? new Uint8Array(raw)
+        : malformed(at, `at most ${bytesMax} bytes`),
+  };
+}
+
+const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+);
+
+function hexBytes(id: string): Uint8Array {
+  const digits = id.includes('-') ? id.replaceAll('-', '') : id;
+  const packed = new Uint8Array(digits.length >> 1);
+  for (let i = 0; i < packed.length; i++) {
+    packed[i] = hexDigit(digits.charCodeAt(2 * i)) * 16 + hexDigit(digits.charCodeAt(2 * i + 1));
+  }
+  return packed;
+}
+
+/** Of a lower-case digit. */
+function hexDigit(code: number): number {
+  return code <= 0x39 ? code - 0x30 : code - 0x57;
+}
+
+function asUuid(digits: string): string {
+  if (digits.length !== 32) return digits;
+  const [a, b, c] = [digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20)];
+  return `${digits.slice(0, 8)}-${a}-${b}-${c}-${digits.slice(20)}`;
 }
 
 /** Hex digits (and dashes) as text, half as many bytes on the wire: ids. */
 export function hexId<T extends string = string>(form: RegExp): Schema<T> {
   return {
-    pack: (value) =>
-      Uint8Array.from(value.replaceAll('-', '').match(/../g) ?? [], (pair) => parseInt(pair, 16)),
+    pack: hexBytes,
     unpack: (raw, at) => {
       if (!(raw instanceof Uint8Array) || raw.length > 64) return malformed(at, 'an id');
       let digits = '';
-      for (const byte of raw) digits += byte.toString(16).padStart(2, '0');
-      const value = form.test(digits)
-        ? digits
-        : digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+      for (const byte of raw) digits += hexOfByte[byte] as string;
+      const value = form.test(digits) ? digits : asUuid(digits);
       return form.test(value) ? (value as T) : malformed(at, 'an id');
     },
   };
@@ -157,7 +201,7 @@ export interface Union<T> extends Schema<T> {
 export function union<T extends { readonly kind: string }>(variants: {
   readonly [K in T['kind']]: readonly [number, Schema<Omit<Extract<T, { readonly kind: K }>, 'kind'>>];
 }): Union<T> {
-  const byKind = new Map(Object.entries(variants) as [string, readonly [number, Schema<object>]][]);
+  const byKind = new Map<string, readonly [number, Schema<object>]>(Object.entries(variants));
   const byNumber = new Map([...byKind].map(([kind, [number, schema]]) => [number, { kind, schema }]));
   return {
     kinds: new Set(byKind.keys()),
@@ -180,10 +224,12 @@ export function toBytes<T>(schema: Schema<T>, value: T): Uint8Array {
 
 /** @throws MalformedError whatever the bytes are */
 export function fromBytes<T>(schema: Schema<T>, raw: Uint8Array, what: string): T {
+  if (!isPlainData(raw)) return malformed(what, 'MessagePack');
   let decoded: unknown;
   try {
     decoded = decode(raw);
   } catch {
+    // A map whose key is `__proto__`, or no text.
     return malformed(what, 'MessagePack');
   }
   return schema.unpack(decoded, what);

@@ -208,6 +208,7 @@ describe('who may speak', () => {
       }
       await a.until(() => a.texts().length === 2);
       await b.until(() => b.texts().length === 2);
+      expect([a, b].map(({ transport }) => transport.stats().dropped)).toEqual([{}, {}]);
     }
   });
 });
