@@ -19,6 +19,12 @@ const nameOf: Readonly<Record<Command['kind'], string>> = {
   'mirror-apply': 'grapevine.mirror.apply',
   restore: 'grapevine.restore.apply',
   'collect-tombstones': 'grapevine.tombstones.apply',
+  'zone-delegate': 'grapevine.zone.apply',
+  'zone-place': 'grapevine.zone.apply',
+  'zone-takeover': 'grapevine.zone.apply',
+  'conflict-replay': 'grapevine.conflict.apply',
+  'conflict-mark': 'grapevine.conflict.apply',
+  'conflict-drop': 'grapevine.conflict.apply',
 };
 
 /** Times writes from when they are proposed until they are on disk. */

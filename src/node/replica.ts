@@ -1,28 +1,20 @@
-import type { OriginId } from '../crdt/dot.ts';
-import { unreachable } from '../kernel/assert.ts';
+import type { Dot, OriginId } from '../crdt/dot.ts';
+import type { SeqRange, SeqRanges } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
 import type { GatewayIndex } from '../kernel/stamp.ts';
-import { applyCatalog } from '../state/catalog.ts';
-import { collectTombstones } from '../state/collect.ts';
+import type { Cursor, MergeResult, OriginLog, Page, ReplicatedLog } from '../replication/log.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { Kind } from '../state/kinds.ts';
-import { deleteKv, putKv } from '../state/kv.ts';
-import { applyLocal } from '../state/local.ts';
-import { applyMirror, mirrorTerm } from '../state/mirror.ts';
-import type { Refusal } from '../state/outcome.ts';
-import { applyRestore } from '../state/restore.ts';
-import { createSession, destroySession } from '../state/sessions.ts';
-import type { ReadView, Store } from '../state/store.ts';
-import { applyTxn, isReadOnly } from '../state/txn.ts';
+import type { ReadView, Row, Store } from '../state/store.ts';
 import { encodeValue, type ZoneValue } from '../state/values.ts';
-import { WriteScope } from '../state/write-scope.ts';
-import { readZones, zoneOf } from '../state/zones.ts';
+import { decide } from './decide.ts';
+import { Merging, type MergeCounts } from './merging.ts';
+import { ownershipRefusal } from './ownership.ts';
+import { readDots, readPage } from './reading.ts';
+import { relog } from './relog.ts';
+import { ReplicaCore, type ReplicaOptions } from './replica-core.ts';
 
-export interface ReplicaOptions {
-  readonly store: Store;
-  readonly origin: OriginId;
-  /** Id of this gateway's node: what a zone's delegation names. */
-  readonly nodeId: string;
-}
+export type { ReplicaOptions } from './replica-core.ts';
 
 /** What one command did: its outcome, and the topics whose watchers must look again once it is committed. */
 export interface Step {
@@ -31,29 +23,30 @@ export interface Step {
   readonly index: GatewayIndex;
 }
 
-/** Local number of the gateway's own origin: the first in every database. */
+/** Local number of the gateway's first own origin, in every database. */
 export const ownOrigin = 1;
 
+/** Term of the zone that founds a datacenter. */
+const foundingTerm = 1;
+
+const clusterForm = /^[0-9a-f]{16}$/;
+
 /**
- * The replicated state machine of one gateway: command in, effects out. All of its state is in the store, all of
- * its time comes in as an argument. `step` runs inside a transaction of the store; if that transaction fails, the
- * machine must be thrown away with it.
+ * The replicated state machine of one gateway: commands and other gateways' dots in, effects out. All of its state is
+ * in the store, all of its time comes in as an argument. Whatever changes something runs inside a transaction of the
+ * store, of which `flush` is the last call; if that transaction fails, the machine must be thrown away with it.
  */
-export class Replica {
+export class Replica implements ReplicatedLog {
   readonly #store: Store;
-  readonly #nodeId: string;
-  readonly origin: OriginId;
-  #headSeq: number;
-  #highest: number;
-  #zones: readonly ZoneValue[];
+  readonly #core: ReplicaCore;
+  readonly #merging: Merging;
+  readonly nodeId: string;
 
   constructor(options: ReplicaOptions) {
     this.#store = options.store;
-    this.#nodeId = options.nodeId;
-    this.origin = options.origin;
-    this.#headSeq = options.store.headSeq(ownOrigin);
-    this.#highest = Math.max(1, ...Object.values(Kind).map((kind) => options.store.tableIndex(kind)));
-    this.#zones = readZones(options.store);
+    this.nodeId = options.nodeId;
+    this.#core = new ReplicaCore(options);
+    this.#merging = new Merging(this.#core);
   }
 
   get view(): ReadView {
@@ -62,132 +55,142 @@ export class Replica {
 
   /** The highest index that this gateway can have shown to anybody. */
   get highestIndex(): GatewayIndex {
-    return this.#highest as GatewayIndex;
+    return this.#core.highest;
+  }
+
+  get origin(): OriginId {
+    return this.#core.origins.own.id;
   }
 
   get headSeq(): number {
-    return this.#headSeq;
+    return this.#core.origins.headSeq;
   }
 
+  /** The zones in force, ordered by prefix: another array whenever one of them changed. */
   get zones(): readonly ZoneValue[] {
-    return this.#zones;
+    return this.#core.zones.list;
   }
 
-  /** Founds the datacenter: the root zone, owned by this gateway since term 1. No-op when a root zone exists. */
-  found(nowUs: number): Step | undefined {
-    if (this.#zones.some((zone) => zone.prefix === '')) return undefined;
-    const root: ZoneValue = { prefix: '', ownerId: this.#nodeId, term: mirrorTerm + 1 };
-    const scope = this.#scope(nowUs, root.term);
-    scope.put(Kind.zone, root.prefix, encodeValue(root));
-    this.#zones = [...this.#zones, root];
-    return this.#finish(scope, { kind: 'catalog' });
+  /** What merging came to since the start. */
+  get counts(): Readonly<MergeCounts> {
+    return this.#merging.counts;
+  }
+
+  /** 16 hex digits; empty while this database belongs to no cluster. */
+  get cluster(): string {
+    return this.#store.getMeta('cluster') ?? '';
+  }
+
+  /**
+   * Founds the datacenter: the root zone, owned by this gateway since term 1. No-op when a root zone exists, but for
+   * giving the cluster its id where its founder has none yet: its database is older than clusters are.
+   */
+  found(nowUs: number, cluster?: string): Step | undefined {
+    const held = this.#core.zones.get('')?.value;
+    const founds = held === undefined || (held.ownerId === this.nodeId && held.term === foundingTerm);
+    if (founds && cluster !== undefined && clusterForm.test(cluster) && this.cluster === '') {
+      this.#store.setMeta('cluster', cluster);
+    }
+    if (held !== undefined) return undefined;
+    const root: ZoneValue = { prefix: '', ownerId: this.nodeId, term: foundingTerm };
+    const scope = this.#core.scope(nowUs);
+    scope.putAt(Kind.zone, root.prefix, encodeValue(root), root.term);
+    this.#core.finish(scope);
+    this.#merging.settle(nowUs);
+    return { outcome: { kind: 'catalog' }, touched: scope.touched, index: scope.index };
   }
 
   step(command: Command, nowUs: number): Step {
-    const refusal = this.#ownershipRefusal(command);
-    const scope = this.#scope(nowUs);
-    return this.#finish(scope, refusal ?? decide(scope, command));
-  }
-
-  #finish(scope: WriteScope, outcome: CommandOutcome): Step {
-    if (scope.changed) {
-      this.#highest = scope.index;
-      this.#headSeq += scope.dots;
-    }
+    const core = this.#core;
+    const scope = core.scope(nowUs);
+    const outcome = ownershipRefusal(core, command) ?? decide(core, scope, command);
+    core.finish(scope);
+    if (core.unsettled) this.#merging.settle(nowUs);
     return { outcome, touched: scope.touched, index: scope.index };
   }
 
-  #scope(nowUs: number, foundingTerm?: number): WriteScope {
-    return new WriteScope({
-      store: this.#store,
-      origin: ownOrigin,
-      headSeq: this.#headSeq,
-      highest: this.#highest,
-      nowUs,
-      termOf: (kind, key) =>
-        foundingTerm ?? zoneOf(this.#zones, kind === Kind.kv ? key : '')?.term ?? mirrorTerm + 1,
-    });
+  /** Topics touched since the last call, by whatever it was: their watchers must look again once it is committed. */
+  takeTouched(): ReadonlySet<string> {
+    return this.#core.takeTouched();
   }
 
-  /** One writer per key: a gateway that does not own the zone of what a command writes refuses it whole. */
-  #ownershipRefusal(command: Command): Refusal | undefined {
-    for (const key of zoneKeys(command)) {
-      const zone = zoneOf(this.#zones, key);
-      if (zone?.ownerId === this.#nodeId) continue;
-      return {
-        kind: 'not-owned',
-        zone: zone?.prefix ?? '',
-        owner: zone?.ownerId ?? '',
-        reason: zone === undefined ? 'no gateway has founded this datacenter' : 'owned by another gateway',
-      };
-    }
-    return undefined;
+  /** Writes down what was seen of logs: the last call of every transaction. */
+  flush(): void {
+    this.#core.origins.flush();
   }
-}
 
-/** The keys whose zones must be owned here. The gateway's own node, sessions and local registers are its own always. */
-function zoneKeys(command: Command): readonly string[] {
-  switch (command.kind) {
-    case 'kv-put':
-    case 'kv-delete':
-      return [command.key];
-    case 'kv-delete-tree':
-      return [command.prefix];
-    case 'txn':
-      // What only reads is answered from here, as any read is.
-      if (isReadOnly(command)) return [];
-      return command.ops.map((op) => (op.kind === 'kv' ? op.key : ''));
-    case 'catalog-register':
-    case 'catalog-deregister':
-    case 'coordinate-update':
-    case 'mirror-apply':
-    case 'restore':
-      return [''];
-    case 'session-create':
-    case 'session-destroy':
-    case 'member-health':
-    case 'local':
-    case 'collect-tombstones':
-      return [];
-    default:
-      return unreachable(command);
+  /** Something small that this gateway keeps beside its registers, in the same transaction. */
+  setMeta(name: string, value: string): void {
+    this.#store.setMeta(name, value);
   }
-}
 
-function decide(scope: WriteScope, command: Command): CommandOutcome {
-  switch (command.kind) {
-    case 'kv-put':
-      return putKv(scope, command);
-    case 'kv-delete':
-    case 'kv-delete-tree':
-      return deleteKv(scope, command);
-    case 'txn':
-      return applyTxn(scope, command);
-    case 'session-create':
-      return createSession(scope, command);
-    case 'session-destroy':
-      return destroySession(scope, command.id);
-    case 'catalog-register':
-    case 'catalog-deregister':
-    case 'coordinate-update':
-    case 'member-health':
-      // A registration of several parts is undone whole when a later part is refused.
-      return scope.attempt(() => {
-        const value = applyCatalog(scope, command);
-        return { keep: value.kind === 'catalog', value };
-      });
-    case 'local':
-      return scope.attempt(() => {
-        const value = applyLocal(scope, command);
-        return { keep: value.kind === 'local', value };
-      });
-    case 'mirror-apply':
-      return applyMirror(scope, command);
-    case 'collect-tombstones':
-      return collectTombstones(scope, command);
-    case 'restore':
-      return applyRestore(scope, command);
-    default:
-      return unreachable(command);
+  /**
+   * Goes on under a new origin, because others know more of the present one than this database does: a backup was
+   * restored. What was written here above `sinceSeq` is logged again; what others have under those numbers is asked of
+   * them.
+   */
+  remint(origin: OriginId, sinceSeq: number): void {
+    relog(this.#core, origin, sinceSeq);
   }
+
+  /** Whether a zone is owned here, and all that counts of its earlier owners' logs has arrived. */
+  zoneReady({ prefix }: Pick<ZoneValue, 'prefix'>): boolean {
+    const zone = this.#core.zones.get(prefix);
+    return zone !== undefined && this.#core.isReady(zone);
+  }
+
+  /** Logs of which a zone that was given to this gateway still waits for something. */
+  zoneAwaits({ prefix }: Pick<ZoneValue, 'prefix'>): readonly OriginId[] {
+    const zone = this.#core.zones.get(prefix);
+    return zone === undefined ? [] : this.#core.missing(zone);
+  }
+
+  /** Whether a row was logged by this gateway, also under an earlier origin of its own. */
+  isOwnRow({ origin }: Pick<Row, 'origin'>): boolean {
+    return this.#core.origins.isOwn(origin);
+  }
+
+  /** Who logged a row, by the local number that it carries. */
+  writer(originRef: number): OriginLog | undefined {
+    const origin = this.#core.origins.ofRow({ origin: originRef });
+    return origin && this.#core.origins.log(origin.id);
+  }
+
+  origins(): Iterable<OriginLog> {
+    return this.#core.origins.logs();
+  }
+
+  originLog(origin: OriginId): OriginLog | undefined {
+    return this.#core.origins.log(origin);
+  }
+
+  introduce(origin: OriginId, nodeId: string): void {
+    this.#core.origins.introduce(origin, nodeId);
+  }
+
+  merge(dot: Dot, now: Instant): MergeResult {
+    return this.#merging.dot(dot, now);
+  }
+
+  read(origin: OriginId, range: SeqRange, dotsMax: number, bytesMax: number): readonly Dot[] {
+    return readDots(this.#core, origin, range, dotsMax, bytesMax);
+  }
+
+  page(from: Cursor, rowsMax: number, bytesMax: number): Page {
+    return readPage(this.#core, from, rowsMax, bytesMax);
+  }
+
+  join(page: Page, context: ReadonlyMap<OriginId, SeqRanges>, now: Instant): number {
+    return this.#merging.join(page, context, now);
+  }
+
+  adoptContext(context: ReadonlyMap<OriginId, SeqRanges>, now?: Instant): void {
+    this.#merging.adopt(context, now?.wallUs ?? 0);
+  }
+
+  get collectedBelow(): number {
+    return this.#core.collectedBelow;
+  }
+
+  readonly stampNow = (now: Instant): number => this.#core.stampNow(now.wallUs);
 }

@@ -15,7 +15,8 @@ export interface OriginLog {
  * What merging a dot did.
  * - `applied`: it is in the state now (or was quarantined, register by register, or lost against newer versions);
  * - `seen`: this dot was there already;
- * - `deferred`: it says a zone's term that is not known here yet. It is *not* seen: ask again once zones change.
+ * - `deferred`: it says a zone's term that is not known here yet, or its clock is a day ahead of this gateway's. It is
+ *   *not* seen: ask again once zones change, or after a while.
  */
 export type MergeResult = 'applied' | 'seen' | 'deferred';
 
@@ -39,6 +40,11 @@ export interface Page {
   /** Exclusive end; undefined: to the end of all. */
   readonly to: Cursor | undefined;
   readonly rows: readonly DottedRecord[];
+  /**
+   * `collectedBelow` of the replica that read the page: what it lacks though it saw it was deleted only if it is older
+   * than this; else it lost it, and nobody drops it for that. Left out: nothing is dropped.
+   */
+  readonly collectedBelow?: number;
 }
 
 /**
@@ -58,7 +64,8 @@ export interface ReplicatedLog {
   merge(dot: Dot, now: Instant): MergeResult;
   /**
    * The dots of a range that this replica has seen, newest first; those without a surviving record come as
-   * superseded. Stops after `dotsMax` dots or, once there is one, `bytesMax` bytes of keys and values.
+   * superseded. Stops after `dotsMax` dots or, once there is one, `bytesMax` bytes of keys and values. Records that were
+   * set aside here come along: who gets them judges for itself.
    */
   read(origin: OriginId, range: SeqRange, dotsMax: number, bytesMax: number): readonly Dot[];
   /** Up to `rowsMax` registers from a place on (one at least, then up to `bytesMax` bytes). */
@@ -72,7 +79,7 @@ export interface ReplicatedLog {
   join(page: Page, context: ReadonlyMap<OriginId, SeqRanges>, now: Instant): number;
   /** After a whole walk of `join`: all that `context` covers is seen. */
   adoptContext(context: ReadonlyMap<OriginId, SeqRanges>): void;
-  /** No tombstone with a stamp below this is here any more: who had not seen all up to it needs whole state. */
+  /** Tombstones with a stamp below this may be gone from here: who had not seen all up to it needs whole state. */
   readonly collectedBelow: number;
   /** Clock reading above every version seen so far: what a heartbeat says of this gateway's own log. */
   readonly stampNow: (now: Instant) => number;

@@ -11,14 +11,9 @@ import type { WriteScope } from './write-scope.ts';
  */
 export function followCatalogChange(scope: WriteScope, before: Row | undefined, after: Row): void {
   const [node = '', part = ''] = after.key.split(keySeparator);
+  raiseFloors(scope, before, after);
   switch (after.kind) {
-    case Kind.service:
-      if (after.value !== null && before?.ix && before.ix !== after.ix) raiseFloor(scope, before.ix);
-      return;
     case Kind.check:
-      if (after.value !== null && before !== undefined && before.ix !== after.ix) {
-        raiseFloor(scope, before.ix ?? nodeFloorKey(node));
-      }
       if (after.value === null || checkValue(after).status === 'critical') {
         invalidateSessionsOfCheck(scope, node, part);
       }
@@ -31,6 +26,15 @@ export function followCatalogChange(scope: WriteScope, before: Row | undefined, 
     default:
       return;
   }
+}
+
+/** Sets that lose a row to another one keep their index. */
+export function raiseFloors(scope: WriteScope, before: Row | undefined, after: Row): void {
+  if (before === undefined || after.value === null || before.ix === after.ix) return;
+  if (after.kind === Kind.service && before.ix) raiseFloor(scope, before.ix);
+  if (after.kind !== Kind.check) return;
+  const [node = ''] = after.key.split(keySeparator);
+  raiseFloor(scope, before.ix ?? nodeFloorKey(node));
 }
 
 function deleteCoordinates(scope: WriteScope, node: string): void {

@@ -1,7 +1,7 @@
 import { serviceMetaProblem } from './catalog-meta.ts';
 import { Kind } from './kinds.ts';
 import { refused, type Refusal } from './outcome.ts';
-import { invalidateSessionsOfCheck, invalidateSessionsOfNode } from './sessions.ts';
+import { dropLocksMadeAt, invalidateSessionsOfCheck, invalidateSessionsOfNode } from './sessions.ts';
 import type { ReadView, Row } from './store.ts';
 import { catalogKey, keySeparator } from './topics.ts';
 import { decodeValue, encodeValue } from './values.ts';
@@ -64,6 +64,7 @@ export function applyCatalog(scope: WriteScope, command: CatalogCommand): Catalo
       else scope.put(Kind.memberHealth, key, encodeValue(command.check));
       if (command.check === undefined || command.check.status === 'critical') {
         invalidateSessionsOfCheck(scope, command.node, 'serfHealth');
+        dropLocksMadeAt(scope, command.node);
       }
       return done;
     }

@@ -1,5 +1,6 @@
 import type { CatalogCommand, CatalogOutcome } from './catalog.ts';
 import type { CollectTombstones, Collected } from './collect.ts';
+import type { ConflictCommand, ConflictOutcome } from './conflicts.ts';
 import type { KvDelete, KvOutcome, KvPut } from './kv.ts';
 import type { LocalCommand, LocalOutcome } from './local.ts';
 import type { MirrorApply, MirrorOutcome } from './mirror.ts';
@@ -7,6 +8,7 @@ import type { Refusal } from './outcome.ts';
 import type { Restore, RestoreOutcome } from './restore.ts';
 import type { SessionCreate, SessionDestroy, SessionOutcome } from './sessions.ts';
 import type { Txn, TxnOutcome } from './txn.ts';
+import type { ZoneCommand, ZoneOutcome } from './zone-commands.ts';
 
 /** Everything that changes state. Commands are data: an owner elsewhere could be handed one. */
 export type Command =
@@ -19,7 +21,9 @@ export type Command =
   | LocalCommand
   | MirrorApply
   | Restore
-  | CollectTombstones;
+  | CollectTombstones
+  | ZoneCommand
+  | ConflictCommand;
 
 export type CommandOutcome =
   | KvOutcome
@@ -30,4 +34,6 @@ export type CommandOutcome =
   | MirrorOutcome
   | RestoreOutcome
   | Collected
+  | ZoneOutcome
+  | ConflictOutcome
   | Refusal;

@@ -31,3 +31,17 @@ export const firstLocalKind = 64;
 export function isReplicated(kind: Kind): boolean {
   return kind < firstLocalKind;
 }
+
+/** Nodes and what belongs to them: a gateway's own under its own term, all others in the zone of external nodes. */
+export function isCatalog(kind: number): boolean {
+  return kind === Kind.node || kind === Kind.service || kind === Kind.check || kind === Kind.coordinate;
+}
+
+/**
+ * The term of what a gateway writes about its own node: above every zone's, so that the gateway takes over what was
+ * registered under its name before it came.
+ */
+export const ownNodeTerm = 2 ** 52;
+
+/** The term of what belongs to the gateway that made it, in no zone: sessions. */
+export const creatorTerm = 1;

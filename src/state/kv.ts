@@ -1,6 +1,7 @@
 import { Kind } from './kinds.ts';
 import { refused, type Refusal } from './outcome.ts';
 import { canonicalSessionId, sessionIdProblem } from './session-id.ts';
+import { isSessionOver } from './session-health.ts';
 import type { ReadView, Row } from './store.ts';
 import { decodeKv, decodeValue, encodeKv, encodeValue, type KvValue, type SessionValue } from './values.ts';
 import type { WriteScope } from './write-scope.ts';
@@ -93,7 +94,7 @@ function acquire(
 ): KvOutcome {
   // Consul looks at the lock-delay before the session.
   if (lockDelayed(scope, put.key)) return { kind: 'kv', applied: false };
-  const invalid = sessionRefusal(scope.view, given);
+  const invalid = sessionRefusal(scope, given);
   if (invalid !== undefined) return invalid;
   const session = canonicalSessionId(given);
   const holder = heldSession(held);
@@ -103,12 +104,14 @@ function acquire(
   return written(scope, put, row, session, lockIndex + 1);
 }
 
-function sessionRefusal(view: ReadView, session: string): Refusal | undefined {
+function sessionRefusal(scope: WriteScope, session: string): Refusal | undefined {
   if (session === '') return refused('missing session');
   const problem = sessionIdProblem(session);
   if (problem !== undefined) return refused(problem);
-  const row = view.get(Kind.session, canonicalSessionId(session));
-  return row?.value ? undefined : refused(`invalid session ${JSON.stringify(session)}`);
+  const row = scope.view.get(Kind.session, canonicalSessionId(session));
+  return row?.value && !isSessionOver(scope, row)
+    ? undefined
+    : refused(`invalid session ${JSON.stringify(session)}`);
 }
 
 /** A key's lock may not be granted again for a while after its holder's session was invalidated. */
@@ -158,14 +161,22 @@ export function deleteKv(scope: WriteScope, command: KvDelete): KvOutcome {
   return { kind: 'kv', applied: true };
 }
 
+type LockTerms = Pick<SessionValue, 'lockDelayNs' | 'behavior'>;
+
+/** Consul's defaults. */
+const unknownTerms: LockTerms = { lockDelayNs: 15e9, behavior: 'release' };
+
 /** Longest lock-delay that is enforced, whatever a session asked for (Consul: structs.MaxLockDelay). */
 export const lockDelayMsMax = 60_000;
 
-/** Releases or deletes every key that a session holds, and starts their lock-delay. */
-export function dropLocksOf(scope: WriteScope, session: SessionValue): void {
+/**
+ * Releases or deletes every key that a session holds, and starts their lock-delay; of keys in zones of other gateways
+ * their owners do, once they know. Of a session that was never seen alive here the keys are released.
+ */
+export function dropLocks(scope: WriteScope, id: string, session: LockTerms = unknownTerms): void {
   const delayMs = Math.min(session.lockDelayNs / 1e6, lockDelayMsMax);
-  for (const row of [...scope.view.byIndex(Kind.kv, session.id)]) {
-    if (row.value === null) continue;
+  for (const row of [...scope.view.byIndex(Kind.kv, id)]) {
+    if (row.value === null || !scope.mayWrite(Kind.kv, row.key)) continue;
     if (session.behavior === 'delete') {
       scope.delete(Kind.kv, row.key);
     } else {

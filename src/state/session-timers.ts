@@ -1,5 +1,5 @@
 import { Kind } from './kinds.ts';
-import { sessionValue } from './sessions.ts';
+import { sessionValue } from './session-health.ts';
 import type { ReadView, Row } from './store.ts';
 import { topic } from './topics.ts';
 

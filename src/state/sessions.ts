@@ -1,10 +1,11 @@
 import { Kind } from './kinds.ts';
-import { dropLocksOf } from './kv.ts';
+import { dropLocks } from './kv.ts';
 import { refused, type Refusal } from './outcome.ts';
 import { canonicalSessionId } from './session-id.ts';
+import { findCheck, sessionCheckIds, sessionValue } from './session-health.ts';
 import type { ReadView, Row } from './store.ts';
 import { catalogKey } from './topics.ts';
-import { decodeValue, encodeValue, type CheckValue, type SessionValue } from './values.ts';
+import { encodeValue, type SessionValue } from './values.ts';
 import type { WriteScope } from './write-scope.ts';
 
 export interface SessionCreate {
@@ -25,29 +26,6 @@ export function getSession(view: ReadView, id: string): Row | undefined {
   return row?.value ? row : undefined;
 }
 
-export function sessionValue(row: Row): SessionValue {
-  return decodeValue<SessionValue>(row.value as Uint8Array);
-}
-
-/** All checks on whose health a session depends. */
-export function sessionCheckIds(session: SessionValue): readonly string[] {
-  return [
-    ...(session.checks ?? []),
-    ...(session.nodeChecks ?? []),
-    ...(session.serviceChecks ?? []).map((check) => check.id),
-  ];
-}
-
-/** A check as the catalog and this gateway's membership know it. */
-export function findCheck(view: ReadView, node: string, checkId: string): CheckValue | undefined {
-  const key = catalogKey(node, checkId);
-  for (const kind of [Kind.memberHealth, Kind.check]) {
-    const row = view.get(kind, key);
-    if (row?.value) return decodeValue<CheckValue>(row.value);
-  }
-  return undefined;
-}
-
 export function createSession(scope: WriteScope, { session }: SessionCreate): SessionOutcome {
   const node = scope.view.get(Kind.node, catalogKey(session.node));
   if (!node?.value) return refused('Missing node registration');
@@ -64,7 +42,7 @@ export function createSession(scope: WriteScope, { session }: SessionCreate): Se
 export function destroySession(scope: WriteScope, id: string): SessionOutcome {
   const row = getSession(scope.view, id);
   if (row === undefined) return { kind: 'session' };
-  dropLocksOf(scope, sessionValue(row));
+  dropLocks(scope, row.key, sessionValue(row));
   scope.delete(Kind.session, row.key);
   return { kind: 'session', row };
 }
@@ -74,16 +52,35 @@ export function sessionsOfNode(view: ReadView, node: string): readonly Row[] {
   return [...view.byIndex(Kind.session, node.toLowerCase())].filter((row) => row.value !== null);
 }
 
-/** Invalidates the sessions of a node that rely on a check which went away or turned critical. */
+/**
+ * Invalidates the sessions of a node that rely on a check which went away or turned critical. Sessions of another
+ * gateway only lose the locks in this one's zones: it destroys them itself when it sees the same.
+ */
 export function invalidateSessionsOfCheck(scope: WriteScope, node: string, checkId: string): void {
   const name = checkId.toLowerCase();
   for (const row of sessionsOfNode(scope.view, node)) {
-    const listed = sessionCheckIds(sessionValue(row)).some((id) => id.toLowerCase() === name);
-    if (listed) destroySession(scope, row.key);
+    const session = sessionValue(row);
+    if (sessionCheckIds(session).some((id) => id.toLowerCase() === name)) invalidate(scope, row, session);
   }
 }
 
 /** Invalidates all sessions of a node that left the catalog. */
 export function invalidateSessionsOfNode(scope: WriteScope, node: string): void {
-  for (const row of sessionsOfNode(scope.view, node)) destroySession(scope, row.key);
+  for (const row of sessionsOfNode(scope.view, node)) invalidate(scope, row, sessionValue(row));
+}
+
+/** The gateway that this node is went away: nobody renews the sessions that were made there, wherever they are bound. */
+export function dropLocksMadeAt(scope: WriteScope, node: string): void {
+  const held = scope.view.get(Kind.node, catalogKey(node));
+  if (held === undefined || held.ix === null) return;
+  for (const row of [...scope.view.range(Kind.session, '', undefined)]) {
+    if (row.value === null || scope.isOwn(row) || scope.writerOf(row) !== held.ix) continue;
+    const session = sessionValue(row);
+    if (session.ttl !== '') dropLocks(scope, row.key, session);
+  }
+}
+
+function invalidate(scope: WriteScope, row: Row, session: SessionValue): void {
+  if (scope.isOwn(row)) destroySession(scope, row.key);
+  else dropLocks(scope, row.key, session);
 }

@@ -1,3 +1,4 @@
+import type { OriginId } from '../crdt/dot.ts';
 import { decode, encode } from '../kernel/codec.ts';
 
 // What the registers of each kind hold. Values are whole; a field added later sits at the end of its array,
@@ -108,12 +109,35 @@ export interface CoordinateValue {
   readonly height: number;
 }
 
-/** The delegation of a zone: which gateway may write the registers below this prefix, and since which term. */
+/**
+ * A grant of a zone: which gateway may write the registers below this prefix, from which term on. Grants are kept for
+ * good, each in a register of its own; the zone's owner follows from all of them (`Zones`). A grant without a basis
+ * founded the datacenter.
+ */
 export interface ZoneValue {
   readonly prefix: string;
   /** Node id of the owning gateway. */
   readonly ownerId: string;
   readonly term: number;
+  /** The grant under which this one was made: of the same prefix, or of the zone that enclosed it. */
+  readonly basis?: { readonly prefix: string; readonly term: number };
+  /** What counts of the logs of who owned it before, as it was known when the grant was made. */
+  readonly fences?: readonly Fence[];
+  /** The dot of the grant. */
+  readonly by?: { readonly origin: OriginId; readonly seq: number };
+  readonly cause?: ZoneCause;
+  /** Node id of the gateway that wrote the grant, its wall clock (ms since the epoch), and the operator's reason. */
+  readonly byNode?: string;
+  readonly atMs?: number;
+  readonly reason?: string;
+}
+
+export type ZoneCause = 'delegated' | 'placed' | 'taken-over';
+
+export interface Fence {
+  readonly origin: OriginId;
+  /** As `rangesText` writes them. What the owner logged above the highest of these seqs counts no more. */
+  readonly seen: string;
 }
 
 /** Encodes any value but KV's: small objects, whose field names are cheap beside their content. */

@@ -2,8 +2,8 @@ import { assert } from '../kernel/assert.ts';
 import { bytesEqual } from '../kernel/codec.ts';
 import { indexFor, nextStamp, type GatewayIndex, type Stamp } from '../kernel/stamp.ts';
 import { compareVersions, type Version } from '../crdt/version.ts';
-import { registersPerDotMax } from '../crdt/dot.ts';
-import { isReplicated, type Kind } from './kinds.ts';
+import { registersPerDotMax, type ReplicatedRecord } from '../crdt/dot.ts';
+import { isCatalog, isReplicated, ownNodeTerm, type Kind } from './kinds.ts';
 import type { ReadView, Row, Store } from './store.ts';
 import { touchedTopics } from './topics.ts';
 
@@ -17,8 +17,17 @@ export interface WriterContext {
   /** Highest index shown and highest stamp seen so far, whichever is greater. */
   readonly highest: number;
   readonly nowUs: number;
-  /** The term under which this gateway may write the register. */
-  termOf(kind: Kind, key: string): number;
+  /** What the clock has said already, if that is more than `highest`: stamps are above it, indexes need not be. */
+  readonly clock?: number;
+  /** What is written was decided by others: its greatest stamp. */
+  readonly mergedStamp?: number;
+  /** The term under which this gateway may write the register; `held` is what is there. */
+  termOf(kind: Kind, key: string, held: Row | undefined): number;
+  /** Whether this gateway may write the register at all. Left out: everything, there is nobody else. */
+  mayWrite?(kind: Kind, key: string): boolean;
+  /** Node id of the gateway that logged a row, and of this one. Left out: every row is this gateway's. */
+  writerOf?(row: Row): string | undefined;
+  readonly nodeId?: string;
 }
 
 /**
@@ -28,16 +37,18 @@ export interface WriterContext {
 export class WriteScope {
   readonly #context: WriterContext;
   readonly #touched = new Set<string>();
-  /** Replicated writes. */
+  /** Replicated writes of this gateway. */
   #written = 0;
-  #localWritten = 0;
+  /** Local ones, and those that others decided. */
+  #otherWritten = 0;
   readonly stamp: Stamp;
   readonly index: GatewayIndex;
   readonly nowMs: number;
 
   constructor(context: WriterContext) {
     this.#context = context;
-    this.stamp = nextStamp(context.highest, context.nowUs);
+    const { highest, clock = highest, nowUs, mergedStamp } = context;
+    this.stamp = (mergedStamp ?? nextStamp(Math.max(highest, clock), nowUs)) as Stamp;
     this.index = indexFor(this.stamp, context.highest, context.nowUs);
     this.nowMs = Math.floor(context.nowUs / 1000);
   }
@@ -47,7 +58,27 @@ export class WriteScope {
   }
 
   get changed(): boolean {
-    return this.#written + this.#localWritten > 0;
+    return this.#written + this.#otherWritten > 0;
+  }
+
+  /** Seq of the dot that the next replicated write goes into. */
+  get nextSeq(): number {
+    return this.#context.headSeq + 1 + Math.floor(this.#written / registersPerDotMax);
+  }
+
+  /** See `WriterContext`. */
+  mayWrite(kind: Kind, key: string): boolean {
+    return this.#context.mayWrite?.(kind, key) ?? true;
+  }
+
+  /** Node id of the gateway that logged a row. */
+  writerOf(row: Row): string | undefined {
+    return this.#context.writerOf?.(row);
+  }
+
+  /** Whether this gateway wrote it, also under an earlier origin of its own. */
+  isOwn(row: Row): boolean {
+    return this.writerOf(row) === this.#context.nodeId;
   }
 
   get touched(): ReadonlySet<string> {
@@ -66,8 +97,43 @@ export class WriteScope {
 
   /** As `put`, for a caller that has just read the row: `held` is what `view.get` answers. */
   replace(kind: Kind, key: string, held: Row | undefined, value: Uint8Array, ix: string | null): Row {
-    if (held?.value && held.ix === ix && bytesEqual(held.value, value)) return held;
+    if (held?.value && held.ix === ix && bytesEqual(held.value, value) && !this.#raises(kind, key, held)) {
+      return held;
+    }
     return this.#write(kind, key, held, value, ix, held);
+  }
+
+  /**
+   * Writes what is there (or a tombstone) once more under this gateway's own term: what others may hold of the register
+   * from a term that is over must give way to it.
+   */
+  restate(kind: Kind, key: string): Row {
+    const held = this.view.get(kind, key);
+    return this.#write(kind, key, held, held?.value ?? null, held?.ix ?? null, held);
+  }
+
+  /** Writes a register whose version is not this gateway's term: a zone's, which carries its own. */
+  putAt(kind: Kind, key: string, value: Uint8Array, term: number): Row {
+    const held = this.view.get(kind, key);
+    const version = { term, timeline: 0, stamp: this.stamp };
+    return this.#store(kind, key, held, value, null, version, { born: this.stamp, of: undefined });
+  }
+
+  /** Takes over a record of another gateway as it is, dot and all. The caller has decided that it wins. */
+  merged(record: ReplicatedRecord, origin: number, seq: number, held: Row | undefined): Row {
+    const { kind, key, value, ix, born } = record;
+    const dot = { origin, seq };
+    return this.#store(kind as Kind, key, held, value, ix, record, { born, of: held }, dot);
+  }
+
+  /**
+   * What another replica proved deleted, though its tombstone is gone already: a tombstone that only this gateway has,
+   * so that its watchers wake and its indexes do not fall.
+   */
+  dropped(held: Row): void {
+    const { kind, key, ix, born } = held;
+    const dot = { origin: 0, seq: 0 };
+    this.#store(kind, key, held, null, ix, held, { born, of: held }, dot);
   }
 
   /** Writes a value that goes on with the life of a register under another key, whose CreateIndex it keeps. */
@@ -116,17 +182,24 @@ export class WriteScope {
   attempt<T>(work: () => { readonly keep: boolean; readonly value: T }): T {
     const touched = new Set(this.#touched);
     const written = this.#written;
-    const localWritten = this.#localWritten;
+    const otherWritten = this.#otherWritten;
     return this.#context.store.attempt(() => {
       const outcome = work();
       if (!outcome.keep) {
         this.#touched.clear();
         for (const name of touched) this.#touched.add(name);
         this.#written = written;
-        this.#localWritten = localWritten;
+        this.#otherWritten = otherWritten;
       }
       return outcome;
     });
+  }
+
+  /** A gateway's own node is above every zone's terms, whoever registered a node of that name before. */
+  #raises(kind: Kind, key: string, held: Row): boolean {
+    return (
+      held.term < ownNodeTerm && isCatalog(kind) && this.#context.termOf(kind, key, held) === ownNodeTerm
+    );
   }
 
   /** `life` is the row whose life this one goes on with: the held one, but for a change of keys. */
@@ -140,7 +213,7 @@ export class WriteScope {
   ): Row {
     const replicated = isReplicated(kind);
     const version = {
-      term: replicated ? this.#context.termOf(kind, key) : 0,
+      term: replicated ? this.#context.termOf(kind, key, held) : 0,
       timeline: 0,
       stamp: this.stamp,
     };
@@ -159,8 +232,9 @@ export class WriteScope {
     ix: string | null,
     version: Version,
     life: { readonly born: number; readonly of: Row | undefined },
+    dot?: { readonly origin: number; readonly seq: number },
   ): Row {
-    const replicated = isReplicated(kind);
+    const replicated = dot === undefined && isReplicated(kind);
     const { born, of: earlier } = life;
     const sameLife = earlier !== undefined && earlier.value !== null && earlier.born === born;
     const row: Row = {
@@ -171,14 +245,14 @@ export class WriteScope {
       timeline: version.timeline,
       stamp: version.stamp,
       born,
-      origin: replicated ? this.#context.origin : 0,
-      seq: replicated ? this.#context.headSeq + 1 + Math.floor(this.#written / registersPerDotMax) : 0,
+      origin: replicated ? this.#context.origin : (dot?.origin ?? 0),
+      seq: replicated ? this.nextSeq : (dot?.seq ?? 0),
       ix,
       createIndex: sameLife ? earlier.createIndex : this.index,
       modifyIndex: this.index,
     };
     if (replicated) this.#written += 1;
-    else this.#localWritten += 1;
+    else this.#otherWritten += 1;
     this.#context.store.put(row);
     touchedTopics(held, row, this.#touched);
     return row;

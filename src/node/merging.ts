@@ -1,0 +1,361 @@
+import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
+import { merge } from '../crdt/merge.ts';
+import { hasSeq, type SeqRanges } from '../crdt/seq-ranges.ts';
+import { compareVersions } from '../crdt/version.ts';
+import { must } from '../kernel/assert.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { MergeResult, Page } from '../replication/log.ts';
+import { raiseFloors } from '../state/adopted.ts';
+import { isReplicated, Kind } from '../state/kinds.ts';
+import { quarantineRowsMax, type Row, type SetAside } from '../state/store.ts';
+import { recordProblem } from '../state/well-formed.ts';
+import type { WriteScope } from '../state/write-scope.ts';
+import { readGrants, zoneValue, Zones, type Verdict, type Zone } from '../state/zones.ts';
+import { joinableRows, missingFrom } from './joining.ts';
+import type { Origin } from './origins.ts';
+import { Reactions } from './reactions.ts';
+import { recordOf } from './reading.ts';
+import type { ReplicaCore } from './replica-core.ts';
+import { voidRows } from './void-rows.ts';
+
+/**
+ * A stamp further ahead of this gateway's clock is not believed: taking it over would drag this clock, and with it
+ * everybody's, along for good. The dot waits (it is not seen) until the clocks agree. Setting it aside instead would
+ * count it as seen, and a gateway whose own clock is a day behind would lose everybody's writes.
+ */
+export const aheadUsMax = 24 * 60 * 60 * 1e6;
+
+/**
+ * - `malformed`: cannot be read; `beside-malformed`: was in one dot with such a record;
+ * - `forked`: the same version as what is held, with other bytes;
+ * - `stranger`: its writer does not own what it writes, and never did at that term.
+ */
+export type QuarantineReason = 'malformed' | 'beside-malformed' | 'forked' | 'stranger';
+
+/** What merging has come to since the start. */
+export interface MergeCounts {
+  /** Registers taken over from dots. */
+  applied: number;
+  /** Dots under a zone's term that is not known here yet, each time they came. */
+  deferred: number;
+  /** Dots from a clock too far ahead, each time they came. */
+  ahead: number;
+  conflicts: number;
+  malformed: number;
+  forked: number;
+  strangers: number;
+  /** Registers taken over from pages, and those dropped because of one. */
+  joined: number;
+  dropped: number;
+}
+
+/** Takes over what other gateways decided, and does what follows from it here. */
+export class Merging {
+  readonly counts: MergeCounts = {
+    ...{ applied: 0, deferred: 0, ahead: 0, conflicts: 0, malformed: 0, forked: 0, strangers: 0 },
+    ...{ joined: 0, dropped: 0 },
+  };
+  readonly #core: ReplicaCore;
+  readonly #reactions: Reactions;
+  /** Malformed records in quarantine: what came beside them goes on once they are overwritten. */
+  #poison: readonly SetAside[];
+
+  constructor(core: ReplicaCore) {
+    this.#core = core;
+    this.#reactions = new Reactions(core);
+    this.#poison = core.hasSetAside ? this.#readPoison() : [];
+  }
+
+  /** See `ReplicatedLog.merge`. */
+  dot(dot: Dot, now: Instant): MergeResult {
+    const { origins } = this.#core;
+    const origin = must(origins.get(dot.origin), 'a dot of an origin that was not introduced');
+    // What comes of our own log was ours; where it was not, a backup was restored, and replication tells by the head.
+    if (origin === origins.own || hasSeq(origin.seen, dot.seq)) return 'seen';
+    if (!this.#apply(origin, dot.seq, dot.records, now.wallUs)) return 'deferred';
+    origins.markSeen(origin, { from: dot.seq, to: dot.seq });
+    this.settle(now.wallUs);
+    return 'applied';
+  }
+
+  /** See `ReplicatedLog.join`. */
+  join(page: Page, context: ReadonlyMap<OriginId, SeqRanges>, now: Instant): number {
+    const core = this.#core;
+    const rows = joinableRows(core, page).filter((row) => row.stamp <= now.wallUs + aheadUsMax);
+    const missing = missingFrom(core, page, context);
+    const stamp = rows.reduce((highest, row) => Math.max(highest, row.stamp), 0);
+    const scope = core.mergeScope(stamp, now.wallUs);
+    let joined = 0;
+    for (const row of rows) {
+      const origin = must(core.origins.get(row.origin), 'a row of an origin that was not introduced');
+      const problem = recordProblem(row);
+      if (problem !== undefined) {
+        this.#quarantine('malformed', origin, row.seq, row, now.wallUs);
+        continue;
+      }
+      const verdict = core.zones.judge(row.kind, row.key, row.term, { ...row, nodeId: origin.nodeId });
+      if (this.#record(scope, origin, row.seq, row, verdict, now.wallUs)) joined += 1;
+    }
+    for (const held of missing) this.#drop(scope, held);
+    core.finish(scope);
+    this.counts.joined += joined;
+    this.counts.dropped += missing.length;
+    this.settle(now.wallUs);
+    return joined + missing.length;
+  }
+
+  /** See `ReplicatedLog.adoptContext`. */
+  adopt(context: ReadonlyMap<OriginId, SeqRanges>, nowUs: number): void {
+    const { origins } = this.#core;
+    for (const [id, seen] of context) {
+      const origin = must(origins.get(id), 'an origin that was not introduced');
+      if (origin === origins.own) continue;
+      for (const range of seen) origins.markSeen(origin, range);
+    }
+    this.settle(nowUs);
+  }
+
+  /** What follows from what was merged or decided: in one scope of this gateway's own, in the same transaction. */
+  settle(nowUs: number): void {
+    const core = this.#core;
+    const before = core.takeZonesBefore();
+    if (before !== undefined) this.#zonesMoved(before, nowUs);
+    this.#reactions.zonesReady(core.becomeReady());
+    if (this.#reactions.pending) {
+      const scope = core.scope(nowUs);
+      this.#reactions.run(scope);
+      core.finish(scope);
+    }
+    if (core.hasPoison) this.#releasePoison(nowUs);
+  }
+
+  /** Applies the records of one dot together; false where one of them has to wait. */
+  #apply(origin: Origin, seq: number, records: readonly ReplicatedRecord[], wallUs: number): boolean {
+    const core = this.#core;
+    const whole = this.#withoutPoison(origin, seq, records, wallUs);
+    if (whole === undefined || whole.length === 0) return true;
+    const stamp = whole.reduce((highest, record) => Math.max(highest, record.stamp), 0);
+    if (stamp > wallUs + aheadUsMax) {
+      this.counts.ahead += 1;
+      return false;
+    }
+    const zones = this.#zonesWith(whole);
+    const writer = { origin: origin.id, seq, nodeId: origin.nodeId };
+    const verdicts: Verdict[] = [];
+    for (const record of whole) {
+      const verdict = zones.judge(record.kind, record.key, record.term, writer);
+      if (verdict.kind === 'unknown') {
+        this.counts.deferred += 1;
+        return false;
+      }
+      verdicts.push(verdict);
+    }
+    const scope = core.mergeScope(stamp, wallUs);
+    whole.forEach((record, i) => {
+      if (this.#record(scope, origin, seq, record, verdicts[i] as Verdict, wallUs)) this.counts.applied += 1;
+    });
+    core.finish(scope);
+    return true;
+  }
+
+  /** The zones as they will be with the grants in this dot. */
+  #zonesWith(records: readonly ReplicatedRecord[]): Zones {
+    const grants = records.filter(({ kind, value }) => kind === Kind.zone && value !== null);
+    if (grants.length === 0) return this.#core.zones;
+    return new Zones([...readGrants(this.#core.store), ...grants.map((grant) => zoneValue(grant as Row))]);
+  }
+
+  /**
+   * A dot is applied all at once or not at all: one record that cannot be read sets its whole dot aside. Undefined:
+   * that was done. But a malformed record that was overwritten since is as if it had never been: later, and from
+   * others, the dot comes without it, and all must come to the same.
+   */
+  #withoutPoison(
+    origin: Origin,
+    seq: number,
+    records: readonly ReplicatedRecord[],
+    nowUs: number,
+  ): readonly ReplicatedRecord[] | undefined {
+    const malformed = records.filter((record) => recordProblem(record) !== undefined);
+    if (malformed.length === 0) return records;
+    for (const record of malformed) this.#quarantine('malformed', origin, seq, record, nowUs);
+    const rest = records.filter((record) => !malformed.includes(record));
+    if (malformed.every((record) => this.#isOverwritten(record))) return rest;
+    for (const record of rest) this.#quarantine('beside-malformed', origin, seq, record, nowUs);
+    this.#poison = this.#readPoison();
+    return undefined;
+  }
+
+  #isOverwritten(record: ReplicatedRecord | SetAside): boolean {
+    if (!isReplicated(record.kind as Kind)) return false;
+    const held = this.#core.store.get(record.kind as Kind, record.key);
+    return held !== undefined && compareVersions(held, record) > 0;
+  }
+
+  #readPoison(): readonly SetAside[] {
+    const poison = this.#core.store
+      .setAside('quarantine', 0, quarantineRowsMax)
+      .filter(({ why, kind }) => why === 'malformed' && isReplicated(kind));
+    this.#core.hasPoison = poison.length > 0;
+    return poison;
+  }
+
+  #releasePoison(nowUs: number): void {
+    const { store, origins } = this.#core;
+    const over = this.#poison.filter((poison) => this.#isOverwritten(poison));
+    if (over.length === 0) return;
+    for (const { id } of over) store.removeSetAside('quarantine', id);
+    this.#poison = this.#readPoison();
+    for (const { origin: id, seq } of over) {
+      const left = store.setAsideByDots('quarantine', id, seq, seq);
+      const origin = origins.get(id);
+      if (origin === undefined || left.some(({ why }) => why === 'malformed')) continue;
+      const beside = left.filter(({ why }) => why === 'beside-malformed');
+      // Where its zone is not known yet it stays where it is, and comes with whole state or an audit.
+      if (!this.#apply(origin, seq, beside.map(recordOf), nowUs)) continue;
+      for (const { id: asideId } of beside) store.removeSetAside('quarantine', asideId);
+    }
+    this.settle(nowUs);
+  }
+
+  /** Answers whether the register changed here. */
+  #record(
+    scope: WriteScope,
+    origin: Origin,
+    seq: number,
+    record: ReplicatedRecord,
+    verdict: Verdict,
+    nowUs: number,
+  ): boolean {
+    switch (verdict.kind) {
+      case 'legitimate':
+      // Of a page only: the state of the other replica is what it believes, and it knows a zone that this one does not.
+      case 'unknown':
+        return this.#take(scope, origin, seq, record, nowUs);
+      case 'over':
+        this.conflict(origin, seq, record, verdict.zone, nowUs);
+        return false;
+      case 'stranger':
+        this.#quarantine('stranger', origin, seq, record, nowUs);
+        return false;
+    }
+  }
+
+  #take(scope: WriteScope, origin: Origin, seq: number, record: ReplicatedRecord, nowUs: number): boolean {
+    const core = this.#core;
+    const held = core.store.get(record.kind as Kind, record.key);
+    const outcome = merge(held, record);
+    if (outcome.kind === 'duplicate' || outcome.kind === 'older') return false;
+    if (outcome.kind === 'conflict' && held !== undefined) {
+      const heldOrigin = core.origins.ofRow(held);
+      // It was proved deleted (`WriteScope.dropped`), and a straggler brings it again.
+      if (heldOrigin === undefined) return false;
+      if (!outcome.incomingWins) {
+        this.#quarantine('forked', origin, seq, record, nowUs);
+        return false;
+      }
+      this.#quarantine('forked', heldOrigin, held.seq, recordOf(held), nowUs);
+    }
+    core.origins.persist(origin);
+    if (held !== undefined) core.origins.rowGoes(held.origin);
+    const row = scope.merged(record, origin.ref, seq, held);
+    raiseFloors(scope, held, row);
+    this.#reactions.note(held, row);
+    return true;
+  }
+
+  #drop(scope: WriteScope, held: Row): void {
+    this.#core.origins.rowGoes(held.origin);
+    if (held.value === null) {
+      scope.forget(held.kind, held.key);
+      return;
+    }
+    scope.dropped(held);
+    this.#reactions.note(held, { ...held, value: null });
+  }
+
+  /** Sets a write of an owner whose time was over aside, unless it is there already. */
+  conflict(origin: Origin, seq: number, record: ReplicatedRecord, zone: Zone, nowUs: number): void {
+    const { prefix, term } = zone.value;
+    const kept = this.#setAside('conflicts', 'over', origin, seq, record, nowUs, {
+      zone: prefix,
+      zoneTerm: term,
+    });
+    if (!kept) return;
+    this.counts.conflicts += 1;
+    this.#reactions.conflict(record.kind as Kind, record.key);
+  }
+
+  #quarantine(
+    why: QuarantineReason,
+    origin: Origin,
+    seq: number,
+    record: ReplicatedRecord,
+    nowUs: number,
+  ): void {
+    if (!this.#setAside('quarantine', why, origin, seq, record, nowUs, { zone: '', zoneTerm: 0 })) return;
+    if (why === 'malformed') this.counts.malformed += 1;
+    if (why === 'forked') this.counts.forked += 1;
+    if (why === 'stranger') this.counts.strangers += 1;
+  }
+
+  #setAside(
+    table: 'quarantine' | 'conflicts',
+    why: string,
+    origin: Origin,
+    seq: number,
+    record: ReplicatedRecord,
+    atUs: number,
+    zone: { readonly zone: string; readonly zoneTerm: number },
+  ): boolean {
+    const { store } = this.#core;
+    const there = store
+      .setAsideByDots(table, origin.id, seq, seq)
+      .some(({ kind, key }) => kind === record.kind && key === record.key);
+    if (there) return false;
+    const { key, value, ix } = record;
+    store.putSetAside(table, {
+      ...{ why, atUs, ...zone, origin: origin.id, seq, key, value, ix, replayed: false },
+      // Of a malformed record these may be anything; the table takes whole numbers.
+      kind: whole(record.kind) as Kind,
+      term: whole(record.term),
+      timeline: whole(record.timeline),
+      stamp: whole(record.stamp),
+      born: whole(record.born),
+    });
+    this.#core.hasSetAside = true;
+    return true;
+  }
+
+  /** Zones have other owners or another history: what was right may be over now, and the other way round. */
+  #zonesMoved(before: Zones, nowUs: number): void {
+    const { store, origins, zones } = this.#core;
+    for (const { row, origin, zone } of voidRows(this.#core, before)) {
+      this.conflict(origin, row.seq, recordOf(row), zone, nowUs);
+    }
+    for (let after = 0; this.#core.hasSetAside;) {
+      const some = store.setAside('conflicts', after, conflictsRead);
+      for (const conflict of some) {
+        after = conflict.id;
+        const origin = origins.get(conflict.origin);
+        if (origin === undefined) continue;
+        const verdict = zones.judge(conflict.kind, conflict.key, conflict.term, {
+          ...conflict,
+          nodeId: origin.nodeId,
+        });
+        if (verdict.kind !== 'legitimate') continue;
+        store.removeSetAside('conflicts', conflict.id);
+        const scope = this.#core.mergeScope(conflict.stamp, nowUs);
+        this.#take(scope, origin, conflict.seq, recordOf(conflict), nowUs);
+        this.#core.finish(scope);
+      }
+      if (some.length < conflictsRead) return;
+    }
+  }
+}
+
+const conflictsRead = 200;
+
+function whole(value: number): number {
+  return Number.isSafeInteger(value) ? value : 0;
+}

@@ -1,0 +1,126 @@
+import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
+import type { SeqRange } from '../crdt/seq-ranges.ts';
+import { isReplicated } from '../state/kinds.ts';
+import type { Cursor, DottedRecord, Page } from '../replication/log.ts';
+import type { Row, SetAside } from '../state/store.ts';
+import type { ReplicaCore } from './replica-core.ts';
+
+/** What a row costs beside its key and value. Guess. */
+const recordBytes = 64;
+
+/** See `ReplicatedLog.read`. */
+export function readDots(
+  core: ReplicaCore,
+  id: OriginId,
+  range: SeqRange,
+  dotsMax: number,
+  bytesMax: number,
+): readonly Dot[] {
+  const origin = core.origins.get(id);
+  if (origin === undefined) return [];
+  const groups = survivors(core, origin.ref, range, dotsMax, bytesMax);
+  const dots: Dot[] = [];
+  // Where the rows had to stop, what is below is not known to be superseded.
+  const floor = groups.complete ? range.from : (groups.list.at(-1)?.seq ?? range.from);
+  let next = 0;
+  for (const seen of core.origins.seenOf(origin).toReversed()) {
+    for (let seq = Math.min(seen.to, range.to); seq >= Math.max(seen.from, floor); seq--) {
+      if (dots.length >= dotsMax) return withSetAside(core, dots);
+      while ((groups.list[next]?.seq ?? 0) > seq) next += 1;
+      const group = groups.list[next];
+      const records = group?.seq === seq ? group.records : [];
+      dots.push({ origin: id, seq, records });
+    }
+  }
+  return withSetAside(core, dots);
+}
+
+interface Survivors {
+  readonly list: readonly { readonly seq: number; readonly records: ReplicatedRecord[] }[];
+  /** Everything that has survived in the range is here. */
+  readonly complete: boolean;
+}
+
+/** What is left of the dots of a range, whole dots only, newest first. */
+function survivors(
+  core: ReplicaCore,
+  ref: number,
+  range: SeqRange,
+  dotsMax: number,
+  bytesMax: number,
+): Survivors {
+  const list: { readonly seq: number; readonly records: ReplicatedRecord[] }[] = [];
+  let bytes = 0;
+  for (const row of core.store.byDots(ref, range.from, range.to)) {
+    const last = list.at(-1);
+    if (last?.seq === row.seq) {
+      last.records.push(recordOf(row));
+    } else {
+      if (list.length >= dotsMax || (list.length > 0 && bytes >= bytesMax)) return { list, complete: false };
+      list.push({ seq: row.seq, records: [recordOf(row)] });
+    }
+    bytes += sizeOf(row);
+  }
+  return { list, complete: true };
+}
+
+/**
+ * What was set aside here goes with its dot all the same: another replica judges for itself, and may know more. So a
+ * conflict gets to everybody's list, and a poison record into everybody's quarantine.
+ */
+function withSetAside(core: ReplicaCore, dots: readonly Dot[]): readonly Dot[] {
+  const first = dots[0];
+  const last = dots.at(-1);
+  if (first === undefined || last === undefined || !core.hasSetAside) return dots;
+  const aside = (['quarantine', 'conflicts'] as const).flatMap((table) =>
+    core.store.setAsideByDots(table, first.origin, last.seq, first.seq),
+  );
+  if (aside.length === 0) return dots;
+  return dots.map((dot) => {
+    const more = aside.filter(({ seq, kind, key }) => seq === dot.seq && !has(dot.records, kind, key));
+    return more.length === 0 ? dot : { ...dot, records: [...dot.records, ...more.map(recordOf)] };
+  });
+}
+
+function has(records: readonly ReplicatedRecord[], kind: number, key: string): boolean {
+  return records.some((record) => record.kind === kind && record.key === key);
+}
+
+/** See `ReplicatedLog.page`. */
+export function readPage(core: ReplicaCore, from: Cursor, rowsMax: number, bytesMax: number): Page {
+  const rows: DottedRecord[] = [];
+  let bytes = 0;
+  for (const kind of core.store.kinds()) {
+    if (!isReplicated(kind) || kind < from.kind) continue;
+    for (let key = kind === from.kind ? from.key : ''; ;) {
+      // Few at a time: values may have half a megabyte each.
+      const some = [...core.store.range(kind, key, undefined, rowsAtOnce)];
+      for (const row of some) {
+        key = `${row.key}\0`;
+        const origin = core.origins.ofRow(row);
+        // What only this gateway says of a register (`WriteScope.dropped`) is nobody else's.
+        if (origin === undefined) continue;
+        rows.push({ ...recordOf(row), origin: origin.id, seq: row.seq });
+        bytes += sizeOf(row);
+        if (rows.length >= rowsMax || bytes >= bytesMax) return end(core, from, { kind, key }, rows);
+      }
+      if (some.length < rowsAtOnce) break;
+    }
+  }
+  return end(core, from, undefined, rows);
+}
+
+const rowsAtOnce = 32;
+
+function end(core: ReplicaCore, from: Cursor, to: Cursor | undefined, rows: readonly DottedRecord[]): Page {
+  return { from, to, rows, collectedBelow: core.collectedBelow };
+}
+
+export function recordOf(row: Row | SetAside): ReplicatedRecord {
+  const { kind, key, value, term, timeline, stamp, born, ix } = row;
+  return { kind, key, value, term, timeline, stamp, born, ix };
+}
+
+function sizeOf(row: Row): number {
+  return recordBytes + row.key.length + (row.value?.length ?? 0);
+}

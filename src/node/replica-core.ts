@@ -1,0 +1,206 @@
+import type { OriginId } from '../crdt/dot.ts';
+import { coversRanges, parseRanges } from '../crdt/seq-ranges.ts';
+import { nextStamp, type GatewayIndex } from '../kernel/stamp.ts';
+import { creatorTerm, isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
+import type { Row, Store } from '../state/store.ts';
+import { keySeparator, topic } from '../state/topics.ts';
+import { WriteScope } from '../state/write-scope.ts';
+import { readGrants, Zones, type Zone } from '../state/zones.ts';
+import { Origins } from './origins.ts';
+
+export interface ReplicaOptions {
+  readonly store: Store;
+  readonly origin: OriginId;
+  /** Id of this gateway's node: what a zone's delegation names. */
+  readonly nodeId: string;
+  /** Its node name: what is registered under it is this gateway's own. Left out: it has no node of its own. */
+  readonly nodeName?: string;
+}
+
+/**
+ * What all parts of a replica share: the store, who writes logs, the zones, and the clock. Whatever changes state goes
+ * through a scope of here and ends in `finish`.
+ */
+export class ReplicaCore {
+  readonly store: Store;
+  readonly nodeId: string;
+  readonly origins: Origins;
+  readonly #ownNode: string | undefined;
+  /** Highest index that was given, which no stamp that was applied is above. */
+  #highest: number;
+  /** What was said of the clock to others: later stamps are above it. */
+  #clock = 0;
+  #zones: Zones;
+  #zonesBefore: Zones | undefined;
+  /** Zones that are owned here and complete: what the owners before logged has arrived. */
+  readonly #ready = new Set<Zone>();
+  readonly #awaited = new Set<Zone>();
+  #touched = new Set<string>();
+  #collectedBelow: number;
+  /** Malformed records are in quarantine. */
+  hasPoison = false;
+  /** Something was set aside, so that readers of dots must look. */
+  hasSetAside: boolean;
+
+  constructor(options: ReplicaOptions) {
+    this.store = options.store;
+    this.nodeId = options.nodeId;
+    this.#ownNode = options.nodeName?.toLowerCase();
+    this.origins = new Origins(options.store, options.origin, options.nodeId);
+    this.#highest = Math.max(1, options.store.highestIndex());
+    this.#zones = new Zones(readGrants(options.store));
+    this.#sortZones();
+    this.becomeReady();
+    this.#collectedBelow = Number(options.store.getMeta('collected-below') ?? 0);
+    const { store } = options;
+    this.hasSetAside = store.setAsideCount('quarantine').now + store.setAsideCount('conflicts').now > 0;
+  }
+
+  get collectedBelow(): number {
+    return this.#collectedBelow;
+  }
+
+  /** Tombstones up to this index were dropped. */
+  collected(index: number): void {
+    if (index < this.#collectedBelow) return;
+    this.#collectedBelow = index + 1;
+    this.store.setMeta('collected-below', String(this.#collectedBelow));
+  }
+
+  get highest(): GatewayIndex {
+    return this.#highest as GatewayIndex;
+  }
+
+  get zones(): Zones {
+    return this.#zones;
+  }
+
+  /** For what this gateway decides. */
+  scope(nowUs: number): WriteScope {
+    return new WriteScope({
+      ...{ store: this.store, origin: this.origins.own.ref, headSeq: this.origins.headSeq },
+      ...{ highest: this.#highest, clock: this.#clock, nowUs },
+      termOf: this.#termOf,
+      mayWrite: this.#mayWrite,
+      writerOf: this.writerOf,
+      nodeId: this.nodeId,
+    });
+  }
+
+  /** For what others decided: all of it is shown under one index, which is the stamp where that is above all shown. */
+  mergeScope(stamp: number, nowUs: number): WriteScope {
+    return new WriteScope({
+      ...{ store: this.store, origin: this.origins.own.ref, headSeq: this.origins.headSeq },
+      ...{ highest: this.#highest, nowUs, mergedStamp: stamp },
+      termOf: this.#termOf,
+    });
+  }
+
+  finish(scope: WriteScope): void {
+    if (!scope.changed) return;
+    this.#highest = Math.max(this.#highest, scope.index);
+    this.origins.advance(scope.dots);
+    if (this.#touched.size === 0) this.#touched = new Set(scope.touched);
+    else for (const name of scope.touched) this.#touched.add(name);
+    if (scope.touched.has(topic.zones)) this.reloadZones();
+  }
+
+  /** Whether something may follow from what was decided: `Merging.settle`. */
+  get unsettled(): boolean {
+    return this.#zonesBefore !== undefined || this.#awaited.size > 0 || this.hasPoison;
+  }
+
+  takeTouched(): ReadonlySet<string> {
+    if (this.#touched.size === 0) return nothing;
+    const touched = this.#touched;
+    this.#touched = new Set();
+    return touched;
+  }
+
+  stampNow(nowUs: number): number {
+    this.#clock = nextStamp(Math.max(this.#highest, this.#clock), nowUs);
+    return this.#clock;
+  }
+
+  /** The zones as they were before they changed; undefined when they did not since the last time. */
+  takeZonesBefore(): Zones | undefined {
+    const before = this.#zonesBefore;
+    this.#zonesBefore = undefined;
+    return before;
+  }
+
+  reloadZones(): void {
+    this.#zonesBefore ??= this.#zones;
+    this.#zones = new Zones(readGrants(this.store));
+    this.#sortZones();
+  }
+
+  /** Whether a zone is owned here, and all that its owners logged before has arrived. */
+  isReady(zone: Zone): boolean {
+    return this.#ready.has(zone);
+  }
+
+  /** Zones that are complete by now, and were not before. */
+  becomeReady(): readonly Zone[] {
+    if (this.#awaited.size === 0) return none;
+    const complete = [...this.#awaited].filter((zone) => this.missing(zone).length === 0);
+    for (const zone of complete) {
+      this.#awaited.delete(zone);
+      this.#ready.add(zone);
+    }
+    return complete;
+  }
+
+  /** Logs of earlier owners of a zone of which something that counts is not here. */
+  missing({ chain }: Zone): readonly OriginId[] {
+    // A takeover says what its taker had of all who owned the zone before: the rest is lost, or comes as a conflict.
+    const takeover = chain.findIndex((grant) => grant.cause === 'taken-over');
+    const links = takeover < 0 ? chain : chain.slice(0, takeover + 1);
+    const fences = links.flatMap((grant) => grant.fences ?? []);
+    const missing = fences.filter(({ origin, seen }) => {
+      const log = this.origins.get(origin);
+      return log === undefined || !coversRanges(this.origins.seenOf(log), parseRanges(seen));
+    });
+    return [...new Set(missing.map(({ origin }) => origin))];
+  }
+
+  /** Node id of the gateway that logged a row. */
+  readonly writerOf = (row: Row): string | undefined => this.origins.ofRow(row)?.nodeId;
+
+  /** Whether a catalog key is of this gateway's own node. */
+  isOwnNode(key: string): boolean {
+    if (this.#ownNode === undefined) return false;
+    const end = key.indexOf(keySeparator);
+    return (end < 0 ? key : key.slice(0, end)) === this.#ownNode;
+  }
+
+  readonly #termOf = (kind: Kind, key: string, held: Row | undefined): number => {
+    if (kind === Kind.kv) return this.#zones.ofKey(key)?.value.term ?? 1;
+    if (!isCatalog(kind)) return creatorTerm;
+    // What a gateway wrote of itself gives way to nothing less, also where it is taken out for it once it is gone.
+    if (held?.term === ownNodeTerm || this.isOwnNode(key)) return ownNodeTerm;
+    return this.#zones.ofExternalNodes()?.value.term ?? 1;
+  };
+
+  readonly #mayWrite = (kind: Kind, key: string): boolean => {
+    if (isCatalog(kind) && this.isOwnNode(key)) return true;
+    const zone = this.#zones.ofRegister(kind, key);
+    return zone === undefined || this.#ready.has(zone);
+  };
+
+  /** What was ready stays so while its history is the same. */
+  #sortZones(): void {
+    const before = new Set([...this.#ready].map(({ value }) => `${value.term} ${value.prefix}`));
+    this.#ready.clear();
+    this.#awaited.clear();
+    for (const { prefix } of this.#zones.list) {
+      const zone = this.#zones.get(prefix);
+      if (zone?.value.ownerId !== this.nodeId) continue;
+      const known = before.has(`${zone.value.term} ${prefix}`) || zone.value.fences === undefined;
+      (known ? this.#ready : this.#awaited).add(zone);
+    }
+  }
+}
+
+const nothing: ReadonlySet<string> = new Set();
+const none: readonly Zone[] = [];

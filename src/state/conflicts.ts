@@ -1,0 +1,101 @@
+import { Kind } from './kinds.ts';
+import { deleteKv, putKv } from './kv.ts';
+import type { Refusal } from './outcome.ts';
+import type { ReadView, SetAside, Store } from './store.ts';
+import { decodeKv, decodeValue, type CheckValue, type NodeValue, type ServiceValue } from './values.ts';
+import type { Command } from './command.ts';
+import type { WriteScope } from './write-scope.ts';
+import { keySeparator } from './topics.ts';
+
+/**
+ * Writes a conflict of this gateway's list again, as a new write; only the owner of its zone may. Elsewhere `replayOf`
+ * is the write to hand to the owner, and `conflict-mark` notes that it was done.
+ */
+export interface ConflictReplay {
+  readonly kind: 'conflict-replay';
+  /** As listings show it: `SetAside.id` in decimal digits. */
+  readonly id: string;
+}
+
+export interface ConflictMark {
+  readonly kind: 'conflict-mark';
+  readonly id: string;
+}
+
+/** Takes a conflict off this gateway's list for good. */
+export interface ConflictDrop {
+  readonly kind: 'conflict-drop';
+  readonly id: string;
+}
+
+export type ConflictCommand = ConflictReplay | ConflictMark | ConflictDrop;
+
+/** `found`: there is, or was, such a conflict. */
+export type ConflictOutcome = { readonly kind: 'conflict'; readonly found: boolean } | Refusal;
+
+export function conflictById(view: Pick<ReadView, 'setAside'>, id: string): SetAside | undefined {
+  const wanted = Number(id);
+  if (!Number.isSafeInteger(wanted)) return undefined;
+  const [first] = view.setAside('conflicts', wanted - 1, 1);
+  return first?.id === wanted ? first : undefined;
+}
+
+export function applyConflictCommand(
+  scope: WriteScope,
+  store: Store,
+  { kind, id }: ConflictCommand,
+): ConflictOutcome {
+  const conflict = conflictById(store, id);
+  if (conflict === undefined) return { kind: 'conflict', found: false };
+  switch (kind) {
+    case 'conflict-drop':
+      store.removeSetAside('conflicts', conflict.id);
+      break;
+    case 'conflict-replay':
+      replay(scope, conflict);
+      store.markReplayed(conflict.id);
+      break;
+    case 'conflict-mark':
+      store.markReplayed(conflict.id);
+  }
+  return { kind: 'conflict', found: true };
+}
+
+function replay(scope: WriteScope, conflict: SetAside): void {
+  const { kind, key, value, ix } = conflict;
+  const command = replayOf(conflict);
+  if (command?.kind === 'kv-put') putKv(scope, command);
+  else if (command?.kind === 'kv-delete') deleteKv(scope, command);
+  else if (value === null) scope.delete(kind, key);
+  else scope.put(kind, key, value, ix);
+}
+
+/** A conflict as the write that its client wanted. A lock that it took is not taken again. Undefined: none is that. */
+export function replayOf({ kind, key, value }: SetAside): Command | undefined {
+  if (kind === Kind.kv) {
+    if (value === null) return { kind: 'kv-delete', key };
+    const { flags, value: bytes } = decodeKv(value);
+    return { kind: 'kv-put', key, flags, value: bytes, mode: { kind: 'plain' } };
+  }
+  const [node = '', part = ''] = key.split(keySeparator);
+  if (value === null) {
+    return {
+      kind: 'catalog-deregister',
+      node,
+      serviceId: kind === Kind.service ? part : '',
+      checkId: kind === Kind.check ? part : '',
+    };
+  }
+  const onlyName = { id: '', node, address: '', taggedAddresses: null, meta: null };
+  const register = { kind: 'catalog-register', node: onlyName, skipNodeUpdate: true, checks: [] } as const;
+  switch (kind) {
+    case Kind.node:
+      return { ...register, node: decodeValue<NodeValue>(value), skipNodeUpdate: false };
+    case Kind.service:
+      return { ...register, service: decodeValue<ServiceValue>(value) };
+    case Kind.check:
+      return { ...register, checks: [decodeValue<CheckValue>(value)] };
+    default:
+      return undefined;
+  }
+}
