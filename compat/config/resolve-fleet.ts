@@ -208,6 +208,7 @@ type ZoneFragment = NonNullable<NonNullable<Fragment['grapevine']>['zones']>[num
 function zoneProblem({ prefix = '', region = '', gateway = '' }: ZoneFragment): string | undefined {
   if (prefix === '') return 'the root zone belongs to the gateway that founded the datacenter: name a prefix';
   if (Buffer.byteLength(prefix) > zonePrefixBytesMax) return `longer than ${zonePrefixBytesMax} bytes`;
+  if (/\p{Cc}/u.test(prefix)) return 'its prefix holds a control character';
   if (region === '' && gateway === '') return 'where to? name a region or a gateway';
   if (region !== '' && gateway !== '') return 'both a region and a gateway: name one of them';
   if (Buffer.byteLength(region) > regionBytesMax) return `a region has at most ${regionBytesMax} bytes`;

@@ -1,4 +1,5 @@
 import type { ZoneValue } from '../../src/state/values.ts';
+import type { ZonePlace } from '../../src/state/zone-commands.ts';
 import { zoneOf } from '../../src/state/zones.ts';
 
 /** `grapevine { zones = [...] }`: a zone that shall exist, and who gets it when it begins to. */
@@ -17,21 +18,15 @@ export interface PlacementMember {
 
 export interface PlacementView {
   readonly rules: readonly ZoneRule[];
-  readonly zones: readonly ZoneValue[];
+  readonly zones: readonly Pick<ZoneValue, 'prefix' | 'ownerId'>[];
   /** This gateway among them. */
   readonly members: readonly PlacementMember[];
   /** Node id of this gateway. */
   readonly selfId: string;
 }
 
-export interface Placement {
-  readonly prefix: string;
-  /** Node id; it may be this gateway. */
-  readonly toNodeId: string;
-}
-
 /**
- * What this gateway should delegate next, so that the zones that rules name come to be; undefined: nothing.
+ * What this gateway should propose next, so that the zones that rules name come to be; undefined: nothing.
  *
  * Only the owner of what covers a prefix now can give it away, and so it alone acts: gateways need no agreement about
  * rules. A zone that exists stays where it is, whatever the rules say and whoever comes or goes, so that a rule can
@@ -39,14 +34,14 @@ export interface Placement {
  *
  * Ask again when members or zones changed: an answer that was carried out is not given again.
  */
-export function nextPlacement({ rules, zones, members, selfId }: PlacementView): Placement | undefined {
+export function nextPlacement({ rules, zones, members, selfId }: PlacementView): ZonePlace | undefined {
   // Longer prefixes first: once a shorter one is given away, what lies below it is the new owner's to give.
   const ordered = rules.toSorted((a, b) => b.prefix.length - a.prefix.length);
   for (const rule of ordered) {
     const covering = zoneOf(zones, rule.prefix);
     if (covering === undefined || covering.prefix === rule.prefix || covering.ownerId !== selfId) continue;
     const to = targetOf(rule, members);
-    if (to !== undefined) return { prefix: rule.prefix, toNodeId: to.id };
+    if (to !== undefined) return { kind: 'zone-place', prefix: rule.prefix, toNodeId: to.id };
   }
   return undefined;
 }

@@ -101,6 +101,7 @@ describe('zones that are placed by rule', () => {
       'grapevine.zones[1] (prefix "eu/"): its prefix has a rule already (in FILE)',
     ],
     [[{ prefix: 'é'.repeat(257), region: 'eu' }], 'longer than 512 bytes'],
+    [[{ prefix: '\u0001external-nodes', region: 'eu' }], 'its prefix holds a control character'],
     [[{ prefix: 'eu/', region: 'e'.repeat(129) }], 'a region has at most 128 bytes'],
     [[{ prefix: 'eu/', node: 'g' }], 'invalid config key grapevine.zones[0].node'],
     [

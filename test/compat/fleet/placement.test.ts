@@ -46,6 +46,7 @@ describe('a zone that a rule names', () => {
   test('is given by the owner of what covers it to the live gateway of the region with the lowest name', () => {
     const zones = [zone('', 'us-1')];
     expect(nextPlacement({ rules: [rules[0] as ZoneRule], zones, members, selfId: 'id-us-1' })).toEqual({
+      kind: 'zone-place',
       prefix: 'eu/',
       toNodeId: 'id-eu-1',
     });
@@ -67,6 +68,7 @@ describe('a zone that a rule names', () => {
   test('may go to its owner itself, by a name in any case', () => {
     const own: readonly ZoneRule[] = [{ prefix: 'team-x/', gateway: 'US-1' }];
     expect(nextPlacement({ rules: own, zones: [zone('', 'us-1')], members, selfId: 'id-us-1' })).toEqual({
+      kind: 'zone-place',
       prefix: 'team-x/',
       toNodeId: 'id-us-1',
     });
@@ -95,7 +97,7 @@ describe('a zone that a rule names', () => {
     expect(nextPlacement({ rules: nested, zones, members, selfId: 'id-us-1' })?.prefix).toBe('eu/us-team/');
     expect(
       nextPlacement({ rules: nested, zones: [...zones, zone('eu/', 'eu-1')], members, selfId: 'id-eu-1' }),
-    ).toEqual({ prefix: 'eu/us-team/', toNodeId: 'id-us-1' });
+    ).toEqual({ kind: 'zone-place', prefix: 'eu/us-team/', toNodeId: 'id-us-1' });
   });
 });
 
