@@ -13,19 +13,19 @@ import { keySeparator } from './topics.ts';
  */
 export interface ConflictReplay {
   readonly kind: 'conflict-replay';
-  /** As listings show it: `SetAside.id` in decimal digits. */
-  readonly id: string;
+  /** `SetAside.id`. */
+  readonly id: number;
 }
 
 export interface ConflictMark {
   readonly kind: 'conflict-mark';
-  readonly id: string;
+  readonly id: number;
 }
 
 /** Takes a conflict off this gateway's list for good. */
 export interface ConflictDrop {
   readonly kind: 'conflict-drop';
-  readonly id: string;
+  readonly id: number;
 }
 
 export type ConflictCommand = ConflictReplay | ConflictMark | ConflictDrop;
@@ -33,11 +33,10 @@ export type ConflictCommand = ConflictReplay | ConflictMark | ConflictDrop;
 /** `found`: there is, or was, such a conflict. */
 export type ConflictOutcome = { readonly kind: 'conflict'; readonly found: boolean } | Refusal;
 
-export function conflictById(view: Pick<ReadView, 'setAside'>, id: string): SetAside | undefined {
-  const wanted = Number(id);
-  if (!Number.isSafeInteger(wanted)) return undefined;
-  const [first] = view.setAside('conflicts', wanted - 1, 1);
-  return first?.id === wanted ? first : undefined;
+export function conflictById(view: Pick<ReadView, 'setAside'>, id: number): SetAside | undefined {
+  if (!Number.isSafeInteger(id)) return undefined;
+  const [first] = view.setAside('conflicts', id - 1, 1);
+  return first?.id === id ? first : undefined;
 }
 
 export function applyConflictCommand(
