@@ -20,8 +20,8 @@ RUN ln -s /grapevine/dist/bin/grapevine.js /usr/local/bin/grapevine \
   && mkdir -p /var/lib/grapevine && chown node:node /var/lib/grapevine
 USER node
 VOLUME /var/lib/grapevine
-# HTTP, DNS, LAN gossip
-EXPOSE 8500 8600/tcp 8600/udp 8301/tcp 8301/udp
+# HTTP, DNS, gossip inside the datacenter and between datacenters
+EXPOSE 8500 8600/tcp 8600/udp 8301/tcp 8301/udp 8302/tcp 8302/udp
 HEALTHCHECK --interval=10s --timeout=3s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8500/v1/status/leader').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 STOPSIGNAL SIGTERM

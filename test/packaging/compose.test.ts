@@ -1,12 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { decideGossip } from '../../compat/config/decide-gossip.ts';
 import { type AgentProcess, projectRoot, runCommand, startAgent } from '../support/agent-process.ts';
 import { gatewayCommand } from '../support/gateway-process.ts';
 import { consulBinary, describeRealConsul } from '../support/real-consul.ts';
 import {
+  agentArgs,
+  composeText,
+  configOf,
   copiesFromContext,
   execForm,
   readCompose,
@@ -15,43 +20,94 @@ import {
 } from './docker-files.ts';
 
 const root = projectRoot();
-const { services, volumes } = readCompose();
+const key = randomBytes(32).toString('base64');
+const compose = readCompose({ GOSSIP_KEY: key });
+const { services, volumes } = compose;
 const [buildStage = [], imageStage = []] = readDockerStages();
+const gateways = ['gateway-eu', 'gateway-us', 'gateway-ap'];
 
 function textOf(stage: readonly Instruction[], name: string): string {
   return stage.find((instruction) => instruction.name === name)?.text ?? '';
 }
 
-/** The arguments of a service's `command: agent …`. */
-function agentArgs(service: string): readonly string[] {
-  const command = services[service]?.command;
-  if (typeof command !== 'string') throw new Error(`${service} has no command`);
-  return command.split(' ');
-}
-
 describe('docker-compose.yml', () => {
-  test('has a source, a gateway, and a migration that waits until both are healthy', () => {
-    expect(Object.keys(services)).toEqual(['consul', 'gateway', 'migrate']);
+  test('has a source, three gateways, and a migration that waits until both sides are healthy', () => {
+    expect(Object.keys(services)).toEqual(['consul', ...gateways, 'migrate']);
     expect(services['migrate']).toMatchObject({
       build: '.',
       profiles: ['migrate'],
-      depends_on: { consul: { condition: 'service_healthy' }, gateway: { condition: 'service_healthy' } },
+      depends_on: {
+        consul: { condition: 'service_healthy' },
+        'gateway-eu': { condition: 'service_healthy' },
+      },
     });
-  });
-
-  test('publishes on loopback only: neither side asks for a token', () => {
-    const published = Object.values(services).flatMap((service) => service.ports ?? []);
-    expect(published.length).toBe(2);
-    for (const port of published) expect(port).toMatch(/^127\.0\.0\.1:\d+:8500$/);
-  });
-
-  test('keeps data in volumes that are declared, where the programs are told to put it', () => {
-    for (const name of ['consul', 'gateway']) {
-      const [volume = '', path = ''] = services[name]?.volumes?.[0]?.split(':') ?? [];
-      expect(volumes).toHaveProperty(volume);
-      expect(agentArgs(name)).toContain(`-data-dir=${path}`);
+    // Gateways are asked by the check of their image.
+    for (const name of gateways) {
+      expect(services[name]).toMatchObject({ build: '.', image: 'grapevine:local' });
+      expect(services[name]?.healthcheck).toBeUndefined();
     }
+  });
+
+  test('publishes on loopback only, each port once: neither side asks for a token', () => {
+    const published = Object.values(services).flatMap((service) => service.ports ?? []);
+    expect(published.length).toBe(4);
+    for (const port of published) expect(port).toMatch(/^127\.0\.0\.1:\d+:8500$/);
+    expect(new Set(published).size).toBe(published.length);
+  });
+
+  test('keeps data in volumes that are declared, one each, where the programs are told to put it', () => {
+    const used = new Set<string>();
+    for (const name of ['consul', ...gateways]) {
+      const [volume = '', path = ''] = services[name]?.volumes?.[0]?.split(':') ?? [];
+      expect(volumes).toHaveProperty([volume]);
+      expect(agentArgs(compose, name)).toContain(`-data-dir=${path}`);
+      used.add(volume);
+    }
+    expect(used.size).toBe(4);
     expect(textOf(imageStage, 'VOLUME')).toBe('/var/lib/grapevine');
+  });
+
+  test('gives the gateways configurations that are valid: one founds, all look for the others, by service name', async () => {
+    const configs = await Promise.all(gateways.map((name) => configOf(agentArgs(compose, name))));
+    expect(configs.map(({ nodeName }) => nodeName)).toEqual(gateways);
+    expect(configs.map(({ region }) => region)).toEqual(['eu', 'us', 'ap']);
+    expect(configs.map(({ bootstrap }) => bootstrap)).toEqual([true, false, false]);
+    for (const { join, nodeName, server, ignoredKeys, warnings } of configs) {
+      expect(join.retryJoin.toSorted()).toEqual(gateways.filter((name) => name !== nodeName).toSorted());
+      expect(server).toBe(true);
+      expect([...ignoredKeys, ...warnings]).toEqual([]);
+    }
+  });
+
+  test('places a zone in each region, by the same rules on all gateways', async () => {
+    for (const name of gateways) {
+      const { zones } = await configOf(agentArgs(compose, name));
+      expect(zones).toEqual(['eu', 'us', 'ap'].map((region) => ({ prefix: `${region}/`, region })));
+    }
+  });
+
+  test('encrypts gossip with a key that whoever runs it makes, and has none itself', async () => {
+    expect(() => readCompose({})).toThrow(/GOSSIP_KEY is missing a value: make a key first/);
+    for (const name of gateways) {
+      const config = await configOf(agentArgs(compose, name));
+      expect(config.gossip.encryptKey).toBe(key);
+      expect(decideGossip(config, 'lan', config.gossip.encryptKey !== undefined)).toEqual({
+        kind: 'open',
+        bind: '0.0.0.0',
+      });
+    }
+    const example = readFileSync(join(root, '.env.example'), 'utf8');
+    expect(example).toMatch(/^GOSSIP_KEY=$/m);
+    for (const text of [composeText(), example]) expect(text).not.toMatch(/[A-Za-z0-9+/]{22,}=/);
+    expect(readFileSync(join(root, '.gitignore'), 'utf8').split('\n')).toContain('/.env');
+    expect(readFileSync(join(root, '.dockerignore'), 'utf8').split('\n')).toContain('.env');
+  });
+
+  test('names in its head the variable and the ports that it has', () => {
+    const head = composeText().split('\nx-gateway')[0] ?? '';
+    expect(head).toContain('GOSSIP_KEY=$(openssl rand -base64 32)');
+    const published = gateways.map((name) => services[name]?.ports?.[0]?.split(':')[1]);
+    for (const [, port] of head.matchAll(/127\.0\.0\.1:(\d+)/g)) expect(published).toContain(port);
   });
 });
 
@@ -100,7 +156,7 @@ describeRealConsul('the services of docker-compose.yml, run as processes', () =>
     const [program, ...before] = gatewayCommand();
     [consul, gateway] = await Promise.all([
       run('consul', consulBinary(), []),
-      run('gateway', program, before),
+      run('gateway-eu', program, before),
     ]);
   }, 60_000);
   afterAll(async () => {
@@ -111,7 +167,7 @@ describeRealConsul('the services of docker-compose.yml, run as processes', () =>
   /** Starts a service with the very flags of the file; only data directory and ports are this machine's. */
   function run(service: string, program: string, before: readonly string[]): Promise<AgentProcess> {
     const dataDir = join(place, service);
-    const args = agentArgs(service).map((arg) =>
+    const args = agentArgs(compose, service).map((arg) =>
       arg.startsWith('-data-dir=') ? `-data-dir=${dataDir}` : arg,
     );
     const name = args.find((arg) => arg.startsWith('-node='))?.slice('-node='.length);
@@ -172,7 +228,7 @@ describeRealConsul('the services of docker-compose.yml, run as processes', () =>
     const report = join(place, 'report.json');
     const script = String(services['migrate']?.command?.[0])
       .replaceAll('http://consul:8500', consul.url)
-      .replaceAll('http://gateway:8500', gateway.url)
+      .replaceAll('http://gateway-eu:8500', gateway.url)
       .replaceAll('/tmp/report.json', report);
     const words = gatewayCommand().map((word) => `'${word}'`);
     const ran = await runCommand('sh', ['-c', `grapevine() { ${words.join(' ')} "$@"; }; ${script}`]);

@@ -1,6 +1,14 @@
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Command } from 'commander';
 import { parse } from 'yaml';
+import { agentOptions, flagsToFragment } from '../../bin/cli/agent-flags.ts';
+import { listFlag } from '../../bin/cli/flags.ts';
+import type { AgentConfig } from '../../compat/config/agent-config.ts';
+import type { HostFacts } from '../../compat/config/ip-address.ts';
+import { loadAgentConfig } from '../../compat/config/load-config.ts';
+import { noOptions } from '../../compat/config/load-options.ts';
+import { renderProblems } from '../../compat/config/problems.ts';
 import { projectRoot } from '../support/agent-process.ts';
 
 export interface ComposeService {
@@ -20,9 +28,57 @@ export interface Compose {
   readonly volumes: Readonly<Record<string, unknown>>;
 }
 
-export function readCompose(): Compose {
-  return parse(readFileSync(join(projectRoot(), 'docker-compose.yml'), 'utf8')) as Compose;
+/** As Compose reads it, with what `.env` gives for variables; one that the file requires and is not given throws. */
+export function readCompose(env: Readonly<Record<string, string>>): Compose {
+  const filled = composeText().replaceAll(/\$\{(\w+):\?([^}]*)\}/g, (_, name: string, complaint: string) => {
+    const value = env[name] ?? '';
+    if (value === '') throw new Error(`required variable ${name} is missing a value: ${complaint}`);
+    return value;
+  });
+  return parse(filled, { merge: true }) as Compose;
 }
+
+export function composeText(): string {
+  return readFileSync(join(projectRoot(), 'docker-compose.yml'), 'utf8');
+}
+
+/** The arguments of a service's `command: agent …`. */
+export function agentArgs(compose: Compose, service: string): readonly string[] {
+  const command = compose.services[service]?.command ?? [];
+  return typeof command === 'string' ? command.split(' ') : command;
+}
+
+/** The configuration that a gateway with these arguments (`agent -flag=value …`) would have, on a host like any. */
+export async function configOf(args: readonly string[]): Promise<AgentConfig> {
+  const command = new Command().exitOverride().addOption(listFlag('hcl', 'text', ''));
+  for (const option of agentOptions()) command.addOption(option);
+  const [agent, ...flags] = args;
+  if (agent !== 'agent') throw new Error(`it runs ${agent}`);
+  command.parse(
+    flags.map((flag) => `-${flag.includes('=') ? flag : `${flag}=true`}`),
+    { from: 'user' },
+  );
+  const { hcl = [], ...values } = command.opts<{ readonly hcl?: readonly string[] }>();
+  const loaded = await loadAgentConfig({ ...noOptions, hcl, flags: flagsToFragment(values) }, containerHost);
+  if (!loaded.ok) throw new Error(renderProblems(loaded.error.problems));
+  return loaded.value;
+}
+
+/** One network, as a container has. */
+const containerHost: HostFacts = {
+  hostname: '3f2a9c',
+  interfaces: [
+    {
+      interface: 'eth0',
+      address: '172.18.0.3',
+      family: 'IPv4',
+      prefixBits: 16,
+      mac: '02:42:ac:12:00:03',
+      loopback: false,
+    },
+  ],
+  defaultInterface: 'eth0',
+};
 
 export interface Instruction {
   readonly name: string;
