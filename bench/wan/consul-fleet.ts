@@ -31,7 +31,7 @@ export async function startConsulFleet(ground: Ground): Promise<Fleet> {
     { mode: 0o600 },
   );
   const server = (region: Region) => ({ host: network.bindAddress(region), port: ports.consul.http });
-  for (const region of regions) {
+  const start = (region: Region) =>
     startServer(ground, region, names[region], binary, (dataDir) => [
       'agent',
       '-server',
@@ -47,13 +47,13 @@ export async function startConsulFleet(ground: Ground): Promise<Fleet> {
         .map((other) => `-retry-join=${network.advertiseAddress(other)}:${ports.consul.serfLan}`),
       '-log-level=warn',
     ]);
-  }
+  const servers = { A: start('A'), B: start('B'), C: start('C') };
   const ask = async (region: Region, path: string): Promise<string> => {
     const { status, body } = await clients[region].order('ask', { server: server(region), path });
     if (status !== 200) throw new Error(`${names[region]}: ${path}: ${status} ${body}`);
     return body;
   };
-  await untilAll(ground, 'one of three with a leader', names, 60_000, async (region) => {
+  await untilAll(servers, 'one of three with a leader', 60_000, async (region) => {
     const leader = JSON.parse(await ask(region, '/v1/status/leader')) as string;
     const peers = JSON.parse(await ask(region, '/v1/status/peers')) as string[];
     return leader !== '' && peers.length === regions.length;

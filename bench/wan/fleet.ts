@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegionClient } from './client.ts';
@@ -26,6 +26,14 @@ export function prefixOf(region: Region): string {
   return `${region.toLowerCase()}/`;
 }
 
+/** A server of a fleet, as far as its start goes. */
+export interface StartedServer {
+  /** Why it will never be ready: its process has ended. */
+  ended(): string | undefined;
+  /** What it printed last. */
+  log(): string;
+}
+
 /** Starts one server of a fleet; what it prints goes to a file that is shown when the start fails. */
 export function startServer(
   { keeper, network }: Ground,
@@ -33,31 +41,41 @@ export function startServer(
   name: string,
   command: string,
   args: (dataDir: string) => readonly string[],
-): void {
+): StartedServer {
   const dir = join(keeper.place, name);
   mkdirSync(dir);
   const child = network.spawn(region, command, args(join(dir, 'data')), {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const log = createWriteStream(join(dir, 'log'));
+  const file = join(dir, 'log');
+  const log = createWriteStream(file);
   child.stdout?.pipe(log, { end: false });
   child.stderr?.pipe(log, { end: false });
+  let ended: string | undefined;
+  child.once('exit', (code, signal) => {
+    ended = `${name} ended with ${signal ?? code}`;
+  });
+  return {
+    ended: () => ended,
+    log: () => `--- ${name}\n${existsSync(file) ? readFileSync(file, 'utf8').slice(-3000) : ''}`,
+  };
 }
 
-/** Waits until every server says yes. Rejects, with what the servers printed last, after `msMax`. */
+/** Waits until every server says yes. Rejects with what they printed when one ends, or after `msMax`. */
 export async function untilAll(
-  ground: Ground,
+  servers: Readonly<Record<Region, StartedServer>>,
   what: string,
-  names: Readonly<Record<Region, string>>,
   msMax: number,
   ready: (region: Region) => Promise<boolean>,
 ): Promise<void> {
   const deadline = performance.now() + msMax;
+  const all = regions.map((region) => servers[region]);
   for (const region of regions) {
     while (!(await ready(region).catch(() => false))) {
-      if (performance.now() > deadline) {
-        const log = readFileSync(join(ground.keeper.place, names[region], 'log'), 'utf8');
-        throw new Error(`${names[region]}: not ${what} in time; it printed last:\n${log.slice(-3000)}`);
+      const ended = all.map((server) => server.ended()).find((why) => why !== undefined);
+      if (ended !== undefined || performance.now() > deadline) {
+        const why = ended ?? `the server in ${region} was not ${what} within ${msMax / 1000} s`;
+        throw new Error(`${why}; the servers printed last:\n${all.map((server) => server.log()).join('\n')}`);
       }
       await sleep(100);
     }

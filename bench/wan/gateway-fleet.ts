@@ -31,7 +31,7 @@ export async function startGatewayFleet(ground: Ground): Promise<Fleet> {
     { mode: 0o600 },
   );
   const server = (region: Region) => ({ host: network.bindAddress(region), port: ports.grapevine.http });
-  for (const region of regions) {
+  const start = (region: Region) =>
     startServer(ground, region, names[region], command, (dataDir) => [
       ...before,
       'agent',
@@ -49,7 +49,7 @@ export async function startGatewayFleet(ground: Ground): Promise<Fleet> {
         .map((other) => `-retry-join=${network.advertiseAddress(other)}:${ports.grapevine.serfLan}`),
       '-log-level=warn',
     ]);
-  }
+  const servers = { A: start('A'), B: start('B'), C: start('C') };
   const ask = async (region: Region, path: string, body?: string): Promise<string> => {
     const answer = await clients[region].order('ask', {
       server: server(region),
@@ -61,7 +61,7 @@ export async function startGatewayFleet(ground: Ground): Promise<Fleet> {
   };
   // Consul's number for a member that is alive.
   const alive = 1;
-  await untilAll(ground, 'one of three', names, 60_000, async (region) => {
+  await untilAll(servers, 'one of three', 60_000, async (region) => {
     const members = JSON.parse(await ask(region, '/v1/agent/members')) as { readonly Status: number }[];
     return members.filter(({ Status }) => Status === alive).length === regions.length;
   });
@@ -69,7 +69,7 @@ export async function startGatewayFleet(ground: Ground): Promise<Fleet> {
     const delegation = JSON.stringify({ Prefix: prefixOf(region), Gateway: names[region] });
     if (region !== 'A') await ask('A', '/v1/grapevine/zones/delegate', delegation);
   }
-  await untilAll(ground, 'the owner of its zone', names, 60_000, async (region) => {
+  await untilAll(servers, 'the owner of its zone', 60_000, async (region) => {
     if (region === 'A') return true;
     const zones = JSON.parse(await ask(region, '/v1/grapevine/zones')) as readonly {
       readonly Prefix: string;
