@@ -182,7 +182,10 @@ function clientOf(target: Target, tls: RequestOptions): GatewayClient {
         {
           method,
           path,
-          headers: target.headers,
+          // Of a DELETE Node says no length by itself, and its body would be taken for another request.
+          headers: Buffer.isBuffer(body)
+            ? { ...target.headers, 'Content-Length': String(body.length) }
+            : target.headers,
           ...(target.socketPath === undefined
             ? { host: target.host, port: target.port }
             : { socketPath: target.socketPath }),

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { parseGoDuration } from '../../compat/wire/go-duration.ts';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
@@ -64,25 +65,17 @@ async function watch(flags: StatusFlags): Promise<number> {
   return withGateway(flags, 'Error reading the status', async (client) => {
     if (!interval.ok || interval.value <= 0)
       return err(`invalid -interval ${JSON.stringify(flags.interval)}`);
-    let ended = false;
-    let wake = (): void => undefined;
-    const end = (): void => {
-      ended = true;
-      wake();
-    };
+    const ended = new AbortController();
+    const end = (): void => ended.abort();
     process.once('SIGINT', end).once('SIGTERM', end);
-    for (;;) {
+    while (!ended.signal.aborted) {
       const shown = await read(client);
-      if (ended) return ok('');
       // A gateway that is away now may be back the next time.
       const text = shown.ok ? shown.value.text : `Error reading the status: ${shown.error}`;
       process.stdout.write(`${process.stdout.isTTY ? clearScreen : ''}${text}\n`);
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        setTimeout(resolve, interval.value / 1e6);
-      });
-      if (ended) return ok('');
+      await setTimeout(interval.value / 1e6, undefined, { signal: ended.signal }).catch(() => undefined);
     }
+    return ok('');
   });
 }
 

@@ -38,8 +38,8 @@ export function roundTrip(ms: number | null): string {
 }
 
 /** `1 zone`, `2 zones`. */
-export function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+export function count(n: number, noun: string, plural = `${noun}s`): string {
+  return `${n} ${n === 1 ? noun : plural}`;
 }
 
 /** Control characters in names of keys must not reach a terminal as such. */

@@ -112,7 +112,7 @@ function missing({ OwnerLogs, Behind }: Why): string {
     return ofOwner
       .map(
         (log) =>
-          `${count(log.Missing, 'entry').replace('entrys', 'entries')} of ${log.Node || log.NodeID} (${gapText(log)}): this key may be among them`,
+          `${count(log.Missing, 'entry', 'entries')} of ${log.Node || log.NodeID} (${gapText(log)}): this key may be among them`,
       )
       .join('; ');
   }

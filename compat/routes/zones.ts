@@ -124,9 +124,9 @@ function replayRoute(request: ApiRequest, { agent }: RouteContext): RouteResult 
   const fields = body.value;
   const all = fields.bool('All');
   const ids = fields.array('IDs').map((id) => {
-    if (typeof id !== 'string')
-      fields.fail('json: cannot unmarshal into Go struct field Replay.IDs of type string');
-    return String(id);
+    if (typeof id === 'string') return id;
+    fields.fail('json: cannot unmarshal into Go struct field Replay.IDs of type string');
+    return '';
   });
   if (fields.problem !== undefined) return undecodable(fields.problem);
   if (all === ids.length > 0) return failure(400, 'Say either IDs, those to write again, or All');

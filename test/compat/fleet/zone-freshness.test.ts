@@ -5,7 +5,7 @@ import { neverProvedMs, ZoneFreshness } from '../../../compat/fleet/zone-freshne
 import { externalNodes } from '../../../src/state/zones.ts';
 import type { ZoneValue } from '../../../src/state/values.ts';
 
-const zone = (prefix: string, ownerId: string): ZoneValue => ({ prefix, ownerId, term: 1 }) as ZoneValue;
+const zone = (prefix: string, ownerId: string): ZoneValue => ({ prefix, ownerId, term: 1 });
 
 let zones: readonly ZoneValue[];
 let live: readonly string[];
