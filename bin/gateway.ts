@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
@@ -23,7 +23,7 @@ import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import { canonicalCatalogValue } from '../migration/canonical.ts';
 import { digestCatalog, digestKv } from '../migration/digest.ts';
 import { err, ok, type Result } from '../src/kernel/result.ts';
-import { wallClockUs } from '../src/io/clock.ts';
+import { instant, wallClockUs } from '../src/io/clock.ts';
 import {
   checkDatacenter,
   databaseFile,
@@ -35,7 +35,7 @@ import {
 import type { Log, Logging } from '../src/io/logging.ts';
 import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
-import { ownOrigin, Replica } from '../src/node/replica.ts';
+import { Replica } from '../src/node/replica.ts';
 import { startHousekeeping } from '../src/runtime/housekeeping.ts';
 import { SessionExpiry } from '../src/runtime/session-expiry.ts';
 import { SessionTimers } from '../src/state/session-timers.ts';
@@ -86,11 +86,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     store.close();
     throw error;
   });
-  const { loop } = fleet;
+  const { loop, machine } = fleet;
+  if (config.bootstrap || config.devMode) {
+    store.transact(() => {
+      machine.found(randomBytes(8).toString('hex'), instant());
+      machine.endBatch(instant());
+    });
+  }
   const live = new LiveQueries({ view: store, memoBytesMax });
   loop.onCommit((touched) => live.touch(touched));
 
-  const timers = new SessionTimers({ ttlMsOf, ownOrigin });
+  const timers = new SessionTimers({ ttlMsOf, isOwn: (row) => replica.isOwnRow(row) });
   const sessionExpiry = new SessionExpiry({ timers, loop, view: store, nowMs: Date.now });
 
   let dns: DnsServer | undefined;
@@ -288,8 +294,7 @@ function openState(config: AgentConfig): State {
   const store = new SqliteStore({ file: dataDir === undefined ? ':memory:' : join(dataDir, databaseFile) });
   checkDatacenter(store, config.datacenter);
   const nodeId = loadNodeId(store, dataDir, config.nodeId);
-  const replica = new Replica({ store, origin: loadOrigin(store), nodeId });
-  if (config.bootstrap || config.devMode) store.transact(() => replica.found(wallClockUs()));
+  const replica = new Replica({ store, origin: loadOrigin(store), nodeId, nodeName: config.nodeName });
   return { store, replica, nodeId };
 }
 

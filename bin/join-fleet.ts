@@ -123,7 +123,7 @@ function placeZones({ config, fleet, log }: JoinParts): () => void {
     });
     if (placement === undefined) return;
     busy = true;
-    loop.propose({ kind: 'zone-place', ...placement }, (outcome) => {
+    loop.propose(placement, (outcome) => {
       busy = false;
       if (outcome.kind === 'refused' || outcome.kind === 'not-owned') return;
       log.info({ prefix: placement.prefix, to: placement.toNodeId }, 'zone placed by rule');

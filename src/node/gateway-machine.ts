@@ -13,14 +13,7 @@ import { Swim } from '../swim/swim.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import type { Calls, CallResult } from './calls.ts';
 import type { Owner } from './forwarding.ts';
-import type {
-  Effect,
-  Input,
-  Lane,
-  MachineOptions,
-  MemberChange,
-  Pool,
-} from './machine-port.ts';
+import type { Effect, Input, Lane, MachineOptions, MemberChange, Pool } from './machine-port.ts';
 import type { Message } from './message.ts';
 import { Questions } from './questions.ts';
 import type { Replica } from './replica.ts';
@@ -113,7 +106,8 @@ export class GatewayMachine {
   found(cluster: string, now: Instant): void {
     this.#now = now;
     this.replica.found(now.wallUs, cluster);
-    if (this.#cluster === '') this.#joinCluster(cluster);
+    this.swim.found(this.replica.cluster);
+    if (this.#cluster === '') this.#joinCluster(this.replica.cluster);
     this.#zonesChanged();
   }
 

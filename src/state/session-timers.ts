@@ -9,8 +9,8 @@ export const sessionTtlMultiplier = 2;
 export interface SessionTimersOptions {
   /** The TTL of a session in ms, from its text; 0 for none. */
   readonly ttlMsOf: (ttl: string) => number;
-  /** Local number of the gateway's own origin: sessions of others expire where they were created. */
-  readonly ownOrigin: number;
+  /** Whether this gateway made it: sessions of others expire where they were made. */
+  readonly isOwn: (row: Row) => boolean;
 }
 
 interface Entry {
@@ -94,7 +94,7 @@ export class SessionTimers {
       this.#deadlines.delete(id);
       return;
     }
-    if (row.origin !== this.#options.ownOrigin || this.#deadlines.has(id)) return;
+    if (!this.#options.isOwn(row) || this.#deadlines.has(id)) return;
     const ttlMs = this.#options.ttlMsOf(sessionValue(row).ttl);
     if (ttlMs <= 0) return;
     const deadlineMs = nowMs + sessionTtlMultiplier * ttlMs;

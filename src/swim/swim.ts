@@ -161,6 +161,11 @@ export class Swim {
     return undefined;
   }
 
+  /** This gateway founded a cluster, and takes others into it from now on. No-op when it belongs to one. */
+  found(cluster: string): void {
+    if (this.#core.cluster === '') this.#core.cluster = cluster;
+  }
+
   /** Empty while it belongs to none. */
   cluster(): string {
     return this.#core.cluster;
@@ -219,7 +224,9 @@ export class Swim {
         this.#company.soon(100);
       }
     }
-    core.nowMs = Math.max(core.nowMs, nowMs - core.pausedMs);
+    // What is due is due, whatever the sums round to.
+    const dueMs = this.nextTickMs <= nowMs ? core.timers.nextMs : -Infinity;
+    core.nowMs = Math.max(core.nowMs, nowMs - core.pausedMs, dueMs);
   }
 
   #heard(from: Endpoint, sender: string, updates: readonly MemberUpdate[]): void {

@@ -42,7 +42,7 @@ function put(store: MemoryStore, id: string, ttl: string, alive = true, origin =
 describe('session timers', () => {
   test('a session expires after twice its TTL, once', () => {
     const store = new MemoryStore();
-    const timers = new SessionTimers({ ttlMsOf, ownOrigin: 1 });
+    const timers = new SessionTimers({ ttlMsOf, isOwn: (row) => row.origin === 1 });
     timers.onCommit(put(store, 'a', '100'), store, 1000);
     expect(timers.nextDueMs).toBe(1200);
     expect(timers.due(1199)).toEqual([]);
@@ -53,7 +53,7 @@ describe('session timers', () => {
 
   test('a renewal gives the whole time again', () => {
     const store = new MemoryStore();
-    const timers = new SessionTimers({ ttlMsOf, ownOrigin: 1 });
+    const timers = new SessionTimers({ ttlMsOf, isOwn: (row) => row.origin === 1 });
     timers.onCommit(put(store, 'a', '100'), store, 0);
     expect(timers.renew('a', 150)).toBe(true);
     expect(timers.due(200)).toEqual([]);
@@ -64,7 +64,7 @@ describe('session timers', () => {
 
   test('sessions without a TTL, and those of other gateways, never expire here', () => {
     const store = new MemoryStore();
-    const timers = new SessionTimers({ ttlMsOf, ownOrigin: 1 });
+    const timers = new SessionTimers({ ttlMsOf, isOwn: (row) => row.origin === 1 });
     timers.onCommit([...put(store, 'none', '0'), ...put(store, 'other', '10', true, 2)], store, 0);
     expect(timers.size).toBe(0);
     expect(timers.renew('other', 1)).toBe(false);
@@ -74,7 +74,7 @@ describe('session timers', () => {
     const store = new MemoryStore();
     put(store, 'a', '100');
     put(store, 'b', '50', false);
-    const timers = new SessionTimers({ ttlMsOf, ownOrigin: 1 });
+    const timers = new SessionTimers({ ttlMsOf, isOwn: (row) => row.origin === 1 });
     timers.restore(store, 5000);
     expect(timers.size).toBe(1);
     expect(timers.due(5199)).toEqual([]);
@@ -95,7 +95,7 @@ describe('session timers', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
         const store = new MemoryStore();
-        const timers = new SessionTimers({ ttlMsOf, ownOrigin: 1 });
+        const timers = new SessionTimers({ ttlMsOf, isOwn: (row) => row.origin === 1 });
         const model = new Map<string, { ttl: number; deadline: number }>();
         const problems: boolean[] = [];
         let now = 0;
