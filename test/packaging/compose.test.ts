@@ -72,8 +72,8 @@ describe('docker-compose.yml', () => {
     expect(configs.map(({ nodeName }) => nodeName)).toEqual(gateways);
     expect(configs.map(({ region }) => region)).toEqual(['eu', 'us', 'ap']);
     expect(configs.map(({ bootstrap }) => bootstrap)).toEqual([true, false, false]);
-    for (const { join, nodeName, server, ignoredKeys, warnings } of configs) {
-      expect(join.retryJoin.toSorted()).toEqual(gateways.filter((name) => name !== nodeName).toSorted());
+    for (const { join: joining, nodeName, server, ignoredKeys, warnings } of configs) {
+      expect(joining.retryJoin.toSorted()).toEqual(gateways.filter((name) => name !== nodeName).toSorted());
       expect(server).toBe(true);
       expect([...ignoredKeys, ...warnings]).toEqual([]);
     }
