@@ -128,6 +128,7 @@ export class Replication {
       timing: { everyMs: timing.syncEveryMs },
       nowMs,
       onTaken: (taken, now) => this.#settle(taken, undefined, now),
+      onFew: (origin, writerId, dots, atMs) => spread.forward(origin, writerId, dots, false, atMs),
       onOwnHead: (head) => this.#checkOwn(head),
     });
     this.#wants = new Wants({

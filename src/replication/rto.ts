@@ -13,7 +13,7 @@ export interface Link {
 
 /** Slack on top of a measured round trip: covers the receiver's commit and its collecting of acknowledgements. */
 const slackMsMin = 15;
-const unmeasuredSlackMs = 35;
+const unmeasuredSlackMs = 30;
 const rtoMsMax = 4000;
 
 /** Two losses in a row: for so long a standby is preferred, until membership says more. */
@@ -67,7 +67,7 @@ export class Links {
 
   /** How long to wait for an answer, of the first try; `hintMs` is what membership makes of the round trip. */
   rtoMs(link: Link | undefined, hintMs: number): number {
-    if (link?.srttMs === undefined) return Math.min(rtoMsMax, hintMs * 1.5 + unmeasuredSlackMs);
+    if (link?.srttMs === undefined) return Math.min(rtoMsMax, hintMs * 1.15 + unmeasuredSlackMs);
     return Math.min(rtoMsMax, link.srttMs + Math.max(4 * link.varMs, slackMsMin));
   }
 }

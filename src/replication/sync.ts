@@ -6,6 +6,7 @@ import type { Intake, Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
 import {
   rangesMax,
+  type DotBody,
   type OriginRanges,
   type OriginSeen,
   type StatePageMessage,
@@ -69,6 +70,8 @@ export interface SyncOptions {
   readonly nowMs: number;
   /** After dots were merged, or ranges became known. */
   readonly onTaken: (taken: Pick<Taken, 'row' | 'whole'>, now: Instant) => void;
+  /** Few dots came: most likely they are under way here, and those behind this gateway in the tree wait for them. */
+  readonly onFew: (origin: OriginId, writerId: string, dots: readonly DotBody[], nowMs: number) => void;
   /** A peer knows this much of our own log. */
   readonly onOwnHead: (head: number) => void;
 }
@@ -80,6 +83,8 @@ const wishesMax = 16;
 const triesMax = 3;
 /** With nothing of anybody here and so much to fetch, whole state is cheaper than its history. Guess. */
 const newcomerDots = 5000;
+/** Up to so many dots a sync overtook the tree; more were missed. */
+const fewDots = 64;
 
 /**
  * Anti-entropy: what one has seen is compared with a peer, and what is missing is fetched from it, newest first, in
@@ -202,12 +207,16 @@ export class Sync {
     if (session === undefined || pull === undefined) return;
     session.pulls.delete(message.id);
     const { log, intake, origins, stats } = this.#options;
+    const few = message.whole && session.dots === 0 && countItems(pull.items) <= fewDots;
     let fresh = 0;
     for (const { origin, nodeId, superseded, dots } of message.groups) {
       if (origin === log.origin) continue;
       log.introduce(origin, nodeId);
       const taken = intake.take(origin, dots, now);
       fresh += taken.fresh.length;
+      if (taken.fresh.length > 0 && few) {
+        this.#options.onFew(origin, nodeId, taken.fresh.toReversed(), now.monoMs);
+      }
       let { whole } = taken;
       if (superseded.length > 0) {
         fresh += countSeqs(missingRanges(superseded, origins.seen(taken.row)));

@@ -75,7 +75,7 @@ export class World {
   #byEndpoint = new Map<string, Machine>();
   #cut: (a: Machine, b: Machine) => boolean = () => false;
   #streamFreeMs = new Map<string, number>();
-  onApplied: ((machine: Machine) => void) | undefined;
+  onReceived: ((machine: Machine, message: ReplicationMessage) => void) | undefined;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -305,7 +305,7 @@ export class World {
       to.receivedPackets += 1;
       to.byKind[message.kind] = (to.byKind[message.kind] ?? 0) + cost;
       this.step(to, (now) => to.replication.receive(from.endpoint, message, now));
-      this.onApplied?.(to);
+      this.onReceived?.(to, message);
     });
   }
 
