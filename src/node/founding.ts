@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hashText } from '../replication/hash.ts';
 import type { MemberState } from '../swim/member.ts';
 
 /** A gateway as it is asked about founding: `tags` are those of its membership. */
@@ -55,7 +55,7 @@ export function decideFounding({ expect, selfId, members }: FoundingView): Found
     return id === selfId || (state !== 'left' && tags[expectTag] === String(expect));
   });
   const ids = waiting.map(({ id }) => id).toSorted();
-  const sees = createHash('sha256').update(ids.join(' ')).digest('hex').slice(0, 16);
+  const sees = digestOf(ids);
   const others = members.filter(({ id, state }) => id !== selfId && state !== 'left');
   const ask = others
     // Who founded has stopped to speak with those of no cluster, and looks failed to them.
@@ -71,6 +71,13 @@ export function decideFounding({ expect, selfId, members }: FoundingView): Found
   if (lowest) return { sees, found: true, reason: '', ask: [] };
   const founder = waiting.find(({ id }) => id === ids[0]);
   return { sees, found: false, reason: `${founder?.name} founds the cluster`, ask };
+}
+
+/** 64 bits, in hex: node ids are random, and nobody here means harm. */
+function digestOf(ids: readonly string[]): string {
+  const text = ids.join(' ');
+  const hex = (hash: number): string => (hash >>> 0).toString(16).padStart(8, '0');
+  return hex(hashText(text)) + hex(hashText(`#${text}`));
 }
 
 /** Gateways that expect another number stop it: somebody's configuration is wrong. */
