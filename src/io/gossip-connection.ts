@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { endpoint, type Endpoint } from '../wire/endpoint.ts';
 import { bytesInBody, envelopeOverheadBytes, Flag, messagesPerEnvelopeMax } from '../wire/envelope.ts';
 import { FrameReader, frameLengthBytes } from '../wire/frame-reader.ts';
@@ -230,6 +230,7 @@ export class Connection {
     } catch {
       return this.#refuse('protocol');
     }
+    if (isIP(said.endpoint.address) === 0) return this.#refuse('protocol');
     this.#sealer.peer = session;
     this.#opener.meet(this.#sealer.session);
     this.#reader.bytesMax = bytesInBody(this.#options.frameBytesMax) + envelopeOverheadBytes;

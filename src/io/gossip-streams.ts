@@ -6,7 +6,7 @@ import {
   type ConnectionEvents,
   type ConnectionOptions,
 } from './gossip-connection.ts';
-import type { LossReason } from './gossip-counters.ts';
+import type { DropReason, LossReason } from './gossip-counters.ts';
 
 // Each peer has up to two streams, one for bulk (sync, whole state) and one for all else. One stream with bulk cut
 // into pieces would not do: what the kernel has taken, up to megabytes, is not overtaken any more, and one lost
@@ -14,6 +14,10 @@ import type { LossReason } from './gossip-counters.ts';
 
 export interface StreamsOptions extends ConnectionOptions {
   readonly connectMsMax: number;
+  /** How long who connects may take to say who it is. */
+  readonly greetingMsMax: number;
+  /** After so long without a sign a stream is asked for one, after three times as long it is given up. */
+  readonly silenceMsMax: number;
   /** A stream that carried no message for so long is closed by who dialled it. */
   readonly idleMs: number;
   /** Of each peer's stream; above it, what is newest is dropped and counted. */
@@ -30,13 +34,9 @@ export interface StreamsOptions extends ConnectionOptions {
 
 /** Connections that have not proved anything yet; above it, the oldest goes. */
 const greetingsMax = 256;
-/** How long one of them may take. */
-const greetingMs = 5000;
 const backoffMsMin = 100;
 const backoffMsMax = 3000;
-const sweepMs = 1000;
-/** After so long without a sign a stream is asked for one, after three times as long it is given up. */
-const silenceMsMax = 10_000;
+const sweepMsMax = 1000;
 
 interface Peer {
   readonly to: Endpoint;
@@ -59,6 +59,7 @@ export class Streams {
   readonly #connections = new Set<Connection>();
   /** Since when; in order. */
   readonly #greetings = new Map<Connection, number>();
+  readonly #sweepMs: number;
   readonly #sweeper: NodeJS.Timeout;
   readonly #events: ConnectionEvents;
   #queueBytes = 0;
@@ -66,7 +67,9 @@ export class Streams {
 
   constructor(options: StreamsOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(performance.now()), sweepMs);
+    const { connectMsMax, greetingMsMax, silenceMsMax, idleMs } = options;
+    this.#sweepMs = Math.min(sweepMsMax, Math.min(connectMsMax, greetingMsMax, silenceMsMax, idleMs) / 4);
+    this.#sweeper = setInterval(() => this.#sweep(performance.now()), this.#sweepMs);
     this.#events = {
       opened: (connection) => this.#opened(connection),
       received: (connection, cluster, messages) => {
@@ -103,9 +106,10 @@ export class Streams {
     if (isIP(to.address) === 0 || to.port === 0) return this.#lose(to, 1, 'bad-endpoint');
     if (bytes > frameBytesMax) return this.#lose(to, 1, 'too-large');
     const peer = this.#peer(to, bulk);
-    if (peer.queueBytes + bytes > queueBytesMax || this.#queueBytes + bytes > queueBytesTotalMax) {
-      return this.#lose(to, 1, 'queue-full');
-    }
+    // However large it is, one message may wait.
+    const full = peer.queueBytes > 0 && peer.queueBytes + bytes > queueBytesMax;
+    const allFull = this.#queueBytes > 0 && this.#queueBytes + bytes > queueBytesTotalMax;
+    if (full || allFull) return this.#lose(to, 1, 'queue-full');
     peer.queue.push(message);
     peer.queueBytes += bytes;
     this.#queueBytes += bytes;
@@ -115,9 +119,9 @@ export class Streams {
   accept(server: Server): void {
     server.on('connection', (socket: Socket) => {
       this.#options.counters.counts.accepts++;
-      const refused = this.#closed || this.#connections.size >= this.#options.streamsMax;
-      if (refused || !this.#options.allowed(plainAddress(socket.remoteAddress ?? ''))) {
-        this.#options.counters.dropped(refused ? 'streams-limit' : 'not-allowed');
+      const refusal = this.#refusal(socket.remoteAddress);
+      if (refusal !== undefined) {
+        this.#options.counters.dropped(refusal);
         socket.on('error', () => undefined);
         socket.destroy();
         return;
@@ -151,6 +155,13 @@ export class Streams {
     if (this.#queueBytes > 0) return true;
     for (const { socket } of this.#connections) if (socket.writableLength > 0) return true;
     return false;
+  }
+
+  /** @param address undefined: it is gone already */
+  #refusal(address: string | undefined): DropReason | undefined {
+    if (this.#closed || this.#connections.size >= this.#options.streamsMax) return 'streams-limit';
+    if (address === undefined) return 'protocol';
+    return this.#options.allowed(plainAddress(address)) ? undefined : 'not-allowed';
   }
 
   #begin(
@@ -250,7 +261,6 @@ export class Streams {
       peer.dialling = undefined;
       this.#options.counters.counts.connectsFailed++;
       const backoffMs = Math.min(backoffMsMin * 2 ** Math.min(peer.failures, 10), backoffMsMax);
-      // eslint-disable-next-line no-restricted-properties
       peer.retryAtMs = performance.now() + backoffMs * (0.5 + Math.random() / 2);
       peer.failures++;
       this.#dropQueue(peer, 'unreachable');
@@ -287,7 +297,8 @@ export class Streams {
 
   #sweep(nowMs: number): void {
     for (const [connection, sinceMs] of this.#greetings) {
-      const msMax = connection.role === 'initiator' ? this.#options.connectMsMax : greetingMs;
+      const msMax =
+        connection.role === 'initiator' ? this.#options.connectMsMax : this.#options.greetingMsMax;
       if (nowMs - sinceMs < msMax) continue;
       if (connection.role === 'responder') this.#options.counters.dropped('handshake-timeout');
       connection.close('handshake-timeout');
@@ -303,10 +314,10 @@ export class Streams {
   }
 
   #sweepOpen(connection: Connection, nowMs: number): void {
-    const { idleMs, counters } = this.#options;
+    const { idleMs, silenceMsMax, counters } = this.#options;
     const silentMs = nowMs - connection.heardAtMs;
     // Who dialled closes first, so that both sides do not do it at once.
-    const idleMsMax = connection.role === 'initiator' ? idleMs : idleMs * 1.5 + sweepMs;
+    const idleMsMax = connection.role === 'initiator' ? idleMs : idleMs * 1.5 + this.#sweepMs;
     if (silentMs > 3 * silenceMsMax) {
       counters.dropped('half-open');
       connection.close('half-open');

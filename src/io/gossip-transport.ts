@@ -45,13 +45,17 @@ export interface TransportOptions {
   readonly allowed?: ((address: string) => boolean) | undefined;
   /** Largest datagram sent: 1200 by default, which the Internet carries whole everywhere (RFC 9000, 14). */
   readonly packetBytesMax?: number | undefined;
-  /** Largest message: 8 MiB by default. */
+  /** Largest message: 72 MiB by default, above 128 registers of Consul's largest value. */
   readonly frameBytesMax?: number | undefined;
   /** 3 s by default: TCP and greetings. */
   readonly connectMsMax?: number | undefined;
+  /** 5 s by default: who connects and does not say who it is is cut off. */
+  readonly greetingMsMax?: number | undefined;
+  /** 5 s by default: a silent stream is asked for a sign, and given up after three times as long. */
+  readonly silenceMsMax?: number | undefined;
   /** A minute by default: streams without messages for so long are closed. */
   readonly idleMs?: number | undefined;
-  /** What waits for one stream of one peer at most: 16 MiB by default. The newest is dropped. */
+  /** What waits for one stream of one peer at most, or one message: 16 MiB by default. The newest is dropped. */
   readonly queueBytesMax?: number | undefined;
   /** What waits for all streams: 256 MiB by default. */
   readonly queueBytesTotalMax?: number | undefined;
@@ -109,8 +113,10 @@ export async function openTransport(options: TransportOptions): Promise<GossipTr
   const streams = new Streams({
     ...shared,
     advertise: () => advertise,
-    frameBytesMax: options.frameBytesMax ?? 8 * 1024 * 1024,
+    frameBytesMax: options.frameBytesMax ?? 72 * 1024 * 1024,
     connectMsMax: options.connectMsMax ?? 3000,
+    greetingMsMax: options.greetingMsMax ?? 5000,
+    silenceMsMax: options.silenceMsMax ?? 5000,
     idleMs: options.idleMs ?? 60_000,
     queueBytesMax: options.queueBytesMax ?? 16 * 1024 * 1024,
     queueBytesTotalMax: options.queueBytesTotalMax ?? 256 * 1024 * 1024,
