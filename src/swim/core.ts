@@ -45,8 +45,12 @@ type Via = 'gossip' | 'sync' | 'direct';
 interface Suspect {
   readonly suspicion: Suspicion;
   timer: Timer;
-  /** An operator said to force it out: what it becomes instead of failed. */
-  intent: 'left' | 'pruned' | null;
+}
+
+/** An operator said to force it out, should it turn out to have failed. */
+interface Intent {
+  readonly incarnation: number;
+  readonly prune: boolean;
 }
 
 /** What another member holds of this one or of the pool counts as its view from here on. */
@@ -87,6 +91,7 @@ export class SwimCore {
   #seq: number;
   #effects: SwimEffect[] = [];
   readonly #suspects = new Map<string, Suspect>();
+  readonly #intents = new Map<string, Intent>();
   readonly #roundTrips = new Map<string, RoundTrip>();
   readonly #places = new Map<string, Coordinate>();
   #dirty = new Set<string>();
@@ -202,7 +207,11 @@ export class SwimCore {
     const pruned = this.roster.pruned().get(update.id);
     const current = this.roster.get(update.id);
     if (update.state === 'pruned') {
-      if (pruned !== undefined ? pruned.incarnation < update.incarnation : !this.#newer(current, update)) {
+      const news =
+        pruned === undefined
+          ? current === undefined || overrides(update, current)
+          : update.incarnation > pruned.incarnation;
+      if (news) {
         this.#prune(update.id, update.incarnation, update.ageMs, via !== 'sync' || this.settled);
       } else this.counters.staleUpdates += 1;
       return;
@@ -255,8 +264,7 @@ export class SwimCore {
   forceOut(id: string, prune: boolean): void {
     const member = must(this.roster.get(id));
     if (member.state === 'suspect') {
-      const suspect = this.#suspects.get(id);
-      if (suspect !== undefined) suspect.intent = prune ? 'pruned' : 'left';
+      this.#intents.set(id, { incarnation: member.incarnation, prune });
     } else if (member.state !== 'alive') this.#out(member, prune);
   }
 
@@ -279,6 +287,7 @@ export class SwimCore {
     const { id } = member.facts;
     this.roster.remove(id);
     this.#dropSuspicion(id);
+    this.#intents.delete(id);
     this.broadcasts.remove(id);
     this.#roundTrips.delete(id);
     this.#places.delete(id);
@@ -419,10 +428,6 @@ export class SwimCore {
     return false;
   }
 
-  #newer(current: Member | undefined, update: MemberUpdate): boolean {
-    return current === undefined || overrides(current, update);
-  }
-
   #noNews(current: Member, update: MemberUpdate, via: Via): void {
     this.counters.staleUpdates += 1;
     if (current.incarnation !== update.incarnation || current.state !== update.state) return;
@@ -508,6 +513,16 @@ export class SwimCore {
     const onlySuspected = current !== undefined && isLive(current) && isLive(member);
     if (!onlySuspected || member.facts !== current.facts) this.#soil(id);
     this.#tellEvents(member, current);
+    if (this.#intents.size > 0 && member.state !== 'suspect') this.#follow(member);
+  }
+
+  /** What an operator said of it while it was suspect. */
+  #follow(member: Member): void {
+    const { id } = member.facts;
+    const intent = this.#intents.get(id);
+    if (intent === undefined) return;
+    this.#intents.delete(id);
+    if (!isLive(member) && intent.incarnation === member.incarnation) this.#out(member, intent.prune);
   }
 
   #tellEvents(member: Member, current: Member | undefined): void {
@@ -530,18 +545,18 @@ export class SwimCore {
   #raise(member: Member, by: string): void {
     this.counters.suspicions += 1;
     const suspicion = raiseSuspicion(this.profile, this.poolSize, member.incarnation, by, this.nowMs);
-    const suspect: Suspect = { suspicion, timer: { atMs: 0, run: null }, intent: null };
+    const suspect: Suspect = { suspicion, timer: { atMs: 0, run: null } };
     this.#suspects.set(member.facts.id, suspect);
     this.#armSuspicion(member.facts.id, suspect);
   }
 
   #armSuspicion(id: string, suspect: Suspect): void {
     suspect.timer.run = null;
-    suspect.timer = this.timers.at(suspicionEndsMs(suspect.suspicion), () => {
+    // A confirmation may find it over already.
+    suspect.timer = this.timers.at(Math.max(this.nowMs, suspicionEndsMs(suspect.suspicion)), () => {
       const member = this.roster.get(id);
       if (member?.state !== 'suspect' || this.#suspects.get(id) !== suspect) return;
       const { facts, incarnation, factsIncarnation } = member;
-      if (suspect.intent !== null) return this.#out(member, suspect.intent === 'pruned');
       const failed = memberOf(facts, 'failed', incarnation, factsIncarnation);
       this.#store(failed, member, { by: this.selfId, ageMs: 0, spread: true, withFacts: false });
     });

@@ -41,6 +41,8 @@ export class Prober {
   readonly #core: SwimCore;
   readonly #probes = new Map<number, Probe>();
   readonly #relays = new Map<number, Relay>();
+  /** Since the last probe. */
+  #rounds = 0;
 
   constructor(core: SwimCore) {
     this.#core = core;
@@ -53,10 +55,14 @@ export class Prober {
 
   #round(): void {
     const core = this.#core;
-    core.timers.at(core.nowMs + core.awareness.scale(core.profile.probeIntervalMs), () => this.#round());
+    core.timers.at(core.nowMs + core.profile.probeIntervalMs, () => this.#round());
+    this.#callFailed();
+    // Who is not well itself asks less often.
+    this.#rounds += 1;
+    if (this.#rounds <= core.awareness.score) return;
+    this.#rounds = 0;
     const target = core.roster.nextToProbe(core.random);
     if (target !== undefined) this.probe(target);
-    this.#callFailed();
   }
 
   probe(member: Member): void {

@@ -188,7 +188,7 @@ export class Syncer {
     this.#reply(from, message);
     if (message.digest === core.roster.digest) return;
     // Who knows nobody wants all; else the differences are found first.
-    if (message.members * 4 <= core.roster.size) this.#sendMembers(from, core.roster.ids(), true);
+    if (message.members * 4 <= core.roster.size) this.#sendMembers(from, this.#allIds());
     else this.#sendSummary(from);
   }
 
@@ -237,7 +237,7 @@ export class Syncer {
     const theirs = new Map(entries.map((entry) => [entry.id, entry]));
     const lacking: string[] = [];
     const doubted: Member[] = [];
-    for (const id of [...core.roster.ids(), ...core.roster.pruned().keys()]) {
+    for (const id of this.#allIds()) {
       if (id < first || (to !== '' && id >= to)) continue;
       const held = this.#summaryOf(id);
       const told = theirs.get(id);
@@ -252,14 +252,14 @@ export class Syncer {
         return held === undefined || overrides(told, held) || told.factsIncarnation > held.factsIncarnation;
       })
       .map(({ id }) => id);
-    if (lacking.length > 0) this.#sendMembers(from, lacking, true);
+    if (lacking.length > 0) this.#sendMembers(from, lacking);
     if (wanted.length > 0)
       core.send(from, 'stream', { kind: 'want', sender: core.selfId, ids: wanted.slice(0, summaryMax) });
     for (const member of doubted) if (member.facts.id !== sender) this.#prober.call(member);
   }
 
   onWant(from: Endpoint, ids: readonly string[]): void {
-    this.#sendMembers(from, ids, true);
+    this.#sendMembers(from, ids);
   }
 
   onMembers(sender: string, updates: readonly MemberUpdate[]): void {
@@ -314,6 +314,12 @@ export class Syncer {
     };
   }
 
+  /** Those that were pruned too: they are news to who has not heard of it. */
+  #allIds(): string[] {
+    const { roster } = this.#core;
+    return [...roster.ids(), ...roster.pruned().keys()];
+  }
+
   #summaryOf(id: string): MemberSummary | undefined {
     const { roster } = this.#core;
     const member = roster.get(id);
@@ -327,7 +333,7 @@ export class Syncer {
 
   #sendSummary(to: Endpoint): void {
     const core = this.#core;
-    const ids = [...core.roster.ids(), ...core.roster.pruned().keys()].toSorted(compareUtf8);
+    const ids = this.#allIds().toSorted(compareUtf8);
     for (let at = 0; at < ids.length; at += summaryEntries) {
       const entries = ids
         .slice(at, at + summaryEntries)
@@ -343,7 +349,7 @@ export class Syncer {
     }
   }
 
-  #sendMembers(to: Endpoint, ids: Iterable<string>, withFacts: boolean): void {
+  #sendMembers(to: Endpoint, ids: Iterable<string>): void {
     const core = this.#core;
     let updates: MemberUpdate[] = [];
     let bytes = 0;
@@ -357,7 +363,7 @@ export class Syncer {
       const pruned = core.roster.pruned().get(id);
       const update =
         member !== undefined
-          ? core.tell(member, withFacts)
+          ? core.tell(member, true)
           : pruned && core.prunedUpdate(id, pruned.incarnation, pruned.sinceMs);
       if (update === undefined) continue;
       bytes += updateBytes(update);

@@ -1,0 +1,157 @@
+import { describe, expect, test } from '@jest/globals';
+import { Pool, factsOf } from './pool.ts';
+
+/** Nothing passes between members before and from `n` on. */
+function cut(pool: Pool, n: number): void {
+  const side = new Map(pool.nodes.map((node, i) => [node, i < n]));
+  pool.carries = (from, to) => side.get(from) === side.get(to);
+}
+
+function heal(pool: Pool): void {
+  pool.carries = () => true;
+}
+
+describe('partitions', () => {
+  test.each([
+    [3, 1],
+    [4, 2],
+    [10, 5],
+    [24, 8],
+  ])(
+    'a pool of %i split at %i counts the other side as failed, and is whole within 5 s of healing',
+    (size, at) => {
+      const pool = Pool.of(size, 100 + size);
+      cut(pool, at);
+      pool.run(60_000);
+      for (const [i, node] of pool.nodes.entries())
+        expect(node.swim.liveCount()).toBe(i < at ? at : size - at);
+      heal(pool);
+      const whole = pool.runUntil(() => pool.nodes.every((node) => node.swim.liveCount() === size), 5000);
+      expect(whole).toBe(true);
+      pool.run(20_000);
+      expect(pool.agreed()).toBe(true);
+    },
+  );
+
+  test('who cannot send packets but streams is not counted as failed', () => {
+    const pool = Pool.of(6, 21);
+    pool.carries = (from, to, lane) => lane === 'stream' || from.facts.name !== 'node-3' || to === from;
+    pool.run(60_000);
+    expect(pool.events('failed')).toEqual([]);
+    expect(pool.nodes.reduce((sum, node) => sum + node.swim.stats().streamOnly, 0)).toBeGreaterThan(0);
+  });
+
+  test('one broken link between two makes neither fail: others probe for them', () => {
+    const pool = Pool.of(6, 22);
+    const pair = new Set([pool.node(1), pool.node(2)]);
+    pool.carries = (from, to) => !(pair.has(from) && pair.has(to));
+    pool.run(120_000);
+    expect(pool.events('failed')).toEqual([]);
+  });
+});
+
+describe('restarts', () => {
+  test('a gateway that crashed and comes back finds the others by itself, above its old incarnation', () => {
+    const pool = Pool.of(5, 31);
+    const node = pool.node(2);
+    pool.crash(node);
+    pool.run(60_000);
+    const before = pool.node(0).swim.memberById(node.facts.id)?.incarnation ?? Infinity;
+    pool.restart(node);
+    expect(pool.runUntil(() => pool.nodes.every((each) => each.swim.liveCount() === 5), 3000)).toBe(true);
+    pool.run(10_000);
+    expect(pool.node(0).swim.memberById(node.facts.id)?.incarnation).toBeGreaterThan(before);
+    expect(pool.agreed()).toBe(true);
+  });
+
+  test('all restarted at once find each other again', () => {
+    const pool = Pool.of(6, 32);
+    for (const node of pool.nodes) pool.crash(node);
+    pool.run(30_000);
+    for (const node of pool.nodes) pool.restart(node);
+    pool.run(10_000);
+    for (const node of pool.nodes) expect(node.swim.liveCount()).toBe(6);
+    expect(pool.agreed()).toBe(true);
+    expect(pool.events('failed')).toEqual([]);
+  });
+
+  test('a restart at another address is one member that moved, whether it was missed or not', () => {
+    for (const downMs of [500, 60_000]) {
+      const pool = Pool.of(5, 33);
+      const node = pool.node(2);
+      pool.crash(node);
+      pool.run(downMs);
+      const moved = factsOf(3, { endpoint: { address: '10.9.9.9', port: 8301 } });
+      pool.restart(node, moved);
+      pool.run(15_000);
+      for (const each of pool.nodes) {
+        expect(each.swim.liveCount()).toBe(5);
+        expect(each.swim.memberById(moved.id)?.facts.endpoint).toEqual(moved.endpoint);
+        expect(each.swim.members()).toHaveLength(5);
+      }
+    }
+  });
+
+  test('a restart with a lost disk but the same id rises above the incarnation that others know', () => {
+    const pool = Pool.of(4, 34);
+    const node = pool.node(2);
+    for (let i = 0; i < 5; i++) {
+      pool.tell(node, (swim, nowMs) => swim.updateSelf({ ...node.facts, tags: { round: `${i}` } }, nowMs));
+      pool.run(1000);
+    }
+    const before = pool.node(0).swim.memberById(node.facts.id)?.incarnation ?? Infinity;
+    pool.crash(node);
+    pool.run(200);
+    node.disk = { incarnation: 0, members: new Map(), cluster: '' };
+    pool.restart(node);
+    pool.join(node, pool.node(0));
+    pool.run(10_000);
+    expect(pool.agreed()).toBe(true);
+    const after = pool.node(0).swim.memberById(node.facts.id);
+    expect(after?.incarnation).toBeGreaterThan(before);
+    expect(after?.facts.tags).toEqual(node.facts.tags);
+  });
+
+  test('who stood alone comes back when the others do, hours later', () => {
+    const pool = Pool.of(3, 35);
+    cut(pool, 1);
+    pool.run(3 * 3_600_000);
+    heal(pool);
+    expect(pool.runUntil(() => pool.nodes.every((each) => each.swim.liveCount() === 3), 60_000)).toBe(true);
+  });
+});
+
+describe('standing still', () => {
+  test('a process stopped for a while suspects nobody when it wakes', () => {
+    for (const stopMs of [3000, 30_000, 300_000]) {
+      const pool = Pool.of(8, 41);
+      const sleeper = pool.node(3);
+      pool.stopFor(sleeper, stopMs);
+      pool.run(stopMs + 15_000);
+      expect(pool.events('suspect', 'failed').filter((event) => event.startsWith('node-4 sees'))).toEqual([]);
+      for (const node of pool.nodes) expect(node.swim.liveCount()).toBe(8);
+      expect(sleeper.swim.stats().pauses).toBeGreaterThan(0);
+    }
+  });
+
+  test("a stop of a moment is nobody's failure", () => {
+    const pool = Pool.of(8, 42);
+    for (let i = 0; i < 20; i++) {
+      pool.stopFor(pool.node(i % 8), 1500);
+      pool.run(4000);
+    }
+    expect(pool.events('failed')).toEqual([]);
+  });
+
+  test('who does not get answers doubts itself, and is well again with the network', () => {
+    const pool = Pool.of(8, 43);
+    const deaf = pool.node(3);
+    pool.carries = (_from, to) => to !== deaf;
+    pool.run(8000);
+    expect(deaf.swim.stats().health).toBeGreaterThan(0);
+    heal(pool);
+    pool.run(60_000);
+    expect(deaf.swim.stats().health).toBe(0);
+    for (const node of pool.nodes) expect(node.swim.liveCount()).toBe(8);
+  });
+});
