@@ -165,7 +165,7 @@ export class RetryJoin {
         return;
       case 'exhausted':
         this.stop();
-        onExhausted(`agent: max join ${pool} retry exhausted, exiting`);
+        onExhausted(`max join ${pool} retry exhausted, exiting`);
     }
   }
 
@@ -182,7 +182,7 @@ export class RetryJoin {
   }
 
   #report(attempt: JoinAttempt): void {
-    const { log, pool, policy } = this.#options;
+    const { log, pool, policy, connected, nowMs } = this.#options;
     if (attempt.kind === 'joined') {
       log.info('Join cluster completed. Synced with initial agents', {
         cluster: pool,
@@ -190,7 +190,8 @@ export class RetryJoin {
       });
     }
     if (attempt.kind === 'failed') {
-      log.warn('Join cluster failed, will retry', {
+      const exhausted = decideRetry(this.#state, policy, connected(), nowMs()).kind === 'exhausted';
+      log.warn(exhausted ? 'Join cluster failed' : 'Join cluster failed, will retry', {
         cluster: pool,
         retry_interval_ms: policy.intervalMs,
         attempt: this.#state.failures,

@@ -17,8 +17,11 @@ class World {
   /** What each address means now. */
   readonly names = new Map<string, readonly string[]>();
   readonly attempts: { readonly atMs: number; readonly tried: readonly string[] }[] = [];
-  readonly logged: { readonly level: string; readonly facts: Readonly<Record<string, string | number>> }[] =
-    [];
+  readonly logged: {
+    readonly level: string;
+    readonly message: string;
+    readonly facts: Readonly<Record<string, string | number>>;
+  }[] = [];
   readonly exhausted: string[] = [];
   connected = false;
   /** Whether a join that works makes this gateway a member at once. */
@@ -52,8 +55,8 @@ class World {
   retryJoin(options: Partial<RetryJoinOptions> = {}): RetryJoin {
     const log =
       (level: string) =>
-      (_: string, facts: Readonly<Record<string, string | number>>): void => {
-        this.logged.push({ level, facts });
+      (message: string, facts: Readonly<Record<string, string | number>>): void => {
+        this.logged.push({ level, message, facts });
       };
     return new RetryJoin({
       ...this.steps(),
@@ -140,8 +143,9 @@ describe('the first join', () => {
     world.retryJoin({ policy: { intervalMs: 1000, attemptsMax: 2 } }).start();
     await world.pass(60_000);
     expect(world.attempts).toHaveLength(3);
-    expect(world.exhausted).toEqual(['agent: max join LAN retry exhausted, exiting']);
+    expect(world.exhausted).toEqual(['max join LAN retry exhausted, exiting']);
     expect(world.timers).toBe(0);
+    expect(world.logged.map(({ message }) => message.endsWith('will retry'))).toEqual([true, true, false]);
   });
 
   test('never ends a gateway that is named in its own list: all gateways may have one configuration', async () => {
