@@ -4,7 +4,7 @@ import { nextStamp, type GatewayIndex } from '../kernel/stamp.ts';
 import { creatorTerm, isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
 import type { Row, Store } from '../state/store.ts';
 import { keySeparator, topic } from '../state/topics.ts';
-import { WriteScope } from '../state/write-scope.ts';
+import { WriteScope, type WriteRights } from '../state/write-scope.ts';
 import { readGrants, Zones, type Zone } from '../state/zones.ts';
 import { Origins } from './origins.ts';
 
@@ -49,6 +49,12 @@ export class ReplicaCore {
     this.origins = new Origins(options.store, options.origin, options.nodeId);
     this.#highest = Math.max(1, options.store.highestIndex());
     this.#zones = new Zones(readGrants(options.store));
+    this.#rights = {
+      termOf: this.#termOf,
+      mayWrite: this.#mayWrite,
+      writerOf: this.writerOf,
+      nodeId: this.nodeId,
+    };
     this.#sortZones();
     this.becomeReady();
     this.#collectedBelow = Number(options.store.getMeta('collected-below') ?? 0);
@@ -78,21 +84,26 @@ export class ReplicaCore {
   /** For what this gateway decides. */
   scope(nowUs: number): WriteScope {
     return new WriteScope({
-      ...{ store: this.store, origin: this.origins.own.ref, headSeq: this.origins.headSeq },
-      ...{ highest: this.#highest, clock: this.#clock, nowUs },
-      termOf: this.#termOf,
-      mayWrite: this.#mayWrite,
-      writerOf: this.writerOf,
-      nodeId: this.nodeId,
+      store: this.store,
+      origin: this.origins.own.ref,
+      headSeq: this.origins.headSeq,
+      highest: this.#highest,
+      clock: this.#clock,
+      nowUs,
+      rights: this.#rights,
     });
   }
 
   /** For what others decided: all of it is shown under one index, which is the stamp where that is above all shown. */
   mergeScope(stamp: number, nowUs: number): WriteScope {
     return new WriteScope({
-      ...{ store: this.store, origin: this.origins.own.ref, headSeq: this.origins.headSeq },
-      ...{ highest: this.#highest, nowUs, mergedStamp: stamp },
-      termOf: this.#termOf,
+      store: this.store,
+      origin: this.origins.own.ref,
+      headSeq: this.origins.headSeq,
+      highest: this.#highest,
+      nowUs,
+      mergedStamp: stamp,
+      rights: this.#rights,
     });
   }
 
@@ -100,8 +111,7 @@ export class ReplicaCore {
     if (!scope.changed) return;
     this.#highest = Math.max(this.#highest, scope.index);
     this.origins.advance(scope.dots);
-    if (this.#touched.size === 0) this.#touched = new Set(scope.touched);
-    else for (const name of scope.touched) this.#touched.add(name);
+    for (const name of scope.touched) this.#touched.add(name);
     if (scope.touched.has(topic.zones)) this.reloadZones();
   }
 
@@ -187,6 +197,9 @@ export class ReplicaCore {
     const zone = this.#zones.ofRegister(kind, key);
     return zone === undefined || this.#ready.has(zone);
   };
+
+  /** One for all scopes: making them must cost little. */
+  readonly #rights: WriteRights;
 
   /** What was ready stays so while its history is the same. */
   #sortZones(): void {

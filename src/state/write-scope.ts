@@ -21,6 +21,11 @@ export interface WriterContext {
   readonly clock?: number;
   /** What is written was decided by others: its greatest stamp. */
   readonly mergedStamp?: number;
+  readonly rights: WriteRights;
+}
+
+/** What a gateway may write, and as what. */
+export interface WriteRights {
   /** The term under which this gateway may write the register; `held` is what is there. */
   termOf(kind: Kind, key: string, held: Row | undefined): number;
   /** Whether this gateway may write the register at all. Left out: everything, there is nobody else. */
@@ -66,19 +71,19 @@ export class WriteScope {
     return this.#context.headSeq + 1 + Math.floor(this.#written / registersPerDotMax);
   }
 
-  /** See `WriterContext`. */
+  /** See `WriteRights`. */
   mayWrite(kind: Kind, key: string): boolean {
-    return this.#context.mayWrite?.(kind, key) ?? true;
+    return this.#context.rights.mayWrite?.(kind, key) ?? true;
   }
 
   /** Node id of the gateway that logged a row. */
   writerOf(row: Row): string | undefined {
-    return this.#context.writerOf?.(row);
+    return this.#context.rights.writerOf?.(row);
   }
 
   /** Whether this gateway wrote it, also under an earlier origin of its own. */
   isOwn(row: Row): boolean {
-    return this.writerOf(row) === this.#context.nodeId;
+    return this.writerOf(row) === this.#context.rights.nodeId;
   }
 
   get touched(): ReadonlySet<string> {
@@ -198,7 +203,9 @@ export class WriteScope {
   /** A gateway's own node is above every zone's terms, whoever registered a node of that name before. */
   #raises(kind: Kind, key: string, held: Row): boolean {
     return (
-      held.term < ownNodeTerm && isCatalog(kind) && this.#context.termOf(kind, key, held) === ownNodeTerm
+      held.term < ownNodeTerm &&
+      isCatalog(kind) &&
+      this.#context.rights.termOf(kind, key, held) === ownNodeTerm
     );
   }
 
@@ -213,7 +220,7 @@ export class WriteScope {
   ): Row {
     const replicated = isReplicated(kind);
     const version = {
-      term: replicated ? this.#context.termOf(kind, key, held) : 0,
+      term: replicated ? this.#context.rights.termOf(kind, key, held) : 0,
       timeline: 0,
       stamp: this.stamp,
     };

@@ -6,7 +6,7 @@ import { WriteScope } from '../../src/state/write-scope.ts';
 const bytes = new Uint8Array([1]);
 
 function scopeOn(store: MemoryStore, highest = 100, nowUs = 50): WriteScope {
-  return new WriteScope({ store, origin: 1, headSeq: 10, highest, nowUs, termOf: () => 3 });
+  return new WriteScope({ store, origin: 1, headSeq: 10, highest, nowUs, rights: { termOf: () => 3 } });
 }
 
 describe('a write scope', () => {
