@@ -21,6 +21,8 @@ export interface CutOff {
 export interface Healed {
   /** Writes that were taken while the region was cut off: by it, and by the others. */
   readonly taken: { readonly cutOff: number; readonly others: number };
+  /** Until the region that was cut off held the first change of the others. */
+  readonly firstMs: number | undefined;
   /** Until every server held the same keys and values; undefined: not within two minutes. */
   readonly equalMs: number | undefined;
   /** Until the region that was cut off took a write again. */
@@ -111,15 +113,35 @@ export async function measureHealing(
   taken: Healed['taken'],
 ): Promise<Healed> {
   const healedMs = nowMs();
-  const [equalAtMs, writableAtMs] = await Promise.all([
+  const [firstAtMs, equalAtMs, writableAtMs] = await Promise.all([
+    untilFirst(ground, fleet, cutOff, healedMs + equalMsMax),
     untilEqual(ground, fleet, taken.cutOff + taken.others, healedMs + equalMsMax),
     untilWritable(ground, fleet, cutOff, healedMs + equalMsMax),
   ]);
   return {
     taken,
+    firstMs: firstAtMs === undefined ? undefined : firstAtMs - healedMs,
     equalMs: equalAtMs === undefined ? undefined : equalAtMs - healedMs,
     writableMs: writableAtMs === undefined ? undefined : writableAtMs - healedMs,
   };
+}
+
+async function untilFirst(
+  { clients }: Ground,
+  fleet: Fleet,
+  region: Region,
+  deadlineMs: number,
+): Promise<number | undefined> {
+  const server = fleet.server(region);
+  const others = regions.filter((name) => name !== region);
+  while (nowMs() < deadlineMs) {
+    const counts = await Promise.all(
+      others.map((of) => clients[region].order('count', { server, prefix: changesUnder(of) })),
+    );
+    if (counts.some((count) => count > 0)) return nowMs();
+    await sleep(50);
+  }
+  return undefined;
 }
 
 /** When all servers held all that was taken, and the same. */
