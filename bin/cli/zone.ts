@@ -23,6 +23,7 @@ interface TakeoverFlags extends ZoneFlags {
 interface ConflictFlags extends ClientFlags, JsonFlag {
   readonly export?: boolean;
   readonly replay?: boolean;
+  readonly drop?: boolean;
   readonly id?: readonly string[];
 }
 
@@ -143,7 +144,8 @@ function registerConflicts(zone: Command): void {
       )
       .addOption(boolFlag('export', 'Print all as JSON, one a line, values in base64.'))
       .addOption(boolFlag('replay', 'Write them again: those of -id, or all that were not yet.'))
-      .addOption(listFlag('id', 'id', 'One to replay.'))
+      .addOption(boolFlag('drop', 'Forget them: those of -id, or all that were replayed.'))
+      .addOption(listFlag('id', 'id', 'One to replay, or to drop.'))
       .addOption(jsonFlag()),
   )
     .addHelpText(
@@ -153,7 +155,9 @@ Examples:
   $ grapevine zone conflicts
   $ grapevine zone conflicts -export > conflicts.jsonl
   $ grapevine zone conflicts -replay -id=17 -id=18
+  $ grapevine zone conflicts -drop               # those that were replayed
 
+Every gateway keeps a list of its own: replay on one, drop on each.
 Exit codes: 0 done; 1 failed, or something could not be replayed.`,
     )
     .action(async (flags: ConflictFlags) => {
@@ -284,17 +288,19 @@ interface Replayed {
 
 async function conflicts(client: GatewayClient, flags: ConflictFlags): Promise<Result<string, string>> {
   if (flags.export === true) return exportAll(client);
-  if (flags.replay === true) {
+  if (flags.replay === true || flags.drop === true) {
+    if (flags.replay === flags.drop) return err('-replay and -drop at once: replay first, look, then drop');
+    const verb = flags.replay === true ? 'replay' : 'drop';
     const order = flags.id === undefined ? { All: true } : { IDs: flags.id };
     const answer = await askJson<readonly Replayed[]>(
       client,
       'PUT',
-      '/v1/grapevine/zones/conflicts/replay',
+      `/v1/grapevine/zones/conflicts/${verb}`,
       order,
     );
-    return answer.ok ? renderReplayed(answer.value) : answer;
+    return answer.ok ? renderDone(answer.value, verb) : answer;
   }
-  if (flags.id !== undefined) return err('-id goes with -replay');
+  if (flags.id !== undefined) return err('-id goes with -replay or -drop');
   if (flags.json === true) return askShownJson(client, '/v1/grapevine/zones/conflicts');
   const answer = await askJson<readonly ConflictRow[]>(client, 'GET', '/v1/grapevine/zones/conflicts');
   return answer.ok ? ok(renderConflicts(answer.value)) : answer;
@@ -338,10 +344,11 @@ function byteLength(base64: string): number {
   return Buffer.from(base64, 'base64').length;
 }
 
-function renderReplayed(rows: readonly Replayed[]): Result<string, string> {
+function renderDone(rows: readonly Replayed[], verb: 'replay' | 'drop'): Result<string, string> {
+  const past = verb === 'replay' ? 'replayed' : 'dropped';
   const failed = rows.filter(({ Applied }) => !Applied);
   const applied = rows.length - failed.length;
-  if (failed.length === 0) return ok(`Replayed ${count(applied, 'conflict')}.`);
+  if (failed.length === 0) return ok(`${count(applied, 'conflict')} ${past}.`);
   const lines = failed.map(({ ID, Key, Error: why }) => `\n  ${ID} ${printable(Key)}: ${why}`);
-  return err(`replayed ${applied} of ${rows.length}; these not:${lines.join('')}`);
+  return err(`${past} ${applied} of ${rows.length}; these not:${lines.join('')}`);
 }

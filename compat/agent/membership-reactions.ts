@@ -46,8 +46,8 @@ export function membershipReactions(view: ReadView, seen: MembershipSeen): reado
     if (member !== undefined && isLive(member)) {
       commands.push(...healthCommands(view, node, aliveHealth(node)));
     } else if (ownsCatalog && isItsNode && isGone(member)) {
-      // Takes the node's serfHealth with it.
-      commands.push(deregisterCommand(node, '', ''));
+      // A node that is well is its own gateway's to deregister; once it is not, it is the zone's owner's.
+      commands.push(...healthCommands(view, node, deadHealth(node)), deregisterCommand(node, '', ''));
     } else if (isItsNode || memberId === undefined) {
       commands.push(...healthCommands(view, node, deadHealth(node)));
     } else {

@@ -12,6 +12,7 @@ import { externalNodes, zoneOf } from '../../src/state/zones.ts';
 import type { Swim } from '../../src/swim/swim.ts';
 import { sameEndpoint, type Endpoint } from '../../src/wire/endpoint.ts';
 import { notOwnedText } from '../wire/refusal.ts';
+import { dropConflicts, replayConflicts, type ConflictOrders } from './conflict-orders.ts';
 import type { GossipServices } from './gossip-services.ts';
 import { packOrder, unpackKeyring } from './gossip-services.ts';
 import type {
@@ -30,7 +31,6 @@ import type {
   Pool,
   QuarantineView,
   ReadScope,
-  ReplayResult,
   ZonePort,
   ZoneView,
 } from './port.ts';
@@ -74,15 +74,17 @@ export class MachineFleet implements FleetPort {
       zones: () => machine.replica.zones,
       live: () => this.#liveIds(),
       provedAtMs: (nodeId) => {
-        const { ageMs } = machine.freshnessOf(nodeId);
-        return ageMs === undefined ? undefined : options.now().monoMs - ageMs;
+        const now = options.now();
+        const ageMs = machine.ageMs(nodeId, now);
+        return ageMs === undefined ? undefined : now.monoMs - ageMs;
       },
-      reachable: (nodeId) => machine.freshnessOf(nodeId).reachable,
+      reachable: (nodeId) => machine.isReachable(nodeId),
     });
     this.zone = {
       delegate: (prefix, gateway) => this.#delegate(prefix, gateway),
       takeover: (prefix, reason) => this.#order({ kind: 'zone-takeover', prefix, reason }),
-      replay: (ids) => this.#replay(ids),
+      replay: (ids) => replayConflicts(this.#conflictOrders, ids),
+      drop: (ids) => dropConflicts(this.#conflictOrders, ids),
     };
     this.keyring = options.encrypted ? { run: (order) => this.#runKeyring(order) } : undefined;
   }
@@ -115,28 +117,26 @@ export class MachineFleet implements FleetPort {
 
   zones(): readonly ZoneView[] {
     const { machine } = this.#options;
-    return machine.replica.zones
-      .filter(({ prefix }) => prefix !== externalNodes)
-      .map((zone) => {
-        const owner = machine.swim.memberById(zone.ownerId);
-        const isOwn = zone.ownerId === machine.nodeId;
-        const reachable = isOwn || (owner !== undefined && isLive(owner));
-        const ready = !isOwn || machine.replica.zoneReady(zone);
-        return {
-          prefix: zone.prefix,
-          ownerId: zone.ownerId,
-          owner: owner?.facts.name ?? '',
-          region: owner?.facts.region ?? '',
-          term: zone.term,
-          sinceMs: zone.atMs ?? 0,
-          cause: zone.cause ?? 'founded',
-          by: this.#nameOf(zone.byNode ?? ''),
-          reason: zone.reason ?? '',
-          reachable,
-          ready,
-          problem: zoneProblem(owner, reachable, ready),
-        };
-      });
+    return machine.replica.zones.map((zone) => {
+      const owner = machine.swim.memberById(zone.ownerId);
+      const isOwn = zone.ownerId === machine.nodeId;
+      const reachable = isOwn || (owner !== undefined && isLive(owner));
+      const ready = !isOwn || machine.replica.zoneReady(zone);
+      return {
+        prefix: zone.prefix,
+        ownerId: zone.ownerId,
+        owner: owner?.facts.name ?? '',
+        region: owner?.facts.region ?? '',
+        term: zone.term,
+        sinceMs: zone.atMs ?? 0,
+        cause: zone.cause ?? 'founded',
+        by: this.#nameOf(zone.byNode ?? ''),
+        reason: zone.reason ?? '',
+        reachable,
+        ready,
+        problem: zoneProblem(owner, reachable, ready),
+      };
+    });
   }
 
   ownsCatalog(): boolean {
@@ -162,7 +162,7 @@ export class MachineFleet implements FleetPort {
         contiguous: contiguousHead(seen),
         missing: countSeqs(gaps),
         gaps: gaps.slice(0, gapsShownMax),
-        ageMs: isOwn ? 0 : machine.originAgeMs(origin),
+        ageMs: isOwn ? 0 : machine.replication.freshness(origin, this.#options.now())?.ageMs,
         active: isOwn || member?.facts.origin === origin,
       };
     });
@@ -291,14 +291,9 @@ export class MachineFleet implements FleetPort {
     return this.#order({ kind: 'zone-delegate', prefix, toNodeId: member.facts.id });
   }
 
-  async #replay(ids: readonly string[] | undefined): Promise<readonly ReplayResult[]> {
-    const all = this.conflicts('', conflictsAtOnceMax);
-    const wanted = all.filter((each) => (ids === undefined ? !each.replayed : ids.includes(each.id)));
-    const results: ReplayResult[] = [];
-    for (const { id, key } of wanted) {
-      results.push({ id, key, outcome: await this.#order({ kind: 'conflict-replay', id }) });
-    }
-    return results;
+  get #conflictOrders(): ConflictOrders {
+    const { machine, loop } = this.#options;
+    return { view: machine.replica.view, propose: (command, done) => loop.propose(command, done) };
   }
 
   #order(command: Command): Promise<FleetOutcome> {
@@ -338,9 +333,15 @@ export class MachineFleet implements FleetPort {
   }
 
   /** Asks another gateway's process for something. */
-  call(nodeId: string, service: CallService, body: Uint8Array, waitMs: number): Promise<CallResult> {
+  call(
+    nodeId: string,
+    service: CallService,
+    body: Uint8Array,
+    waitMs: number,
+    pool: Pool = 'lan',
+  ): Promise<CallResult> {
     return new Promise((resolve) => {
-      this.#options.loop.ask({ kind: 'call', pool: 'lan', to: nodeId, service, body, waitMs }, (answer) => {
+      this.#options.loop.ask({ kind: 'call', pool, to: nodeId, service, body, waitMs }, (answer) => {
         if (answer.kind === 'call-result') resolve(answer.result);
       });
     });
@@ -381,9 +382,6 @@ export class MachineFleet implements FleetPort {
     return log === undefined ? origin : this.#nameOf(log.nodeId);
   }
 }
-
-/** Conflicts that one order replays at most. */
-const conflictsAtOnceMax = 10_000;
 
 function zoneProblem(owner: Member | undefined, reachable: boolean, ready: boolean): string {
   if (owner === undefined) return 'its gateway is not a member';

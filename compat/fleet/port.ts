@@ -173,6 +173,8 @@ export interface ZonePort {
   takeover(prefix: string, reason: string): Promise<FleetOutcome>;
   /** Writes kept conflicts again, as new writes; all where no id is given. Answers per id what came of it. */
   replay(ids: readonly string[] | undefined): Promise<readonly ReplayResult[]>;
+  /** Forgets kept conflicts: those given, or all that were replayed. */
+  drop(ids: readonly string[] | undefined): Promise<readonly ReplayResult[]>;
 }
 
 export interface ReplayResult {

@@ -55,6 +55,7 @@ export function soloFleet(options: SoloFleetOptions): FleetPort {
       delegate: () => Promise.resolve(refusedAlone),
       takeover: () => Promise.resolve(refusedAlone),
       replay: () => Promise.resolve([]),
+      drop: () => Promise.resolve([]),
     },
     ownsCatalog: () => zones().some(({ prefix, ownerId }) => prefix === '' && isOwn(ownerId)),
     origins: () => [],

@@ -1,6 +1,6 @@
 import { externalNodes } from '../../src/state/zones.ts';
-import type { FleetOutcome, FleetPort } from '../fleet/port.ts';
-import { conflictRow, quarantineRow, zoneRow } from '../fleet/shapes.ts';
+import type { FleetOutcome, FleetPort, ReplayResult } from '../fleet/port.ts';
+import { conflictRow, quarantineRow, shownKey, zoneRow } from '../fleet/shapes.ts';
 import { renderJson, type GoFields } from '../wire/go-json.ts';
 import { failure, json, type ApiRequest, type Later, type Reply, type RouteResult } from '../wire/http.ts';
 import { decodeBody, undecodable } from './catalog-write.ts';
@@ -117,30 +117,42 @@ async function* exported(fleet: FleetPort): AsyncGenerator<Uint8Array, void, und
   }
 }
 
-/** PUT /v1/grapevine/zones/conflicts/replay `{"IDs":["…"]}` or `{"All":true}` — what came of each. */
+/** PUT /v1/grapevine/zones/conflicts/replay `{"IDs":["…"]}`, or `{"All":true}` for those that were not yet. */
 function replayRoute(request: ApiRequest, { agent }: RouteContext): RouteResult {
-  const body = decodeBody(request, 'grapevine.Replay');
+  return conflictOrder(request, (ids) => agent.fleet.zone.replay(ids));
+}
+
+/** PUT /v1/grapevine/zones/conflicts/drop `{"IDs":["…"]}`, or `{"All":true}` for those that were replayed. */
+function dropRoute(request: ApiRequest, { agent }: RouteContext): RouteResult {
+  return conflictOrder(request, (ids) => agent.fleet.zone.drop(ids));
+}
+
+/** Answers what came of each. */
+function conflictOrder(
+  request: ApiRequest,
+  order: (ids: readonly string[] | undefined) => Promise<readonly ReplayResult[]>,
+): RouteResult {
+  const body = decodeBody(request, 'grapevine.Conflicts');
   if (!body.ok) return body.error;
   const fields = body.value;
   const all = fields.bool('All');
   const ids = fields.array('IDs').map((id) => {
     if (typeof id === 'string') return id;
-    fields.fail('json: cannot unmarshal into Go struct field Replay.IDs of type string');
+    fields.fail('json: cannot unmarshal into Go struct field Conflicts.IDs of type string');
     return '';
   });
   if (fields.problem !== undefined) return undecodable(fields.problem);
-  if (all === ids.length > 0) return failure(400, 'Say either IDs, those to write again, or All');
-  const replay = async (): Promise<Reply> => {
-    const results = await agent.fleet.zone.replay(all ? undefined : ids);
-    const rows = results.map(({ id, key, outcome }) => ({
+  if (all === ids.length > 0) return failure(400, 'Say either which by their IDs, or All');
+  const answer = async (): Promise<Reply> => {
+    const rows = (await order(all ? undefined : ids)).map(({ id, key, outcome }) => ({
       ID: id,
-      Key: key,
+      Key: shownKey(key),
       Applied: outcome.kind === 'done',
       Error: outcome.kind === 'done' ? '' : outcome.message,
     }));
     return json(rows, request.query.has('pretty'));
   };
-  return { kind: 'later', reply: replay() };
+  return { kind: 'later', reply: answer() };
 }
 
 /** GET /v1/grapevine/quarantine?after=&limit= — records that broke a rule, and were not applied. */
@@ -158,5 +170,6 @@ export const zoneRoutes: readonly Route[] = [
   { path: '/v1/grapevine/zones/takeover', methods: { PUT: takeoverRoute }, ...own, note },
   { path: '/v1/grapevine/zones/conflicts', methods: { GET: conflictsRoute }, ...own, note },
   { path: '/v1/grapevine/zones/conflicts/replay', methods: { PUT: replayRoute }, ...own, note },
+  { path: '/v1/grapevine/zones/conflicts/drop', methods: { PUT: dropRoute }, ...own, note },
   { path: '/v1/grapevine/quarantine', methods: { GET: quarantineRoute }, ...own, note },
 ];

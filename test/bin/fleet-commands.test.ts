@@ -189,7 +189,7 @@ describe('zone conflicts', () => {
     fleet.replayed = [{ id: '17', key: 'eu/x', outcome: { kind: 'done' } }];
     expect(await grapevine('zone', 'conflicts', '-replay')).toMatchObject({
       code: 0,
-      out: 'Replayed 1 conflict.',
+      out: '1 conflict replayed.',
     });
     fleet.replayed.push({
       id: '18',
@@ -201,7 +201,10 @@ describe('zone conflicts', () => {
       code: 1,
       err: expect.stringContaining('replayed 1 of 2; these not:\n  18 eu/y: away'),
     });
-    expect(fleet.asked).toEqual(['replay all', 'replay 17,18']);
+    fleet.replayed.pop();
+    expect(await grapevine('zone', 'conflicts', '-drop')).toMatchObject({ code: 0 });
+    expect((await grapevine('zone', 'conflicts', '-drop', '-replay')).code).toBe(1);
+    expect(fleet.asked).toEqual(['replay all', 'replay 17,18', 'drop replayed']);
   });
 });
 

@@ -161,6 +161,10 @@ export class FakeFleet implements FleetPort {
       this.asked.push(`replay ${ids?.join(',') ?? 'all'}`);
       return Promise.resolve(this.replayed);
     },
+    drop: (ids: readonly string[] | undefined): Promise<readonly ReplayResult[]> => {
+      this.asked.push(`drop ${ids?.join(',') ?? 'replayed'}`);
+      return Promise.resolve(this.replayed);
+    },
   };
 
   #ask(order: string): Promise<FleetOutcome> {
