@@ -219,7 +219,7 @@ int main(int argc, char **argv) {
   devices[count].fd = STDIN_FILENO;
   devices[count].events = POLLIN;
   /* A packet's time has come when it has come, however busy the servers are. Where that is refused it stays fair. */
-  struct sched_param priority = {.sched_priority = 1};
+  struct sched_param priority = {.sched_priority = 50};
   sched_setscheduler(0, SCHED_FIFO, &priority);
   prctl(PR_SET_TIMERSLACK, 1);
   printf("ready\n");
