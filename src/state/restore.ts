@@ -2,7 +2,7 @@ import { compareVersions } from '../crdt/version.ts';
 import { bytesEqual } from '../kernel/codec.ts';
 import { followCatalogChange } from './adopted.ts';
 import { getNode } from './catalog.ts';
-import { Kind } from './kinds.ts';
+import { Kind, ownNodeTerm } from './kinds.ts';
 import { mirrorTerm } from './mirror.ts';
 import type { Refusal } from './outcome.ts';
 import { sessionValue } from './session-health.ts';
@@ -46,7 +46,7 @@ type Counts = { -readonly [name in 'written' | 'deleted' | 'unchanged']: number 
 
 export function applyRestore(scope: WriteScope, command: Restore): RestoreOutcome {
   const counts: Counts = { written: 0, deleted: 0, unchanged: 0 };
-  const isKept = keptRows(command);
+  const isKept = keptRows(scope, command);
   for (const kind of replacedKinds) {
     for (const row of rowsOf(command.archive, kind)) {
       const restored = restorable(scope, row);
@@ -65,13 +65,21 @@ export function applyRestore(scope: WriteScope, command: Restore): RestoreOutcom
   return { kind: 'restored', ...counts };
 }
 
-/** Whether a row belongs to a gateway's own node: this one's stays, the archive's is not brought back elsewhere. */
-function keptRows({ ownNode, archiveNode }: Restore): (row: Row) => boolean {
+/**
+ * Whether a row belongs to a gateway's own node, or is a session of another gateway: what is the gateways' own they
+ * keep, and the archive's own node is not brought back elsewhere.
+ */
+function keptRows(scope: WriteScope, { archive, ownNode, archiveNode }: Restore): (row: Row) => boolean {
   const nodes = new Set([ownNode.toLowerCase(), archiveNode.toLowerCase()]);
-  return (row) =>
-    row.kind !== Kind.kv &&
-    row.kind !== Kind.session &&
-    nodes.has(row.key.split(keySeparator, 1)[0] as string);
+  for (const view of [archive, scope.view]) {
+    for (const row of rowsOf(view, Kind.node)) if (row.term === ownNodeTerm) nodes.add(row.key);
+  }
+  return (row) => {
+    if (row.kind === Kind.kv) return false;
+    if (row.kind !== Kind.session) return nodes.has(row.key.split(keySeparator, 1)[0] as string);
+    const held = scope.view.get(Kind.session, row.key);
+    return held !== undefined && !scope.isOwn(held);
+  };
 }
 
 /** A live row as it can be restored here; undefined for what cannot: a session without its node. */
