@@ -4,8 +4,7 @@ import { bytesInBody, envelopeOverheadBytes, Flag, messagesPerEnvelopeMax } from
 import { FrameReader, frameLengthBytes } from '../wire/frame-reader.ts';
 import { flag, fromBytes, struct, toBytes, type Schema } from '../wire/schema.ts';
 import type { DropReason, GossipCounters } from './gossip-counters.ts';
-import { isOf, Opener, Sealer } from './gossip-seal.ts';
-import type { Keyring } from './keyring.ts';
+import { isOf, Opener, Sealer, type SealContext } from './gossip-seal.ts';
 
 // How a stream begins. Who accepted speaks first: a hello under a fresh session. Who dialled answers with its own
 // hello, sealed with a key that depends on both sessions, and so does everything after it, in both directions: neither
@@ -31,8 +30,7 @@ const softEndMs = 1000;
 /** After so much, others have their turn. */
 const sliceBytes = 1024 * 1024;
 
-export interface ConnectionOptions {
-  readonly keyring: Keyring | undefined;
+export interface ConnectionOptions extends SealContext {
   readonly cluster: () => string;
   readonly counters: GossipCounters;
   /** Of this gateway. */
@@ -89,9 +87,9 @@ export class Connection {
     this.peer = to?.endpoint;
     this.bulk = to?.bulk ?? false;
     this.heardAtMs = this.usedAtMs = performance.now();
-    this.#sealer = new Sealer(options.keyring, options.cluster);
+    this.#sealer = new Sealer(options, options.cluster);
     const known = to === undefined ? { peer: this.#sealer.session } : {};
-    this.#opener = new Opener(options.keyring, { sessionsMax: 1, ...known });
+    this.#opener = new Opener(options, { sessionsMax: 1, ...known });
     socket.setNoDelay(true);
     socket.on('data', (chunk) => this.#take(chunk));
     socket.on('drain', () => this.#isOpen() && events.drained(this));

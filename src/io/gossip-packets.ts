@@ -3,12 +3,10 @@ import { isIP, isIPv4 } from 'node:net';
 import { endpointText, type Endpoint } from '../wire/endpoint.ts';
 import { bytesInBody, envelopeOverheadBytes, messagesPerEnvelopeMax } from '../wire/envelope.ts';
 import type { DropReason, GossipCounters, LossReason } from './gossip-counters.ts';
-import { Opener, Sealer } from './gossip-seal.ts';
+import { Opener, Sealer, type SealContext } from './gossip-seal.ts';
 import { plainAddress } from './gossip-streams.ts';
-import type { Keyring } from './keyring.ts';
 
-export interface PacketsOptions {
-  readonly keyring: Keyring | undefined;
+export interface PacketsOptions extends SealContext {
   readonly cluster: () => string;
   readonly counters: GossipCounters;
   readonly packetBytesMax: number;
@@ -50,8 +48,8 @@ export class Packets {
     this.#socket = socket;
     this.#isIPv6 = isIPv6;
     this.bodyBytesMax = options.packetBytesMax - envelopeOverheadBytes;
-    this.#sealer = new Sealer(options.keyring, options.cluster);
-    this.#opener = new Opener(options.keyring, { sessionsMax });
+    this.#sealer = new Sealer(options, options.cluster);
+    this.#opener = new Opener(options, { sessionsMax });
     socket.on('message', (raw, from) => this.#take(raw, from));
     socket.on('error', (error) => options.counters.socketError(error));
   }

@@ -25,14 +25,24 @@ import type { Keyring, RingKey } from './keyring.ts';
 //
 // On a stream both sides' random bits are in the key (`peer`), so who recorded a stream cannot play it again to
 // anybody, even to a gateway that was restarted. A packet may be played again once its receiver has forgotten the
-// session (`sessionsMax`, a restart): what packets carry must bear it, as it must bear the network's own duplicates.
+// session (`sessionsMax`, a restart), and to another member: what packets carry must bear it, as it must bear the
+// network's own duplicates, and must name whom it is for where that matters. What must happen once goes over a stream.
+// The name of the pool is in the key too: pools may share a keyring, but not packets.
 
 /** Stands for the session of the other side where there is none: packets, and the first frame of who accepted. */
 const noPeer = Buffer.alloc(8);
 
-function sessionKeyOf(key: RingKey, session: Uint8Array, peer: Uint8Array): Buffer {
+/** What both ends of a pool share. */
+export interface SealContext {
+  /** undefined: nothing is sealed. */
+  readonly keyring: Keyring | undefined;
+  /** Name of the pool: what one sealed, another does not open. */
+  readonly pool: string;
+}
+
+function sessionKeyOf(key: RingKey, pool: string, session: Uint8Array, peer: Uint8Array): Buffer {
   const derived = createHmac('sha256', key.bytes);
-  derived.update('grapevine gossip: session 1').update(session).update(peer);
+  derived.update('grapevine gossip: session 1').update(session).update(peer).update(pool);
   return derived.digest().subarray(0, key.bytes.length);
 }
 
@@ -42,13 +52,15 @@ export class Sealer {
   /** Once it is known, whose session is at the other end of the stream. */
   peer: Uint8Array = noPeer;
   readonly #keyring: Keyring | undefined;
+  readonly #pool: string;
   readonly #cluster: () => string;
   #counter = 0;
   #derived: { readonly from: RingKey; readonly peer: Uint8Array; readonly key: Buffer } | undefined;
   readonly #nonce = Buffer.alloc(12);
 
-  constructor(keyring: Keyring | undefined, cluster: () => string) {
+  constructor({ keyring, pool }: SealContext, cluster: () => string) {
     this.#keyring = keyring;
+    this.#pool = pool;
     this.#cluster = cluster;
   }
 
@@ -74,7 +86,7 @@ export class Sealer {
 
   #keyFor(from: RingKey): Buffer {
     if (this.#derived?.from !== from || this.#derived.peer !== this.peer) {
-      this.#derived = { from, peer: this.peer, key: sessionKeyOf(from, this.session, this.peer) };
+      this.#derived = { from, peer: this.peer, key: sessionKeyOf(from, this.#pool, this.session, this.peer) };
     }
     return this.#derived.key;
   }
@@ -114,6 +126,7 @@ export interface OpenerOptions {
 /** Opens what came in. Never throws, whatever the bytes: what is no good has a reason. */
 export class Opener {
   readonly #keyring: Keyring | undefined;
+  readonly #pool: string;
   readonly #sessionsMax: number;
   #peer: Uint8Array;
   /** Sealed and plain ones apart, so that nobody without a key can touch those of who has one. */
@@ -122,8 +135,9 @@ export class Opener {
   #latest: OpenSession | undefined;
   readonly #nonce = Buffer.alloc(12);
 
-  constructor(keyring: Keyring | undefined, { sessionsMax, peer = noPeer }: OpenerOptions) {
+  constructor({ keyring, pool }: SealContext, { sessionsMax, peer = noPeer }: OpenerOptions) {
     this.#keyring = keyring;
+    this.#pool = pool;
     this.#sessionsMax = sessionsMax;
     this.#peer = peer;
   }
@@ -157,7 +171,7 @@ export class Opener {
     if (session.window.has(header.counter)) return dropped('replayed');
     for (const key of candidates) {
       let derived = session.keys.get(key);
-      derived ??= sessionKeyOf(key, raw.subarray(12, 20), this.#peer);
+      derived ??= sessionKeyOf(key, this.#pool, raw.subarray(12, 20), this.#peer);
       const body = this.#decipher(raw, header.counter, key, derived);
       if (body === undefined) continue;
       this.#keep(session, key, derived);

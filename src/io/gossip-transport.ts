@@ -33,6 +33,8 @@ export interface TransportOptions {
   /** Where others reach it; port 0: the one that was bound. */
   readonly advertise: Endpoint;
   readonly keyring: Keyring | undefined;
+  /** Name of the pool, 'gossip' by default: pools that share a keyring do not open what another one sealed. */
+  readonly pool?: string | undefined;
   /** 16 hex digits, or '' while this gateway belongs to no cluster. */
   readonly cluster: () => string;
   readonly onReceived: (received: Received) => void;
@@ -95,6 +97,7 @@ export async function openTransport(options: TransportOptions): Promise<GossipTr
   const tell = troubleTeller(log);
   const shared = {
     keyring,
+    pool: options.pool ?? 'gossip',
     cluster,
     counters,
     allowed: options.allowed ?? ((): boolean => true),

@@ -48,7 +48,7 @@ export function loadKeyring({ file, encrypt, ...verify }: LoadKeyringOptions): L
     const keys = readKeys(file);
     const persist = (all: readonly string[]): void => writeKeys(file, all);
     const keyring = usable(`${file}:`, `: ${advice}`, () => new Keyring({ keys, ...verify, persist }));
-    const missing = encrypt !== undefined && !keyring.list().includes(encrypt);
+    const missing = encrypt !== undefined && !keyring.has(encrypt);
     return {
       keyring,
       warning: missing

@@ -71,6 +71,12 @@ export class Keyring {
     return this.#keys.includes(key);
   }
 
+  /** Whether a key, however its base64 is written, is installed. */
+  has(base64: string): boolean {
+    const parsed = parseKey(base64);
+    return parsed.ok && this.#find(parsed.value) !== undefined;
+  }
+
   /** In base64, the primary first. */
   list(): readonly string[] {
     return this.#keys.map((key) => key.base64);

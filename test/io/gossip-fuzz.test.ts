@@ -2,7 +2,7 @@ import { createSocket, type Socket as PacketSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Opener, Sealer } from '../../src/io/gossip-seal.ts';
+import { Opener, Sealer, type SealContext } from '../../src/io/gossip-seal.ts';
 import type { Keyring } from '../../src/io/keyring.ts';
 import { mutate, mutations } from '../wire/mutations.ts';
 import { bytesOf, closeStations, keyOf, ringOf, station } from './gossip-support.ts';
@@ -27,11 +27,23 @@ const rings = {
   plain: (): Keyring | undefined => undefined,
 };
 
+function contextOf(keyring: Keyring | undefined, pool = 'gossip'): SealContext {
+  return { keyring, pool };
+}
+
+test('pools that share a key do not open what another one sealed', () => {
+  const raw = Buffer.concat(new Sealer(contextOf(ringOf(keyOf(1)), 'lan'), () => '').seal([bytesOf('x')]));
+  const open = (pool: string): object =>
+    new Opener(contextOf(ringOf(keyOf(1)), pool), { sessionsMax: 1 }).open(raw);
+  expect(open('wan')).toEqual({ kind: 'dropped', reason: 'unauthentic' });
+  expect(open('lan')).toMatchObject({ kind: 'opened' });
+});
+
 describe.each(['sealed', 'plain'] as const)('opening, %s', (mode) => {
   test('gives what was sealed, once', () => {
     const [sealer, opener] = [
-      new Sealer(rings[mode](), () => '0123456789abcdef'),
-      new Opener(rings[mode](), { sessionsMax: 9 }),
+      new Sealer(contextOf(rings[mode]()), () => '0123456789abcdef'),
+      new Opener(contextOf(rings[mode]()), { sessionsMax: 9 }),
     ];
     fc.assert(
       fc.property(messages, (all) => {
@@ -47,8 +59,8 @@ describe.each(['sealed', 'plain'] as const)('opening, %s', (mode) => {
   });
 
   test('names what is wrong with anything else, and goes on', () => {
-    const sealer = new Sealer(rings[mode](), () => '');
-    const opener = new Opener(rings[mode](), { sessionsMax: 9 });
+    const sealer = new Sealer(contextOf(rings[mode]()), () => '');
+    const opener = new Opener(contextOf(rings[mode]()), { sessionsMax: 9 });
     fc.assert(
       fc.property(
         messages,
@@ -72,8 +84,8 @@ describe.each(['sealed', 'plain'] as const)('opening, %s', (mode) => {
   });
 
   test('remembers so many sessions, and drops the least recently heard of', () => {
-    const opener = new Opener(rings[mode](), { sessionsMax: 2 });
-    const sealers = Array.from({ length: 3 }, () => new Sealer(rings[mode](), () => ''));
+    const opener = new Opener(contextOf(rings[mode]()), { sessionsMax: 2 });
+    const sealers = Array.from({ length: 3 }, () => new Sealer(contextOf(rings[mode]()), () => ''));
     const firsts = sealers.map((sealer) => Buffer.concat(sealer.seal([bytesOf('x')])));
     const kinds = (): string[] => firsts.map((raw) => opener.open(raw).kind);
     expect(kinds()).toEqual(['opened', 'opened', 'opened']);
@@ -88,12 +100,14 @@ test('keys whose short ids are equal are all tried', () => {
     ringOf(Buffer.alloc(32, `key ${i}`).toString('base64')),
   ).find((ring) => ring.primary.id === first.primary.id);
   const both = ringOf(keyOf(1), sameId!.primary.base64);
-  const opener = new Opener(both, { sessionsMax: 9 });
+  const opener = new Opener(contextOf(both), { sessionsMax: 9 });
   for (const ring of [first, sameId]) {
-    expect(opener.open(Buffer.concat(new Sealer(ring, () => '').seal([bytesOf('x')]))).kind).toBe('opened');
+    expect(opener.open(Buffer.concat(new Sealer(contextOf(ring), () => '').seal([bytesOf('x')]))).kind).toBe(
+      'opened',
+    );
   }
-  const lacking = new Opener(sameId, { sessionsMax: 9 });
-  expect(lacking.open(Buffer.concat(new Sealer(first, () => '').seal([bytesOf('x')])))).toEqual({
+  const lacking = new Opener(contextOf(sameId), { sessionsMax: 9 });
+  expect(lacking.open(Buffer.concat(new Sealer(contextOf(first), () => '').seal([bytesOf('x')])))).toEqual({
     kind: 'dropped',
     reason: 'unauthentic',
   });
@@ -101,8 +115,8 @@ test('keys whose short ids are equal are all tried', () => {
 
 test('a key that was removed opens nothing any more, not even of a session that used it', () => {
   const ring = ringOf(keyOf(2), keyOf(1));
-  const old = new Sealer(ringOf(keyOf(1)), () => '');
-  const opener = new Opener(ring, { sessionsMax: 9 });
+  const old = new Sealer(contextOf(ringOf(keyOf(1))), () => '');
+  const opener = new Opener(contextOf(ring), { sessionsMax: 9 });
   expect(opener.open(Buffer.concat(old.seal([bytesOf('x')]))).kind).toBe('opened');
   ring.remove(keyOf(1));
   expect(opener.open(Buffer.concat(old.seal([bytesOf('x')])))).toEqual({
@@ -116,7 +130,7 @@ describe.each(['sealed', 'plain'] as const)('an open port, %s', (mode) => {
     const a = await station({ keyring: rings[mode]() });
     const b = await station({ keyring: rings[mode]() });
     const attacker = createSocket('udp4');
-    const honest = new Sealer(rings[mode](), () => '');
+    const honest = new Sealer(contextOf(rings[mode]()), () => '');
     const inputs = fc.sample(
       fc.oneof(
         fc.uint8Array({ maxLength: 200 }),
@@ -146,7 +160,7 @@ describe.each(['sealed', 'plain'] as const)('an open port, %s', (mode) => {
   test('takes any streams, cuts them off, and works on', async () => {
     const a = await station({ keyring: rings[mode]() });
     const b = await station({ keyring: rings[mode]() });
-    const honest = new Sealer(rings[mode](), () => '');
+    const honest = new Sealer(contextOf(rings[mode]()), () => '');
     const framed = (frame: Uint8Array): Buffer => {
       const length = Buffer.alloc(4);
       length.writeUInt32BE(frame.length);
