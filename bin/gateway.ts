@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
 import type { AgentOutcome } from '../compat/agent/port.ts';
 import { countedRequests } from '../compat/agent/request-metrics.ts';
@@ -10,6 +11,7 @@ import { renderProblems } from '../compat/config/problems.ts';
 import { keysForRestart } from '../compat/config/reload.ts';
 import { EventLog, eventsTopic } from '../compat/events/event-log.ts';
 import { Dispatcher } from '../compat/http/dispatcher.ts';
+import { serveForeign } from '../compat/http/foreign.ts';
 import { HttpServer } from '../compat/http/server.ts';
 import type { TlsOptions } from '../compat/http/tls.ts';
 import { writeAccess } from '../compat/http/write-access.ts';
@@ -17,6 +19,7 @@ import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
 import { Snapshots } from '../compat/snapshot/snapshots.ts';
 import { LiveQueries } from '../compat/watch/live-queries.ts';
+import { isLive } from '../compat/fleet/members.ts';
 import type { MachineFleet } from '../compat/fleet/machine-fleet.ts';
 import type { DnsServer } from '../compat/dns/server.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
@@ -32,6 +35,7 @@ import {
   loadNodeId,
   loadOrigin,
 } from '../src/io/data-dir.ts';
+import { rememberLeaving } from '../src/io/members-meta.ts';
 import type { Log, Logging } from '../src/io/logging.ts';
 import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
@@ -42,7 +46,8 @@ import { SessionTimers } from '../src/state/session-timers.ts';
 import { startMetrics } from './gateway-metrics.ts';
 import { joinFleet } from './join-fleet.ts';
 import { openDns } from './open-dns.ts';
-import { openFleet } from './open-fleet.ts';
+import { openFleet, type Fleet } from './open-fleet.ts';
+import { otherDatacenter } from './other-datacenter.ts';
 import { renewElsewhere } from './renew-elsewhere.ts';
 
 export interface GatewayOptions {
@@ -214,9 +219,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   fleet.serve({
     onEvent: (event) => events.receive(event),
     renewSession: (id) => timers.renew(id, Date.now()),
+    http: (body) => serveForeign(body, http.serve),
   });
   loop.start();
-  const stopJoining = joinFleet({ config, gateway, fleet, log, onExhausted: options.onFatal });
+  const stopJoining = joinFleet({ config, gateway, fleet, store, log, onExhausted: options.onFatal });
   sessionExpiry.start();
   const stopHousekeeping = startHousekeeping({
     loop,
@@ -232,18 +238,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload,
     stop: async (leaving) => {
       stopJoining();
+      if (leaving) await sayGoodbye(fleet, store, config);
       stopMetrics();
       stopHousekeeping();
       sessionExpiry.stop();
       await dns?.close();
       await agent.stop();
-      if (leaving) await fleet.port.leave();
       await http.close(stopGraceMs);
       loop.stop();
       await fleet.close();
       store.close();
     },
   };
+}
+
+/** Others hear that this gateway goes, and clients have a while to find another one: it still serves meanwhile. */
+async function sayGoodbye(fleet: Fleet, store: SqliteStore, config: AgentConfig): Promise<void> {
+  const alone = fleet.port.members('lan').filter(isLive).length <= 1;
+  await fleet.port.leave();
+  store.transact(() => rememberLeaving(store, true));
+  if (!alone) await delay(config.leave.drainMs);
 }
 
 /** On the disk of the data, which has the space; for state in memory where temporary files go. */
@@ -321,6 +335,7 @@ function openHttp(parts: HttpParts): HttpServer {
     highestIndex: () => replica.highestIndex,
     freshness: (scope) => fleet.freshness(scope),
     confirm: (scope) => fleet.confirm(scope),
+    foreign: (datacenter) => otherDatacenter(fleet, datacenter),
     random: Math.random,
     responseHeaders: config.http.responseHeaders,
     blockEndpoints: config.http.blockEndpoints,

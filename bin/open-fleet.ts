@@ -12,7 +12,7 @@ import { openTransport, type GossipTransport, type Received } from '../src/io/go
 import { keyringFile, loadKeyring } from '../src/io/keyring-file.ts';
 import type { Keyring } from '../src/io/keyring.ts';
 import type { Log } from '../src/io/logging.ts';
-import { loadMembers, memberKeeper } from '../src/io/members-meta.ts';
+import { loadMembers, memberKeeper, rememberLeaving } from '../src/io/members-meta.ts';
 import { StartProblem } from '../src/kernel/start-problem.ts';
 import { GatewayMachine } from '../src/node/gateway-machine.ts';
 import type { MemberChange, Pool } from '../src/node/machine-port.ts';
@@ -100,6 +100,7 @@ export async function openFleet(parts: FleetParts): Promise<Fleet> {
   });
   const transports = { lan, wan };
   const kept = loadMembers(store, config.join.rejoinAfterLeave);
+  store.transact(() => rememberLeaving(store, false));
   machine = new GatewayMachine({
     ...{
       replica,

@@ -41,6 +41,8 @@ export interface DispatcherOptions {
   readonly freshness: (scope: ReadScope) => Freshness;
   /** Asks the owners for `?consistent` reads; unset: this gateway decides everything itself. */
   readonly confirm?: (scope: ReadScope) => Promise<Confirmation>;
+  /** How to hand a request to another datacenter; undefined where no path to it is known. */
+  readonly foreign?: (datacenter: string) => ((request: ApiRequest) => Promise<Reply>) | undefined;
   readonly random: () => number;
   /** http_config.response_headers, sent with every answer. */
   readonly responseHeaders: Readonly<Record<string, string>>;
@@ -195,9 +197,13 @@ export class Dispatcher {
       options = cached && route.cached !== true ? { ...parsed.value, cached: false } : parsed.value;
     }
     const { context } = this.#options;
+    const handOn = this.#handsOn(route, request);
+    // What only changes things is the other datacenter's to check; a read may turn out to be of this agent alone.
+    if (handOn !== undefined && request.method !== 'GET') return this.#handOn(req, res, request, handOn);
     const result = (route.methods[request.method] as NonNullable<Route['methods'][Method]>)(request, context);
     const isLocal = result.kind === 'reply' || (result.kind === 'read' && result.agentLocal === true);
     if (route.common !== 'none' && !isLocal && isForeign(request, context)) {
+      if (handOn !== undefined) return this.#handOn(req, res, request, handOn);
       return this.#reply(
         req,
         res,
@@ -206,6 +212,28 @@ export class Dispatcher {
       );
     }
     return this.#deliver(req, res, result, options);
+  }
+
+  #handsOn(route: Route, request: ApiRequest): ((request: ApiRequest) => Promise<Reply>) | undefined {
+    const { context, foreign } = this.#options;
+    // The agent's own endpoints are about this agent, whatever datacenter is named.
+    if (route.common === 'none' || request.path.startsWith('/v1/agent/')) return undefined;
+    return isForeign(request, context) ? foreign?.(request.query.get('dc')) : undefined;
+  }
+
+  #handOn(
+    req: IncomingMessage,
+    res: ServerResponse,
+    request: ApiRequest,
+    handOn: (request: ApiRequest) => Promise<Reply>,
+  ): void {
+    handOn(request).then(
+      (reply) => this.#reply(req, res, reply),
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        this.#reply(req, res, failure(500, `rpc error: no answer from the other datacenter: ${why}`));
+      },
+    );
   }
 
   #deliver(

@@ -72,6 +72,9 @@ export class HttpServer {
     this.#sweep.unref();
   }
 
+  /** Serves one request of no connection, in the order in which they come: those of other datacenters. */
+  readonly serve: RequestListener = (req, res) => this.#serve(req, res);
+
   get connections(): number {
     return this.#sockets.size;
   }

@@ -51,6 +51,11 @@ function asKept({ goneForMs, ...member }: Stored): PersistedMember {
   return goneForMs === 0 ? member : { ...member, goneForMs };
 }
 
+/** Notes whether this gateway went on purpose; inside a transaction. */
+export function rememberLeaving(store: Store, left: boolean): void {
+  store.setMeta('left', left ? '1' : '0');
+}
+
 /** Keeps members as the machine tells; to be called inside a transaction. */
 export function memberKeeper(store: Store, kept: Kept): (members: PersistMembers) => void {
   const byId = new Map(kept.members.map((member) => [member.facts.id, member]));

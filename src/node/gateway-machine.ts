@@ -1,4 +1,3 @@
-import type { OriginId } from '../crdt/dot.ts';
 import { unreachable } from '../kernel/assert.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ReplicationEffect } from '../replication/outbox.ts';
@@ -176,19 +175,14 @@ export class GatewayMachine {
     return touched;
   }
 
-  /** How old the newest proof is that all of a log is here. */
-  originAgeMs(origin: OriginId): number | undefined {
-    return this.replication.freshness(origin, this.#now)?.ageMs;
+  /** How old the newest proof is that all is here that a gateway wrote; undefined: never since the start. */
+  ageMs(nodeId: string, now: Instant): number | undefined {
+    return nodeId === this.nodeId ? 0 : this.replication.freshness(nodeId, now)?.ageMs;
   }
 
-  /** How fresh a zone is here: whether its owner can be reached, and how old the newest proof of having all of it is. */
-  freshnessOf(ownerId: string): { readonly reachable: boolean; readonly ageMs: number | undefined } {
-    if (ownerId === this.#options.self.id) return { reachable: true, ageMs: 0 };
-    const owner = this.#owner(ownerId);
-    return {
-      reachable: owner?.reachable === true,
-      ageMs: this.replication.freshness(ownerId, this.#now)?.ageMs,
-    };
+  /** Whether a gateway could be asked now. */
+  isReachable(nodeId: string): boolean {
+    return nodeId === this.nodeId || this.#owner(nodeId)?.reachable === true;
   }
 
   #command(token: number, command: Command): void {
