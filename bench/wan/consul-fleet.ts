@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { consulBinary } from '../../test/support/real-consul.ts';
-import { type Fleet, type Ground, startServer, untilAll } from './fleet.ts';
+import { type Fleet, type Ground, logsOf, startServer, untilAll } from './fleet.ts';
 import { ports, type Region, regions } from './network.ts';
 
 const names = { A: 'consul-a', B: 'consul-b', C: 'consul-c' } as const;
@@ -61,6 +61,7 @@ export async function startConsulFleet(ground: Ground): Promise<Fleet> {
   return {
     name: 'Consul',
     server,
+    logs: () => logsOf(servers),
     describe: async () => {
       const leader = JSON.parse(await ask('A', '/v1/status/leader')) as string;
       const region = regions.find((name) => leader.startsWith(`${network.advertiseAddress(name)}:`));

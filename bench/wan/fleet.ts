@@ -12,6 +12,8 @@ export interface Fleet {
   server(region: Region): Server;
   /** What there is to know about it before reading its figures. */
   describe(): Promise<string>;
+  /** What its servers printed last. */
+  logs(): string;
 }
 
 /** What both kinds of fleets are made in. */
@@ -61,6 +63,10 @@ export function startServer(
   };
 }
 
+export function logsOf(servers: Readonly<Record<Region, StartedServer>>): string {
+  return regions.map((region) => servers[region].log()).join('\n');
+}
+
 /** Waits until every server says yes. Rejects with what they printed when one ends, or after `msMax`. */
 export async function untilAll(
   servers: Readonly<Record<Region, StartedServer>>,
@@ -75,7 +81,7 @@ export async function untilAll(
       const ended = all.map((server) => server.ended()).find((why) => why !== undefined);
       if (ended !== undefined || performance.now() > deadline) {
         const why = ended ?? `the server in ${region} was not ${what} within ${msMax / 1000} s`;
-        throw new Error(`${why}; the servers printed last:\n${all.map((server) => server.log()).join('\n')}`);
+        throw new Error(`${why}; the servers printed last:\n${logsOf(servers)}`);
       }
       await sleep(100);
     }

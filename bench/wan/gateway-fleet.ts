@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gatewayCommand } from '../../test/support/gateway-process.ts';
-import { type Fleet, type Ground, prefixOf, startServer, untilAll } from './fleet.ts';
+import { type Fleet, type Ground, logsOf, prefixOf, startServer, untilAll } from './fleet.ts';
 import { ports, type Region, regions } from './network.ts';
 
 const names = { A: 'gateway-a', B: 'gateway-b', C: 'gateway-c' } as const;
@@ -83,6 +83,7 @@ export async function startGatewayFleet(ground: Ground): Promise<Fleet> {
   return {
     name: 'Grapevine',
     server,
+    logs: () => logsOf(servers),
     describe: () =>
       Promise.resolve('each gateway owns the keys of its region; A founded the datacenter and owns the rest'),
   };

@@ -85,6 +85,16 @@ async function run(kept: Keeper, wan: WanNetwork): Promise<void> {
   await printNetwork(ground);
   printDisk(kept.place);
   const { gateway, consul } = await startFleets(ground);
+  try {
+    await measure(ground, gateway, consul);
+  } catch (error) {
+    for (const fleet of [gateway, consul]) if (fleet !== undefined) console.log(fleet.logs());
+    throw error;
+  }
+  console.log(`Network: ${await wan.report()}.`);
+}
+
+async function measure(ground: Ground, gateway: Fleet | undefined, consul: Fleet | undefined): Promise<void> {
   const fleets = [gateway, consul].filter((fleet) => fleet !== undefined);
   for (const fleet of fleets) console.log(`${fleet.name}: ${await fleet.describe()}.`);
   console.log('Times are p50 / p99.');
@@ -121,7 +131,6 @@ async function run(kept: Keeper, wan: WanNetwork): Promise<void> {
   await measureCutOff(ground, fleets, measured);
   printCutOff(of.gateway, of.consul);
   for (const fleet of fleets) console.log(`\n${fleet.name}: ${await fleet.describe()}.`);
-  console.log(`Network: ${await wan.report()}.`);
 }
 
 async function printNetwork({ clients, network: wan }: Ground): Promise<void> {
