@@ -91,7 +91,8 @@ export class Audit {
   asked(message: AuditAskMessage, from: Endpoint): void {
     const { log, outbox, topology } = this.#options;
     const rows = this.#run(message.from, message.to ?? undefined);
-    if (rows !== undefined && rows.length === message.rows && digestOf(rows) === message.digest) {
+    const live = rows?.filter(isLive);
+    if (live?.length === message.rows && digestOf(live) === message.digest) {
       outbox.sendNow(from, 'packet', { kind: 'audit-same', id: message.id });
       return;
     }
@@ -116,7 +117,8 @@ export class Audit {
       // Of more origins than fit nothing is told: such rows are compared another time.
       if (at >= origins.length) continue;
       const { kind, key, seq, term, timeline, stamp } = row;
-      told.push({ kind, key, at, seq, term, timeline, stamp, hash: unsigned(hashRow(row)) });
+      const hash = unsigned(hashRow(row));
+      told.push({ kind, key, at, seq, term, timeline, stamp, hash, live: isLive(row) });
     }
     outbox.sendNow(from, 'stream', {
       kind: 'audit-rows',
@@ -176,7 +178,7 @@ export class Audit {
     const peer = topology.peer(peerId);
     if (peer?.live !== true) return from;
     const page = log.page(from, runRows, runBytesMax);
-    const rows = page.rows.filter(({ value }) => value !== null);
+    const rows = page.rows.filter(isLive);
     const names = [...new Set(rows.map(({ origin }) => origin))].slice(0, auditOriginsMax);
     this.#nextId = (this.#nextId + 1) % 0xffff_ffff;
     const { to } = page;
@@ -197,16 +199,16 @@ export class Audit {
     return to;
   }
 
-  /** Live rows of a run; undefined when they are too many to be the same. */
+  /** A run, tombstones included; undefined when it is far longer than a run is. */
   #run(from: Cursor, to: Cursor | undefined): readonly DottedRecord[] | undefined {
     const rows: DottedRecord[] = [];
     let at: Cursor | undefined = from;
-    // As many pages as make the answer that large: our side may hold tombstones between the rows.
+    // Our side may hold more between the ends: tombstones, say.
     for (let pages = 0; at !== undefined && pages < 16; pages++) {
       const page = this.#options.log.page(at, runRows, runBytesMax);
       for (const row of page.rows) {
         if (to !== undefined && compareCursors(row, to) >= 0) return rows;
-        if (row.value !== null) rows.push(row);
+        rows.push(row);
       }
       at = page.to;
       if (rows.length > rowsMax) return undefined;
@@ -215,7 +217,6 @@ export class Audit {
   }
 
   #divergences(round: Round, message: AuditRowsMessage): number {
-    const { log } = this.#options;
     const ours = this.#run(round.from, round.to);
     if (ours === undefined) return 0;
     const theirs = new Map(message.rows.map((row) => [`${row.kind} ${row.key}`, row]));
@@ -225,33 +226,20 @@ export class Audit {
       const name = `${row.kind} ${row.key}`;
       const other = theirs.get(name);
       theirs.delete(name);
-      if (other !== undefined && unsigned(hashRow(row)) === other.hash) continue;
+      if (other === undefined ? row.value === null : unsigned(hashRow(row)) === other.hash) continue;
       const order = other === undefined ? 1 : compareVersions(row, other);
       // Ours is newer, or only ours is there: explained unless they had seen its dot. Else the other way round.
       if (order > 0) diverged += Number(hasSeq(theirSeen.get(row.origin) ?? [], row.seq));
-      else if (other !== undefined) {
-        const origin = message.origins[other.at]?.origin;
-        const seen = origin === undefined ? undefined : log.originLog(origin)?.seen;
-        diverged += Number(hasSeq(seen ?? [], other.seq));
-      }
+      else if (other !== undefined) diverged += Number(this.#hadSeen(message, other));
     }
-    for (const other of theirs.values()) {
-      const origin = message.origins[other.at]?.origin;
-      const seen = origin === undefined ? undefined : log.originLog(origin)?.seen;
-      diverged += Number(hasSeq(seen ?? [], other.seq) && !this.#deletedHere(other));
-    }
+    for (const other of theirs.values()) diverged += Number(other.live && this.#hadSeen(message, other));
     return diverged;
   }
 
-  /** A tombstone newer than their row: they have not seen the deletion yet. */
-  #deletedHere(other: AuditRow): boolean {
-    const held = this.#options.log.page({ kind: other.kind, key: other.key }, 1, 1).rows[0];
-    return (
-      held !== undefined &&
-      held.kind === other.kind &&
-      held.key === other.key &&
-      compareVersions(held, other) > 0
-    );
+  #hadSeen(message: AuditRowsMessage, { at, seq }: AuditRow): boolean {
+    const origin = message.origins[at]?.origin;
+    const seen = origin === undefined ? undefined : this.#options.log.originLog(origin)?.seen;
+    return hasSeq(seen ?? [], seq);
   }
 
   #somebody(): string | undefined {
@@ -274,6 +262,10 @@ function hashRow(row: DottedRecord): number {
   h = hashNumber(hashNumber(hashNumber(hashNumber(h, row.term), row.timeline), row.stamp), row.born);
   h = mix(h, row.ix === null ? 0 : hashText(row.ix));
   return mix(h, row.value === null ? 0 : hashBytes(row.value));
+}
+
+function isLive({ value }: DottedRecord): boolean {
+  return value !== null;
 }
 
 function digestOf(rows: readonly DottedRecord[]): number {

@@ -213,9 +213,11 @@ export interface AuditRow extends Cursor {
   readonly stamp: number;
   /** Of the value and of everything else that replicas hold alike. */
   readonly hash: number;
+  /** Not a tombstone. */
+  readonly live: boolean;
 }
 
-/** The runs are not equal: what the sender's live rows are, and what it had seen when it read them. */
+/** The runs are not equal: what the sender's rows are, and what it had seen when it read them. */
 export interface AuditRowsMessage {
   readonly kind: 'audit-rows';
   readonly id: number;
@@ -423,6 +425,7 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
           timeline: uint(),
           stamp: uint(),
           hash: uint32,
+          live: flag,
         }),
         rowsMax,
       ),

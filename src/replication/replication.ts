@@ -306,6 +306,12 @@ export class Replication {
     return this.#heads.safeStampS(now) * 1_000_000;
   }
 
+  /** Whether this gateway is the one of its region that meets another region's after a partition. */
+  isBridgeTo(region: string): boolean {
+    const { self } = this.#topology;
+    return this.#topology.bridges(self.region, region)[0] === self.id;
+  }
+
   /** Of all that was seen: equal digests, equal sets of dots. */
   get digest(): number {
     return this.#origins.digest;
@@ -411,7 +417,7 @@ export class Replication {
   /**
    * After a partition. Of every pair of regions one gateway each meets the other's (a second one, should the first not
    * have managed); what they fetch then spreads inside their regions by hints. When many regions came back at once
-   * (this one was cut off), two are asked first: the others will most likely have the same.
+   * (this one was cut off), one is asked first: the others will most likely have the same.
    */
   #meetReturned(nowMs: number): void {
     const { self } = this.#topology;
@@ -430,8 +436,9 @@ export class Replication {
       const turn = this.#topology.bridges(self.region, region).indexOf(self.id);
       const there = this.#topology.bridges(region, self.region)[0];
       if (turn < 0 || turn > 1 || there === undefined) return;
-      this.#sync.plan(there, nowMs + turn * 1000 + (i < 2 ? 0 : 1500 + 500 * this.#random()));
+      this.#sync.plan(there, nowMs + turn * 1000 + (i === 0 ? 0 : 600 + 300 * this.#random()));
     });
+    if (regions.size > 0) this.#wants.othersFetch(nowMs);
     this.#wants.hurry(nowMs);
   }
 }

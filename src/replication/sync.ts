@@ -1,5 +1,12 @@
 import type { OriginId } from '../crdt/dot.ts';
-import { countSeqs, missingRanges, unionRanges, type SeqRange, type SeqRanges } from '../crdt/seq-ranges.ts';
+import {
+  countSeqs,
+  missingRanges,
+  noSeqs,
+  unionRanges,
+  type SeqRange,
+  type SeqRanges,
+} from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Heads } from './heads.ts';
 import type { Intake, Taken } from './intake.ts';
@@ -40,8 +47,9 @@ interface Session {
   readonly peerId: string;
   readonly root: string | undefined;
   stage: 'opening' | 'pulling' | 'walking';
-  /** When an opening or a walk without an answer has failed. */
+  /** When an opening or a walk without an answer is repeated, or has failed. */
   dueMs: number;
+  tries: number;
   readonly origins: Set<OriginId>;
   queue: OriginRanges[];
   readonly pulls: Map<number, Pull>;
@@ -81,8 +89,10 @@ const seqsPerPull = 2048;
 const itemsPerPull = 128;
 const wishesMax = 16;
 const triesMax = 3;
-/** With nothing of anybody here and so much to fetch, whole state is cheaper than its history. Guess. */
+/** With hardly anything of others here and so much to fetch, whole state is cheaper than its history. Guess. */
 const newcomerDots = 5000;
+const farHintMs = 500;
+const openSlackMs = 150;
 /** Up to so many dots a sync overtook the tree; more were missed. */
 const fewDots = 64;
 
@@ -129,8 +139,12 @@ export class Sync {
   }
 
   hinted(message: SyncHintMessage, nowMs: number): void {
-    if (message.digest === this.#options.origins.digest) return;
-    this.plan(message.by, nowMs, message.root);
+    const { origins, topology } = this.#options;
+    if (message.digest === origins.digest) return;
+    const { region } = topology.self;
+    // From afar: a neighbour may be fetching it already, and then hints as well.
+    const waits = topology.livingIn(region).length > 1 && topology.peer(message.by)?.region !== region;
+    this.plan(message.by, nowMs + (waits ? farHintMs : 0), message.root);
   }
 
   tick(now: Instant): void {
@@ -171,14 +185,14 @@ export class Sync {
     const behind = heads.safeStampS(now) * 1_000_000 < message.collectedBelow;
     const missing: OriginRanges[] = [];
     const told = new Set<OriginId>();
-    let foreignSeen = false;
+    let hereSeqs = 0;
     for (const { origin, nodeId, seen } of message.seen) {
       told.add(origin);
       if (origin === log.origin) this.#options.onOwnHead(seen.at(-1)?.to ?? 0);
       log.introduce(origin, nodeId);
       const row = origins.row(origin);
       const here = origins.seen(row);
-      if (origin !== log.origin && here.length > 0) foreignSeen = true;
+      if (origin !== log.origin) hereSeqs += countSeqs(here);
       origins.learnHead(row, seen.at(-1)?.to ?? 0);
       if (missingRanges(here, seen).length > 0) session.peerLacks = true;
       if (origin === log.origin) continue;
@@ -186,7 +200,7 @@ export class Sync {
       if (lacking.length > 0) missing.push({ origin, ranges: lacking });
     }
     session.peerLacks ||= this.#hasMore(message, told);
-    const newcomer = !foreignSeen && countItems(missing) > newcomerDots;
+    const newcomer = countItems(missing) > Math.max(newcomerDots, 4 * hereSeqs);
     if (missing.length > 0 && (behind || newcomer)) {
       session.stage = 'walking';
       session.walk = new Walk(log, this.#context(message), message.seenStampS);
@@ -271,7 +285,8 @@ export class Sync {
     const buckets = new Set(message.buckets);
     const context = new Map<OriginId, SeqRanges>(message.seen.map(({ origin, seen }) => [origin, seen]));
     for (let row = 0; row < origins.size; row++) {
-      if (!buckets.has(origins.bucketAt(row))) context.set(origins.originAt(row), origins.seen(row));
+      const seen = buckets.has(origins.bucketAt(row)) ? noSeqs : origins.seen(row);
+      if (seen.length > 0) context.set(origins.originAt(row), seen);
     }
     return context;
   }
@@ -326,9 +341,8 @@ export class Sync {
       return;
     }
     const by = this.#options.topology.self.id;
-    const few = pull.items.reduce((sum, { ranges }) => sum + 20 + 11 * ranges.length, 60) < 1000;
     const message = { kind: 'sync-pull', id, by, items: pull.items } as const;
-    this.#options.outbox.sendNow(peer.endpoint, few ? 'packet' : 'stream', message);
+    this.#options.outbox.sendNow(peer.endpoint, 'stream', message);
   }
 
   #pullPage(session: Session, nowMs: number): void {
@@ -355,10 +369,11 @@ export class Sync {
   #watch(session: Session, now: Instant): void {
     const nowMs = now.monoMs;
     const gone = this.#options.topology.peer(session.peerId)?.live !== true;
-    if (gone || (session.stage === 'opening' && nowMs >= session.dueMs)) {
+    if (gone || (session.stage === 'opening' && nowMs >= session.dueMs && session.tries >= triesMax)) {
       this.#fail(session, nowMs);
       return;
     }
+    if (session.stage === 'opening' && nowMs >= session.dueMs) this.#sendOpen(session, nowMs);
     if (session.stage === 'walking' && nowMs >= session.dueMs) {
       if ((session.walk?.tries ?? 0) >= triesMax) this.#fail(session, nowMs);
       else this.#pullPage(session, nowMs);
@@ -386,16 +401,14 @@ export class Sync {
     if (chosen === undefined) return;
     const root = this.#wishes.get(chosen)?.root;
     this.#wishes.delete(chosen);
-    const { topology, outbox, origins } = this.#options;
-    const peer = topology.peer(chosen);
-    if (peer?.live !== true) return;
-    const id = this.#id();
-    this.#session = {
-      id,
+    if (this.#options.topology.peer(chosen)?.live !== true) return;
+    const session: Session = {
+      id: this.#id(),
       peerId: chosen,
       root,
       stage: 'opening',
-      dueMs: nowMs + this.#patienceMs(chosen),
+      dueMs: nowMs,
+      tries: 0,
       origins: new Set(),
       queue: [],
       pulls: new Map(),
@@ -403,8 +416,20 @@ export class Sync {
       dots: 0,
       peerLacks: false,
     };
+    this.#session = session;
     this.#options.stats.syncs += 1;
+    this.#sendOpen(session, nowMs);
+  }
+
+  /** A packet, repeated soon: most often there is nothing to fetch, and nothing to open a stream for. */
+  #sendOpen(session: Session, nowMs: number): void {
+    const { topology, outbox, origins, links } = this.#options;
+    const peer = topology.peer(session.peerId);
+    if (peer === undefined) return;
+    session.tries += 1;
+    session.dueMs = nowMs + openSlackMs + 1.5 * (links.get(peer.id)?.srttMs ?? peer.rttMs);
     const digests = origins.packDigests();
+    const { id } = session;
     outbox.sendNow(peer.endpoint, 'packet', { kind: 'sync-open', id, by: topology.self.id, digests });
   }
 

@@ -38,7 +38,10 @@ const behindFirstMs = 250;
 const waitMsMax = 5000;
 const hopefulAttempts = 20;
 /** More than this is not a hole but an absence: that is what syncs are for. */
-const wantSeqsMax = 1024;
+const wantSeqsMax = 256;
+/** So long a neighbour is given to fetch them from afar. */
+const absenceMs = 700;
+const fewSeqs = 16;
 const needsPerTickMax = 64;
 const answerBytesMax = 64 * 1024;
 const answerDotsMax = 1024;
@@ -64,6 +67,7 @@ export class Wants {
   readonly #options: WantsOptions;
   readonly #needs = new Map<number, Need>();
   readonly #due = new DueQueue<number>();
+  #othersFetchUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: WantsOptions) {
     this.#options = options;
@@ -103,6 +107,11 @@ export class Wants {
     if (source === undefined) return;
     need.source = source;
     if (need.attempts === 0 && need.dueMs > nowMs + reorderMs) this.#arm(need, nowMs + reorderMs);
+  }
+
+  /** Regions were cut off from each other: those that meet on behalf of theirs fetch what is missing. */
+  othersFetch(nowMs: number): void {
+    this.#othersFetchUntilMs = nowMs + 2 * absenceMs;
   }
 
   /** Zones changed, or somebody new may have it: ask soon again for everything. */
@@ -183,9 +192,10 @@ export class Wants {
     const capMs = need.attempts < hopefulAttempts ? waitMsMax : 12 * waitMsMax;
     const waitMs = Math.min(capMs, (rttMs * 1.2 + 40) * backoff * (0.9 + 0.2 * random()));
     need.attempts += 1;
-    if (countSeqs(missing) > wantSeqsMax) {
-      onAbsence(id, nowMs);
-      this.#arm(need, nowMs + Math.max(1000, waitMs));
+    if (countSeqs(missing) > (nowMs < this.#othersFetchUntilMs ? fewSeqs : wantSeqsMax)) {
+      const waits = this.#leavesToOthers(need, origin, nowMs);
+      onAbsence(waits ? this.#neighbour() : id, nowMs + (waits ? absenceMs : 0));
+      this.#arm(need, nowMs + Math.max(2 * absenceMs, waitMs));
       return;
     }
     this.#arm(need, nowMs + waitMs);
@@ -202,23 +212,39 @@ export class Wants {
 
   /** Who is asked next: who showed the hole, one's parent, a neighbour, the writer, anybody. */
   #whom(need: Need, origin: OriginId): { to: Endpoint | undefined; rttMs: number; id: string | undefined } {
-    const { topology, log, links, random } = this.#options;
+    const { topology, log, links } = this.#options;
     const writerId = log.originLog(origin)?.nodeId ?? topology.writerOf(origin)?.id ?? '';
     const first = topology.isFirst(origin, writerId);
-    const neighbours = topology.livingIn(topology.self.region).filter((id) => id !== topology.self.id);
     const writer = topology.peer(writerId)?.live === true ? writerId : undefined;
-    const neighbour = neighbours[Math.floor(random() * neighbours.length)];
+    const neighbour = this.#neighbour();
     if (need.source !== undefined && need.attempts === 0)
       return { to: need.source, rttMs: 100, id: undefined };
     const attempt = need.attempts - (need.source === undefined ? 0 : 1);
     let id: string | undefined;
     if (first) id = attempt % 3 === 0 ? writer : attempt % 3 === 1 ? this.#anybody() : neighbour;
     else if (attempt === 0) id = topology.parent(origin, writerId);
-    else id = attempt % 3 === 1 ? neighbour : attempt % 3 === 2 ? writer : this.#anybody();
+    else if (attempt % 5 === 3) id = writer;
+    else id = attempt % 5 === 0 ? this.#anybody() : neighbour;
     id ??= this.#anybody();
     const peer = id === undefined ? undefined : topology.peer(id);
     if (peer === undefined) return { to: undefined, rttMs: 100, id: undefined };
     return { to: peer.endpoint, rttMs: links.get(peer.id)?.srttMs ?? peer.rttMs, id };
+  }
+
+  /** Whether somebody else of the region gets it first: so that it crosses the WAN once. */
+  #leavesToOthers(need: Need, origin: OriginId, nowMs: number): boolean {
+    const { topology, log } = this.#options;
+    if (need.attempts > 2 || topology.livingIn(topology.self.region).length < 2) return false;
+    if (nowMs < this.#othersFetchUntilMs) return true;
+    return !topology.isFirst(origin, log.originLog(origin)?.nodeId ?? '');
+  }
+
+  #neighbour(): string | undefined {
+    const { topology, random } = this.#options;
+    const ids = topology.livingIn(topology.self.region);
+    const start = Math.floor(random() * ids.length);
+    const id = ids[start] === topology.self.id ? ids[(start + 1) % ids.length] : ids[start];
+    return id === topology.self.id ? undefined : id;
   }
 
   #anybody(): string | undefined {

@@ -43,6 +43,8 @@ export class FakeLog implements ReplicatedLog {
   #rows = new Map<string, DottedRecord>();
   #origins = new Map<OriginId, Entry>();
   #clock = 0;
+  /** All rows in order, until one is added or removed. */
+  #sorted: DottedRecord[] | undefined;
 
   constructor(origin: OriginId, nodeId: string) {
     this.origin = origin;
@@ -110,10 +112,11 @@ export class FakeLog implements ReplicatedLog {
   }
 
   page(from: Cursor, rowsMax: number, bytesMax: number): Page {
-    const sorted = this.rows().filter((row) => compare(row, from) >= 0);
+    const sorted = this.rows();
     const rows: DottedRecord[] = [];
     let bytes = 0;
-    for (const row of sorted) {
+    for (let i = firstFrom(sorted, from); i < sorted.length; i++) {
+      const row = sorted[i] as DottedRecord;
       rows.push(row);
       bytes += row.key.length + (row.value?.length ?? 0);
       if (rows.length >= rowsMax || bytes >= bytesMax) {
@@ -162,7 +165,8 @@ export class FakeLog implements ReplicatedLog {
 
   /** All registers in order, tombstones included. */
   rows(): readonly DottedRecord[] {
-    return [...this.#rows.values()].toSorted(compare);
+    this.#sorted ??= [...this.#rows.values()].toSorted(compare);
+    return this.#sorted;
   }
 
   get(key: string, kind = plainKind): DottedRecord | undefined {
@@ -217,6 +221,7 @@ export class FakeLog implements ReplicatedLog {
     const outcome = merge(held, record);
     if (outcome.kind !== 'apply' && !(outcome.kind === 'conflict' && outcome.incomingWins)) return false;
     if (held !== undefined) this.#drop(held);
+    this.#sorted = undefined;
     this.#rows.set(nameOf(record), { ...plain(record), origin: entry.origin, seq });
     let names = entry.rows.get(seq);
     if (names === undefined) entry.rows.set(seq, (names = new Set()));
@@ -225,6 +230,7 @@ export class FakeLog implements ReplicatedLog {
   }
 
   #drop(row: DottedRecord): void {
+    this.#sorted = undefined;
     this.#rows.delete(nameOf(row));
     const { rows } = must(this.#origins.get(row.origin));
     const names = rows.get(row.seq);
@@ -235,6 +241,17 @@ export class FakeLog implements ReplicatedLog {
 
 function nameOf({ kind, key }: { readonly kind: number; readonly key: string }): string {
   return `${kind} ${key}`;
+}
+
+/** Place of the first row that is not below. */
+function firstFrom(rows: readonly Cursor[], from: Cursor): number {
+  let low = 0;
+  for (let high = rows.length; low < high;) {
+    const middle = (low + high) >> 1;
+    if (compare(rows[middle] as Cursor, from) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function compare(a: Cursor, b: Cursor): number {

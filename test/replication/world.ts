@@ -75,6 +75,7 @@ export class World {
   #byEndpoint = new Map<string, Machine>();
   #cut: (a: Machine, b: Machine) => boolean = () => false;
   #streamFreeMs = new Map<string, number>();
+  onSent: ((from: Machine, to: Machine, bytes: number, message: ReplicationMessage) => void) | undefined;
   onReceived: ((machine: Machine, message: ReplicationMessage) => void) | undefined;
 
   constructor(options: WorldOptions) {
@@ -194,8 +195,11 @@ export class World {
     const [first, ...rest] = machines;
     const digest = first?.replication.digest;
     if (rest.some(({ replication }) => replication.digest !== digest)) return false;
-    const state = JSON.stringify([...(first?.log.state() ?? [])]);
-    return rest.every(({ log }) => JSON.stringify([...log.state()]) === state);
+    const state = first?.log.state() ?? new Map<string, string>();
+    return rest.every(({ log }) => {
+      const other = log.state();
+      return other.size === state.size && [...other].every(([name, row]) => state.get(name) === row);
+    });
   }
 
   #add(index: number, region: number): Machine {
@@ -275,12 +279,14 @@ export class World {
         shared.set(to, 1200 - bytes);
         cost += datagramBytes;
       }
+      this.onSent?.(from, to, cost, message);
       if (this.random() < this.loss) return;
       const copies = this.random() < (this.options.duplication ?? 0) ? 2 : 1;
       for (let i = 0; i < copies; i++) this.#arrive(from, to, passed, cost, this.#packetMs(from, to));
       return;
     }
     cost += 40 * Math.ceil(bytes / 1400) + 50;
+    this.onSent?.(from, to, cost, message);
     const name = `${from.index}>${to.index}`;
     const freeMs = Math.max(this.nowMs, this.#streamFreeMs.get(name) ?? 0) + bytes / 20_000;
     this.#streamFreeMs.set(name, freeMs);
