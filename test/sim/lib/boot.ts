@@ -43,6 +43,12 @@ export function bootMachine(gateway: SimGateway, options: BootOptions): GatewayM
     nodeId: gateway.nodeId,
     nodeName: gateway.name,
   });
+  if (options.founds) {
+    store.transact(() => {
+      replica.found(gateway.now.wallUs, clusterId);
+      replica.flush();
+    });
+  }
   const machineOptions: MachineOptions = {
     replica,
     self: selfFacts(gateway, options.region),
@@ -59,12 +65,6 @@ export function bootMachine(gateway: SimGateway, options: BootOptions): GatewayM
   };
   const machine = new GatewayMachine(mutation.options?.(machineOptions) ?? machineOptions);
   mutation.machine?.(machine, gateway);
-  if (options.founds) {
-    store.transact(() => {
-      machine.found(clusterId, gateway.now);
-      machine.replica.flush();
-    });
-  }
   return machine;
 }
 
@@ -114,7 +114,7 @@ function selfFacts(gateway: SimGateway, region: string): Omit<MemberFacts, 'orig
 }
 
 /** Any will do, as long as no two gateways have the same. */
-function firstOrigin(nodeId: string): OriginId {
+export function firstOrigin(nodeId: string): OriginId {
   return nodeId.replaceAll('-', '') as OriginId;
 }
 

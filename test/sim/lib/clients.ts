@@ -69,6 +69,8 @@ export class Clients {
   readonly #options: WorkloadOptions;
   readonly #waiters = new Map<number, { readonly gateway: SimGateway; readonly done: Waiter }>();
   readonly #sessions = new Map<string, Session>();
+  /** Of each client that waits: how it goes on. */
+  readonly #waiting = new Map<SimGateway, Set<() => void>>();
   #token = 0;
   #values = 0;
   #running = true;
@@ -101,7 +103,10 @@ export class Clients {
 
   /** The gateway's process ended: its clients will hear nothing. */
   died(gateway: SimGateway): void {
-    for (const [token, waiter] of this.#waiters) if (waiter.gateway === gateway) this.#waiters.delete(token);
+    for (const [token, waiter] of this.#waiters) {
+      if (waiter.gateway === gateway) this.#waiters.delete(token);
+    }
+    for (const next of [...(this.#waiting.get(gateway) ?? [])]) next();
   }
 
   /** From now on some gateway may hold a gateway's sessions for dead. */
@@ -135,12 +140,12 @@ export class Clients {
     queue.after(rng.exponential(thinkMs), () => {
       if (!this.#running) return;
       if (!gateway.isUp) return this.#think(gateway, rng);
-      let waiting = true;
+      const others = this.#waiting.get(gateway) ?? new Set<() => void>();
+      this.#waiting.set(gateway, others);
       const next = (): void => {
-        if (!waiting) return;
-        waiting = false;
-        this.#think(gateway, rng);
+        if (others.delete(next)) this.#think(gateway, rng);
       };
+      others.add(next);
       const what = rng.weighted(
         Object.entries(mix).map(([name, weight]) => [weight as number, name] as const),
       );

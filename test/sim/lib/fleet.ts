@@ -1,8 +1,10 @@
 import type { OriginId } from '../../../src/crdt/dot.ts';
 import type { Effect } from '../../../src/node/machine-port.ts';
+import { ownOrigin } from '../../../src/node/replica.ts';
 import type { Command } from '../../../src/state/command.ts';
 import type { Row } from '../../../src/state/store.ts';
-import { bootMachine, ownNode } from './boot.ts';
+import { readZones } from '../../../src/state/zones.ts';
+import { bootMachine, firstOrigin, ownNode } from './boot.ts';
 import { cities } from './cities.ts';
 import { Clients } from './clients.ts';
 import { NodeClock } from './clock.ts';
@@ -166,6 +168,10 @@ export class Fleet {
     this.observer.restoring(gateway);
     const restored = disk.restoredTo(backup.mark);
     gateway.store = restored;
+    for (const { prefix, ownerId } of readZones(restored)) {
+      if (ownerId === gateway.nodeId) this.excuses.restored.add(prefix);
+    }
+    this.ledger.restored(gateway.nodeId, (origin) => headOnDisk(restored, origin, gateway.nodeId));
     this.observer.follow(gateway, restored);
     return `as it was ${(this.nowMs - backup.atMs).toFixed(0)} ms ago`;
   }
@@ -226,10 +232,16 @@ export class Fleet {
     return `${JSON.stringify(prefix)} to ${to.name}, asked of ${asked.name}`;
   }
 
-  /** Who wrote a register, as this gateway's disk says. */
+  /** Who wrote a register, as this gateway knows it. */
   writerOf(gateway: SimGateway, row: Row): { readonly nodeId: string; readonly origin: string } | undefined {
-    const origin = gateway.store.origins().find(({ ref }) => ref === row.origin);
-    return origin && { nodeId: origin.nodeId, origin: origin.id };
+    const known = gateway.machine?.replica.writer(row.origin);
+    if (known !== undefined) return known;
+    // While it boots: the first origin is its own, and may not be in the table yet.
+    const stored = gateway.store.origins().find(({ ref }) => ref === row.origin);
+    if (stored !== undefined) return { nodeId: stored.nodeId, origin: stored.id };
+    return row.origin === ownOrigin
+      ? { nodeId: gateway.nodeId, origin: firstOrigin(gateway.nodeId) }
+      : undefined;
   }
 
   /** How much of an origin's log a gateway has without a gap. */
@@ -340,4 +352,11 @@ export class Fleet {
     }
     this.clients.effect(gateway, effect);
   }
+}
+
+/** How far an own log goes on a disk. */
+function headOnDisk(disk: Disk, origin: string, nodeId: string): number {
+  const row = disk.origins().find(({ id }) => id === origin);
+  const ref = row?.ref ?? (origin === firstOrigin(nodeId) ? ownOrigin : undefined);
+  return Math.max(row?.seen.at(-1)?.to ?? 0, ref === undefined ? 0 : disk.headSeq(ref));
 }

@@ -152,8 +152,9 @@ export class Observer {
   #inspectFreshness(gateway: SimGateway, machine: GatewayMachine): void {
     const { nowMs, ledger, plan } = this.#fleet;
     for (const other of this.#fleet.gateways) {
-      if (other === gateway) continue;
-      const { ageMs } = machine.freshnessOf(other.nodeId);
+      // What a restored gateway had written before, it does not know of: nor can who believes it.
+      if (other === gateway || this.#life(other).number > 0) continue;
+      const ageMs = machine.replication.freshness(other.nodeId, gateway.now)?.ageMs;
       if (ageMs === undefined || ageMs === Infinity) continue;
       this.#freshnessChecks += 1;
       // Clocks drift against each other while the age is counted.

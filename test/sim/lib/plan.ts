@@ -69,9 +69,9 @@ export function planOf(seed: string, rng: Rng, limits: PlanLimits = {}): Plan {
     seed,
     gateways: rng.between(limits.gatewaysMin ?? 3, limits.gatewaysMax ?? 9),
     regions: rng.between(2, limits.regionsMax ?? 4),
-    activeMs: rng.between(15_000, limits.activeMsMax ?? 45_000),
+    activeMs: rng.between(8000, limits.activeMsMax ?? 25_000),
     settleMs: 180_000,
-    faults: kinds.filter(() => rng.chance(share)),
+    faults: kinds.filter(() => limits.faults !== undefined || rng.chance(share)),
     faultEveryMs: rng.range(1500, 8000),
     links: lossy
       ? {
@@ -87,8 +87,8 @@ export function planOf(seed: string, rng: Rng, limits: PlanLimits = {}): Plan {
     commitMs: rng.pick([0.1, 0.5, 3]),
     zones: rng.between(0, 3),
     keysPerPrefix: rng.between(1, 4),
-    clientsPerGateway: rng.between(1, 3),
-    thinkMs: rng.pick([30, 100, 300]),
+    clientsPerGateway: rng.between(1, 2),
+    thinkMs: rng.pick([60, 150, 400]),
     mix: {
       put: 10,
       cas: sometimes(8, 0.7),

@@ -86,7 +86,7 @@ function live(fleet: Fleet, nemesis: Nemesis): number | undefined {
   const healedMs = queue.nowMs;
   fleet.log('healed');
   // What was asked before may still be answered, or be done without an answer.
-  queue.runUntil(healedMs + 16_000);
+  queue.runUntil(healedMs + 8000);
   while (queue.nowMs - healedMs < plan.settleMs) {
     const different = difference(fleet);
     if (different === undefined) return queue.nowMs - healedMs;

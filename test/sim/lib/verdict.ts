@@ -99,7 +99,9 @@ function foldProblems(fleet: Fleet): readonly string[] {
   const fenced = conflicts(fleet);
   const isFenced = ({ origin, seq, row }: Accepted): boolean =>
     fenced.has(`${origin} ${seq} ${registerName(row)}`);
-  if (fenced.size > 0 && fleet.excuses.takenOver.size === 0) problems.push('conflicts without a takeover');
+  const { takenOver, restored } = fleet.excuses;
+  if (fenced.size > 0 && takenOver.size === 0 && restored.size === 0)
+    problems.push('conflicts without a takeover');
   const all = fleet.ledger.fold((each) => !isFenced(each));
   const certain = fleet.ledger.fold((each) => !isFenced(each) && !each.perhapsLost);
   const perhaps = new Map<string, Row[]>();
