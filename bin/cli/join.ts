@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { boolFlag } from './flags.ts';
-import { addClientFlags, openClient, type ClientFlags } from './http-client.ts';
+import { addClientFlags, openClient, type ClientFlags, type GatewayClient } from './http-client.ts';
 import { withGateway } from './fleet-client.ts';
 import { count } from './table.ts';
+import { readZones } from './zone.ts';
 
 interface JoinFlags extends ClientFlags {
   readonly wan?: boolean;
@@ -91,14 +92,10 @@ Example:
 }
 
 /** A reminder of what the member still owns; nothing where that cannot be known. */
-async function ownedBy(
-  client: Parameters<Parameters<typeof withGateway>[2]>[0],
-  node: string,
-): Promise<string> {
-  const answer = await client.expectOk('GET', '/v1/grapevine/zones');
-  if (!answer.ok) return '';
-  const zones = JSON.parse(answer.value.toString()) as readonly { readonly Owner: string }[];
-  const owned = zones.filter(({ Owner }) => Owner === node).length;
+async function ownedBy(client: GatewayClient, node: string): Promise<string> {
+  const zones = await readZones(client);
+  if (!zones.ok) return '';
+  const owned = zones.value.filter(({ Owner }) => Owner === node).length;
   return owned === 0
     ? ''
     : `${node} still owns ${count(owned, 'zone')}, to which nobody can write: see \`grapevine zone list\` and \`grapevine help zone takeover\`.`;

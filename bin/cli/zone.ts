@@ -167,7 +167,7 @@ Exit codes: 0 done; 1 failed, or something could not be replayed.`,
     });
 }
 
-async function readZones(client: GatewayClient): Promise<Result<readonly ZoneRow[], string>> {
+export async function readZones(client: GatewayClient): Promise<Result<readonly ZoneRow[], string>> {
   return askJson<readonly ZoneRow[]>(client, 'GET', '/v1/grapevine/zones');
 }
 

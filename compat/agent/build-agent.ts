@@ -13,6 +13,7 @@ import { hostFacts } from './host-facts.ts';
 import { LocalAgent, type AgentLog } from './local-agent.ts';
 import { MembershipCatalog } from './membership-catalog.ts';
 import { Metrics } from './metrics.ts';
+import { namedOwners } from './named-owners.ts';
 import { OwnCoordinate } from './own-coordinate.ts';
 import { processMetrics } from './process-metrics.ts';
 import type { AgentPort, ControlPort, LogPort } from './port.ts';
@@ -73,7 +74,7 @@ export function buildAgent(options: BuildAgentOptions): BuiltAgent {
     processMetrics: processMetrics(),
   });
   addRuntimeGauges(metrics);
-  const timed = timedWrites(metrics, () => performance.now(), propose);
+  const timed = timedWrites(metrics, () => performance.now(), namedOwners(fleet, propose));
   const local = new LocalAgent({
     gateway,
     view,
@@ -81,6 +82,7 @@ export function buildAgent(options: BuildAgentOptions): BuiltAgent {
     onCommit,
     config: config(),
     coordinates: !gossip.disableCoordinates,
+    leaving: () => fleet.self('lan').leaving,
     log,
   });
   addFleetMetrics(metrics, fleet);

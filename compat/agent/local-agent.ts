@@ -39,6 +39,8 @@ export interface LocalAgentOptions {
   readonly config: DefinitionsConfig;
   /** Give the own node a coordinate (not `disable_coordinates`). */
   readonly coordinates: boolean;
+  /** The gateway says goodbye: whoever takes its node out of the catalog is right. */
+  readonly leaving?: () => boolean;
   readonly log: AgentLog;
   /** Time and chance; the system's by default. */
   readonly ports?: RunnerPorts;
@@ -272,6 +274,7 @@ export class LocalAgent implements LocalPort {
 
   /** Compares the catalog of the own node with what is held here, and puts right what differs. */
   async sync(): Promise<AgentOutcome> {
+    if (this.#options.leaving?.() === true) return done;
     this.#held.adoptTags();
     const commands = this.#diff();
     if (commands.length > 0)

@@ -14,12 +14,14 @@ import { fleetAgent, StateFixture } from '../support/state.ts';
 
 let fleet: FakeFleet;
 let door: FrontDoor;
+let left = 0;
 const context = { ...new StateFixture().context };
 
 beforeAll(async () => {
   const live = {
     get agent() {
-      return fleetAgent(fleet);
+      const control = { leave: () => void (left += 1), reload: () => Promise.reject(new Error('not asked')) };
+      return { ...fleetAgent(fleet), control };
     },
     get view() {
       return door.machine.store;
@@ -353,6 +355,20 @@ describe('join and force-leave', () => {
       code: 1,
       err: "Error force leaving: Unexpected response code: 500 (agent: No node found with name 'nope')",
     });
+  });
+});
+
+describe('leave', () => {
+  test('is not done by who owns zones, as long as there are others to own them', async () => {
+    fleet.zoneList.push(zoneView('eu/', 'b'));
+    const ran = await grapevine('leave');
+    expect(ran.code).toBe(1);
+    expect(ran.err).toMatch(/^Error leaving: it owns 1 zone to which nobody could write then: \(root\)\. /);
+    expect(left).toBe(0);
+    expect(await grapevine('leave', '-force')).toMatchObject({ code: 0, out: 'Graceful leave complete' });
+    fleet.change('b', { state: 'failed' });
+    expect((await grapevine('leave')).code).toBe(0);
+    expect(left).toBe(2);
   });
 });
 

@@ -28,6 +28,7 @@ export interface FixtureConfig {
   readonly enableScriptChecks?: boolean;
   readonly updateIntervalMs?: number;
   readonly coordinates?: boolean;
+  readonly leaving?: () => boolean;
   readonly discardOutput?: boolean;
   /** Takes the default ids of the node when it is not given. */
   readonly gateway?: Partial<GatewayFacts>;
@@ -99,6 +100,7 @@ export class AgentFixture {
       onCommit: (listener) => this.loop.onCommit(listener),
       config: definitionsConfig(config),
       coordinates: config.coordinates ?? true,
+      leaving: config.leaving ?? (() => false),
       log: { info: log, warn: log, error: log },
       ports,
       probes: { ...systemProbes, http },

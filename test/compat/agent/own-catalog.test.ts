@@ -31,6 +31,15 @@ describe('the catalog of the own node', () => {
     expect(node && nodeValue(node)).toMatchObject({ node: 'n1', address: '10.1.1.1' });
   });
 
+  test('stays away when the gateway leaves', async () => {
+    let leaving = false;
+    const fixture = await AgentFixture.start({ leaving: () => leaving });
+    leaving = true;
+    await fixture.commit({ kind: 'catalog-deregister', node: 'N1', serviceId: '', checkId: '' });
+    await fixture.advance(60_000);
+    expect(getNode(fixture.store, 'n1')).toBeUndefined();
+  });
+
   test('comes back whole at once when somebody deregistered the node', async () => {
     const fixture = await AgentFixture.start();
     await register(fixture, { Name: 'web', Check: { TTL: '10m' } });
