@@ -6,7 +6,7 @@ import { GossipServices } from '../compat/fleet/gossip-services.ts';
 import { MachineFleet } from '../compat/fleet/machine-fleet.ts';
 import { decideGossip } from '../compat/config/decide-gossip.ts';
 import type { GatewayFacts } from '../compat/routes/context.ts';
-import type { OriginId } from '../src/crdt/dot.ts';
+import { registersPerDotMax, type OriginId } from '../src/crdt/dot.ts';
 import { instant } from '../src/io/clock.ts';
 import { openTransport, type GossipTransport, type Received } from '../src/io/gossip-transport.ts';
 import { keyringFile, loadKeyring } from '../src/io/keyring-file.ts';
@@ -130,10 +130,11 @@ export async function openFleet(parts: FleetParts): Promise<Fleet> {
         : `it is of datacenter ${JSON.stringify(datacenter)}, this is ${JSON.stringify(gateway.datacenter)}: datacenters meet with "join -wan"`,
   });
   const running = machine;
+  const encoded = encoder();
   const carryOut = (effect: Outward): void => {
     switch (effect.kind) {
       case 'send':
-        transports[effect.pool]?.send(effect.to, effect.lane, encodeMessage(effect.message), effect.bulk);
+        transports[effect.pool]?.send(effect.to, effect.lane, encoded(effect.message), effect.bulk);
         return;
       case 'member':
         logMember(log, effect.pool, effect.change);
@@ -196,6 +197,18 @@ export async function openFleet(parts: FleetParts): Promise<Fleet> {
   };
 }
 
+/** The same message often goes to several gateways, one after the other. */
+function encoder(): (message: Message) => Uint8Array {
+  let last: object | undefined;
+  let bytes: Uint8Array = new Uint8Array();
+  return (message) => {
+    if (message.body === last) return bytes;
+    bytes = encodeMessage(message);
+    last = message.body;
+    return bytes;
+  };
+}
+
 function openKeyring(config: AgentConfig, log: Log): Keyring | undefined {
   const { gossip, dataDir, stateInMemory } = config;
   const inMemory = gossip.disableKeyringFile || stateInMemory || dataDir === undefined;
@@ -232,7 +245,9 @@ async function openPool(
   const transport = await openTransport({
     bind: { address: decision.bind, port },
     advertise: { address: pool === 'lan' ? config.advertiseAddr : config.advertiseAddrWan, port },
+    pool,
     keyring,
+    frameBytesMax: frameBytesOf(config),
     cluster: ports.cluster,
     onReceived: ports.onReceived,
     onLost: (to, _messages, reason) => ports.onLost(to, String(reason)),
@@ -245,6 +260,12 @@ async function openPool(
     'gossip is listening',
   );
   return transport;
+}
+
+/** Above the largest entry of the log: as many values as it holds, each as large as it may be. */
+function frameBytesOf({ limits }: AgentConfig): number {
+  const largest = registersPerDotMax * (limits.kvValueBytesMax + 1024);
+  return Math.min(Math.max(largest, 72 * 1024 * 1024), 250 * 1024 * 1024);
 }
 
 /** Networks that members may have addresses in; none named: all. */

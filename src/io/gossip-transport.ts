@@ -175,7 +175,11 @@ async function listen(
       const { code, message } = error as NodeJS.ErrnoException;
       if (port === 0 && code === 'EADDRINUSE' && attempt < 10) continue;
       throw new StartProblem(
-        `cannot listen for gossip on ${endpointText({ address, port })}: ${message}: choose another address or port`,
+        `cannot listen for gossip on ${endpointText({ address, port })}: ${
+          code === 'EADDRINUSE'
+            ? 'something listens there already: stop it, or choose another port or address'
+            : `${message}: choose another address or port`
+        }`,
       );
     }
   }
