@@ -227,6 +227,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const stopHousekeeping = startHousekeeping({
     loop,
     nowUs: wallClockUs,
+    stableStamp: () => machine.stableStamp(instant()),
     tombstoneMs: 15 * 60_000,
     intervalMs: 60_000,
     ...watchDatabase(config, options.onFatal),

@@ -43,6 +43,7 @@ export class GatewayMachine {
   readonly #startHead: number;
   #now: Instant;
   #foreign = 0;
+  #safeStampDueMs: number;
 
   constructor(options: MachineOptions) {
     const { replica, self, cluster, incarnation, known, profile, random, refuses, now, holdMs } = options;
@@ -52,6 +53,7 @@ export class GatewayMachine {
     this.#now = now;
     this.#startHead = replica.headSeq;
     this.#spreadTo = replica.headSeq;
+    this.#safeStampDueMs = now.monoMs + safeStampIntervalMs;
     this.swim = new Swim({
       ...{ self: { ...self, origin: replica.origin }, cluster, incarnation, known, profile, random },
       ...(refuses === undefined ? {} : { refuses }),
@@ -60,6 +62,7 @@ export class GatewayMachine {
     this.replication = new Replication({
       ...{ log: replica, self: { id: self.id, region: self.region }, random },
       nowMs: now.monoMs,
+      safeStamp: Number(replica.getMeta(safeStampName) ?? 0),
     });
     this.questions = new Questions({
       ...{ nodeId: self.id, replica, holdMs },
@@ -157,7 +160,21 @@ export class GatewayMachine {
       this.questions.look(now);
       if (!busy && touched.size === 0) break;
     }
+    this.#keepSafeStamp();
     this.replica.flush();
+  }
+
+  /** How far this replica surely had everything: what the next run on this database may rely on. */
+  #keepSafeStamp(): void {
+    if (this.#now.monoMs < this.#safeStampDueMs) return;
+    this.#safeStampDueMs = this.#now.monoMs + safeStampIntervalMs;
+    const stamp = this.replication.safeStamp(this.#now);
+    if (stamp > 0) this.replica.setMeta(safeStampName, String(stamp));
+  }
+
+  /** Every member that is not forgotten has seen all up to this stamp; undefined: there is nobody else. */
+  stableStamp(now: Instant): number | undefined {
+    return this.swim.members().length > 1 ? this.replication.stableStamp(now) : undefined;
   }
 
   takeEffects(): readonly Effect[] {
@@ -406,6 +423,10 @@ function wanOptions(
 
 /** Of a member that nobody measured yet: it is as far as anything on Earth. */
 const rttMsUnknown = 300;
+
+/** Rather seldom: what it saves is whole state instead of a delta after a long absence. */
+const safeStampIntervalMs = 30_000;
+const safeStampName = 'safe-stamp';
 
 /** Bytes of heads beside one probe: with it in one packet, and little enough that idle gateways stay quiet. */
 const headsBytesMax = 500;

@@ -119,6 +119,10 @@ export class Replica implements ReplicatedLog {
     this.#core.origins.flush();
   }
 
+  getMeta(name: string): string | undefined {
+    return this.#store.getMeta(name);
+  }
+
   /** Something small that this gateway keeps beside its registers, in the same transaction. */
   setMeta(name: string, value: string): void {
     this.#store.setMeta(name, value);

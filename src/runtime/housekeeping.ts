@@ -6,6 +6,8 @@ export interface HousekeepingOptions {
   /** How long a deletion is remembered (Consul's tombstone_ttl: 15 minutes). */
   readonly tombstoneMs: number;
   readonly intervalMs: number;
+  /** Up to where every other gateway has seen everything; undefined: there is none. */
+  readonly stableStamp?: () => number | undefined;
   /** Looks now and then whether the ground still stands; every few seconds. */
   readonly probe?: () => void;
 }
@@ -21,7 +23,9 @@ export function startHousekeeping(options: HousekeepingOptions): () => void {
   const { loop, nowUs, tombstoneMs, intervalMs } = options;
   const collect = (): void => {
     const belowIndex = nowUs() - tombstoneMs * 1000;
-    loop.propose({ kind: 'collect-tombstones', belowIndex, limit: collectMax }, (outcome) => {
+    const stableStamp = options.stableStamp?.();
+    const stable = stableStamp === undefined ? {} : { stableStamp };
+    loop.propose({ kind: 'collect-tombstones', belowIndex, ...stable, limit: collectMax }, (outcome) => {
       if (outcome.kind === 'collected' && outcome.count === collectMax) collect();
     });
   };
