@@ -159,7 +159,9 @@ function problemsOf(status: StatusView): readonly string[] {
         ]),
     ...(Conflicts === 0
       ? []
-      : [`${count(Conflicts, 'write')} left behind by a takeover: \`grapevine zone conflicts\``]),
+      : [
+          `${count(Conflicts, 'write')} left behind by a takeover: \`grapevine zone conflicts\`, and -drop once they are dealt with`,
+        ]),
     ...(Quarantined === 0
       ? []
       : [`${count(Quarantined, 'record')} quarantined: GET /v1/grapevine/quarantine`]),

@@ -24,6 +24,7 @@ interface ConflictFlags extends ClientFlags, JsonFlag {
   readonly export?: boolean;
   readonly replay?: boolean;
   readonly drop?: boolean;
+  readonly all?: boolean;
   readonly id?: readonly string[];
 }
 
@@ -146,6 +147,7 @@ function registerConflicts(zone: Command): void {
       .addOption(boolFlag('replay', 'Write them again: those of -id, or all that were not yet.'))
       .addOption(boolFlag('drop', 'Forget them: those of -id, or all that were replayed.'))
       .addOption(listFlag('id', 'id', 'One to replay, or to drop.'))
+      .addOption(boolFlag('all', 'With -drop: also those that were not replayed.'))
       .addOption(jsonFlag()),
   )
     .addHelpText(
@@ -155,9 +157,10 @@ Examples:
   $ grapevine zone conflicts
   $ grapevine zone conflicts -export > conflicts.jsonl
   $ grapevine zone conflicts -replay -id=17 -id=18
-  $ grapevine zone conflicts -drop               # those that were replayed
+  $ grapevine zone conflicts -drop               # those that were replayed here
+  $ grapevine zone conflicts -drop -all -http-addr=gw-paris:8500
 
-Every gateway keeps a list of its own: replay on one, drop on each.
+Every gateway keeps a list of its own: replay on one, then drop on each.
 Exit codes: 0 done; 1 failed, or something could not be replayed.`,
     )
     .action(async (flags: ConflictFlags) => {
@@ -291,7 +294,11 @@ async function conflicts(client: GatewayClient, flags: ConflictFlags): Promise<R
   if (flags.replay === true || flags.drop === true) {
     if (flags.replay === flags.drop) return err('-replay and -drop at once: replay first, look, then drop');
     const verb = flags.replay === true ? 'replay' : 'drop';
-    const order = flags.id === undefined ? { All: true } : { IDs: flags.id };
+    if (flags.all === true && verb === 'replay') return err('-all goes with -drop');
+    const ids = flags.all === true ? await allIds(client) : ok(flags.id);
+    if (!ids.ok) return ids;
+    if (ids.value?.length === 0) return ok('No conflicts.');
+    const order = ids.value === undefined ? { All: true } : { IDs: ids.value };
     const answer = await askJson<readonly Replayed[]>(
       client,
       'PUT',
@@ -304,6 +311,18 @@ async function conflicts(client: GatewayClient, flags: ConflictFlags): Promise<R
   if (flags.json === true) return askShownJson(client, '/v1/grapevine/zones/conflicts');
   const answer = await askJson<readonly ConflictRow[]>(client, 'GET', '/v1/grapevine/zones/conflicts');
   return answer.ok ? ok(renderConflicts(answer.value)) : answer;
+}
+
+async function allIds(client: GatewayClient): Promise<Result<readonly string[], string>> {
+  const ids: string[] = [];
+  for (;;) {
+    const after = encodeURIComponent(ids.at(-1) ?? '');
+    const path = `/v1/grapevine/zones/conflicts?limit=1000&after=${after}`;
+    const page = await askJson<readonly ConflictRow[]>(client, 'GET', path);
+    if (!page.ok) return page;
+    if (page.value.length === 0) return ok(ids);
+    ids.push(...page.value.map(({ ID }) => ID));
+  }
 }
 
 async function exportAll(client: GatewayClient): Promise<Result<string, string>> {

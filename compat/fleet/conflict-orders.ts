@@ -1,3 +1,4 @@
+import { compareVersions } from '../../src/crdt/version.ts';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import { conflictById, replayOf } from '../../src/state/conflicts.ts';
 import type { ReadView, SetAside } from '../../src/state/store.ts';
@@ -17,7 +18,7 @@ const keysAtOnce = 64;
 
 /**
  * Writes conflicts again, as new writes: here where this gateway owns their zone, else through its owner. Those of one
- * key in the order in which they were kept. All that were not yet, where no id is given.
+ * key in the order in which they were written. All that were not yet, where no id is given.
  */
 export function replayConflicts(
   orders: ConflictOrders,
@@ -70,7 +71,10 @@ async function ofEach(
     if (held === undefined) byKey.set(key, [conflict]);
     else held.push(conflict);
   }
-  const waiting = [...byKey.values()];
+  // They came as the log did, which may be newest first: what was written last is to stand.
+  const waiting = [...byKey.values()].map((conflicts) =>
+    conflicts.toSorted((a, b) => compareVersions(a, b) || a.seq - b.seq),
+  );
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       for (const conflict of next) {

@@ -206,7 +206,9 @@ describe('zone conflicts', () => {
     fleet.replayed.pop();
     expect(await grapevine('zone', 'conflicts', '-drop')).toMatchObject({ code: 0 });
     expect((await grapevine('zone', 'conflicts', '-drop', '-replay')).code).toBe(1);
-    expect(fleet.asked).toEqual(['replay all', 'replay 17,18', 'drop replayed']);
+    fleet.conflictList = [conflict, { ...conflict, id: '18' }];
+    expect((await grapevine('zone', 'conflicts', '-drop', '-all')).code).toBe(0);
+    expect(fleet.asked).toEqual(['replay all', 'replay 17,18', 'drop replayed', 'drop 17,18']);
   });
 });
 
@@ -250,7 +252,7 @@ describe('status', () => {
       '  ! 1 gateway failed: b',
       '  ! entries of 1 writer are missing here, and being fetched',
       '  ! 2 writers not heard of for more than 10 s: what is read of them here may be old',
-      '  ! 2 writes left behind by a takeover: `grapevine zone conflicts`',
+      '  ! 2 writes left behind by a takeover: `grapevine zone conflicts`, and -drop once they are dealt with',
       '  ! 1 record quarantined: GET /v1/grapevine/quarantine',
       "  ! state differed from a peer's 1 time, 4 registers repaired",
     ]);

@@ -52,6 +52,12 @@ describe('a replay', () => {
     expect(proposed).toEqual(['conflict-replay 1', 'conflict-replay 3']);
   });
 
+  test('of several writes of one key ends with the newest, in whichever order they came', async () => {
+    kept = [conflict(1, 'a', { stamp: 9 }), conflict(2, 'a', { stamp: 4 }), conflict(3, 'a', { stamp: 7 })];
+    await replayConflicts(orders, undefined);
+    expect(proposed).toEqual(['conflict-replay 2', 'conflict-replay 3', 'conflict-replay 1']);
+  });
+
   test('of those that are named takes them in their order, whatever was replayed before', async () => {
     expect(await replayConflicts(orders, ['3', '2', '99', 'x'])).toEqual([
       done('3', 'a'),
