@@ -4,6 +4,9 @@ import { type Fleet, type Ground, prefixOf } from './fleet.ts';
 import { directions, type Region, regions } from './network.ts';
 import type { Seen } from './orders.ts';
 
+/** Programs that have just started are slow, and no fleet has just started. */
+const warmMs = 2000;
+
 /** PUTs in every region to the keys of its own, all regions at the same time, one after the other in each. */
 export async function measureOwnPuts(
   { clients }: Ground,
@@ -18,6 +21,7 @@ export async function measureOwnPuts(
         prefix,
         count,
         pauseMs: 10,
+        warmMs,
       });
       return [region, figures(answer.tookMs)] as const;
     }),
@@ -39,6 +43,7 @@ export async function measureForeignPuts(
         prefix,
         count,
         pauseMs: 10,
+        warmMs: 0,
       });
       return [`${from} ${to}`, figures(answer.tookMs)] as const;
     }),

@@ -32,9 +32,9 @@ export interface Fared {
 }
 
 export interface Orders {
-  /** One after the other: PUTs of new values to `prefix` + a number. */
+  /** One after the other: PUTs of new values to `prefix` + a number. What is done in the first `warmMs` is not told. */
   put: {
-    ask: { server: Server; prefix: string; count: number; pauseMs: number };
+    ask: { server: Server; prefix: string; count: number; pauseMs: number; warmMs: number };
     answer: { readonly tookMs: readonly number[] };
   };
   write: { ask: { server: Server; key: string; value: string }; answer: Written };

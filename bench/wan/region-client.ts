@@ -14,7 +14,9 @@ const watches = new Map<string, AbortController>();
 let echo: Socket | undefined;
 
 const handlers: Handlers = {
-  async put({ server, prefix, count, pauseMs }) {
+  async put({ server, prefix, count, pauseMs, warmMs }) {
+    const warmAtMs = nowMs() + warmMs;
+    while (nowMs() < warmAtMs) await put(server, `${prefix}warm`, `value-${nowMs()}`);
     const tookMs: number[] = [];
     for (let n = 0; n < count; n++) {
       const startedMs = nowMs();
