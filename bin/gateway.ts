@@ -196,6 +196,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ replica, loop, live, timers, http },
     dataDir: config.stateInMemory ? undefined : config.dataDir,
   });
+  // A gateway that had peers logs nothing before it has heard from one of them.
+  loop.start();
   try {
     // First of all, so that no registration meets an agent that has not read what it holds.
     await agent.start();
@@ -221,7 +223,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     renewSession: (id) => timers.renew(id, Date.now()),
     http: (body) => serveForeign(body, http.serve),
   });
-  loop.start();
   const stopJoining = joinFleet({ config, gateway, fleet, store, log, onExhausted: options.onFatal });
   sessionExpiry.start();
   const stopHousekeeping = startHousekeeping({

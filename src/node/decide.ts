@@ -1,4 +1,3 @@
-import { rangesText } from '../crdt/seq-ranges.ts';
 import { unreachable } from '../kernel/assert.ts';
 import { applyCatalog } from '../state/catalog.ts';
 import { collectTombstones } from '../state/collect.ts';
@@ -10,9 +9,9 @@ import { applyMirror } from '../state/mirror.ts';
 import { applyRestore } from '../state/restore.ts';
 import { createSession, destroySession } from '../state/sessions.ts';
 import { applyTxn } from '../state/txn.ts';
-import type { Fence } from '../state/values.ts';
 import type { WriteScope } from '../state/write-scope.ts';
-import { applyZoneCommand, type GrantContext } from '../state/zone-commands.ts';
+import { applyZoneCommand } from '../state/zone-commands.ts';
+import { grantContext } from './grants.ts';
 import type { ReplicaCore } from './replica-core.ts';
 
 /** Carries out a command that this gateway may decide. */
@@ -60,24 +59,4 @@ export function decide(core: ReplicaCore, scope: WriteScope, command: Command): 
     default:
       return unreachable(command);
   }
-}
-
-function grantContext(core: ReplicaCore): GrantContext {
-  const { origins } = core;
-  return {
-    zones: core.zones,
-    nodeId: core.nodeId,
-    origin: origins.own.id,
-    isReady: (zone) => core.isReady(zone),
-    fencesOf: (nodeIds, ownHead) => {
-      const fences: Fence[] = [];
-      for (const nodeId of nodeIds) {
-        for (const origin of origins.ofNode(nodeId)) {
-          const seen = origin === origins.own ? [{ from: 1, to: ownHead }] : origin.seen;
-          if (seen.length > 0) fences.push({ origin: origin.id, seen: rangesText(seen) });
-        }
-      }
-      return fences;
-    },
-  };
 }

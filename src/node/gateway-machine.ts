@@ -16,6 +16,7 @@ import type { Effect, Input, Lane, MachineOptions, MemberChange, Pool } from './
 import type { Message } from './message.ts';
 import { Questions } from './questions.ts';
 import type { Replica } from './replica.ts';
+import { isLogged, Settling } from './settling.ts';
 import { WanPool, type WanPoolOptions } from './wan-pool.ts';
 
 /** Rounds of reactions to reactions in one batch: far above what any chain needs, so that none can hold the loop. */
@@ -44,6 +45,7 @@ export class GatewayMachine {
   #now: Instant;
   #foreign = 0;
   #safeStampDueMs: number;
+  readonly #settling: Settling;
 
   constructor(options: MachineOptions) {
     const { replica, self, cluster, incarnation, known, profile, random, refuses, now, holdMs } = options;
@@ -53,6 +55,11 @@ export class GatewayMachine {
     this.#now = now;
     this.#startHead = replica.headSeq;
     this.#spreadTo = replica.headSeq;
+    this.#settling = new Settling({
+      alone: !known.some(isLive),
+      startMs: now.monoMs,
+      synced: () => this.replication.synced,
+    });
     this.#safeStampDueMs = now.monoMs + safeStampIntervalMs;
     this.swim = new Swim({
       ...{ self: { ...self, origin: replica.origin }, cluster, incarnation, known, profile, random },
@@ -100,6 +107,7 @@ export class GatewayMachine {
       this.swim.nextTickMs,
       this.replication.nextTickMs,
       this.questions.nextTickMs,
+      this.#settling.nextMs,
       this.wan?.nextTickMs ?? Infinity,
     );
   }
@@ -209,10 +217,15 @@ export class GatewayMachine {
   }
 
   #decide(command: Command): CommandOutcome {
+    if (!this.#settling.isOver(this.#now) && isLogged(command)) {
+      const reason = 'it has just started, and asks the others first how far its own log goes';
+      return { kind: 'not-owned', zone: '', owner: this.nodeId, reason };
+    }
     return this.replica.step(command, this.#now.wallUs).outcome;
   }
 
   #received({ pool, from, cluster, messages }: Extract<Input, { kind: 'received' }>): void {
+    if (pool === 'lan') this.#settling.heard();
     const foreign = pool === 'lan' && cluster !== this.#cluster;
     for (const message of messages) {
       if (pool === 'wan') this.wan?.receive(from, message, this.#now);
@@ -364,7 +377,8 @@ export class GatewayMachine {
           effect.bulk,
         );
       case 'behind':
-        return this.#remint(effect.head);
+        this.#remint(effect.head);
+        return this.#settling.end();
     }
   }
 

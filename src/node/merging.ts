@@ -7,7 +7,7 @@ import type { Instant } from '../kernel/instant.ts';
 import type { MergeResult, Page } from '../replication/log.ts';
 import { raiseFloors } from '../state/adopted.ts';
 import { isReplicated, Kind } from '../state/kinds.ts';
-import { quarantineRowsMax, type Row, type SetAside } from '../state/store.ts';
+import { quarantineRowsMax, type Row, type SetAside, type SetAsideTable } from '../state/store.ts';
 import { recordProblem } from '../state/well-formed.ts';
 import type { WriteScope } from '../state/write-scope.ts';
 import { readGrants, zoneValue, Zones, type Verdict, type Zone } from '../state/zones.ts';
@@ -31,6 +31,12 @@ export const aheadUsMax = 24 * 60 * 60 * 1e6;
  * - `stranger`: its writer does not own what it writes, and never did at that term.
  */
 export type QuarantineReason = 'malformed' | 'beside-malformed' | 'forked' | 'stranger';
+
+/**
+ * Why a record is among the conflicts: `over`: its writer's time was over by a takeover; `undecided`: for a moment, while
+ * whole state is taken over, it is not known yet whether that is so.
+ */
+export type ConflictReason = 'over' | 'undecided';
 
 /** What merging has come to since the start. */
 export interface MergeCounts {
@@ -126,6 +132,7 @@ export class Merging {
       this.#reactions.run(scope);
       core.finish(scope);
     }
+    if (core.zonesMoved) this.settle(nowUs);
     if (core.hasPoison) this.#releasePoison(nowUs);
   }
 
@@ -241,6 +248,22 @@ export class Merging {
     }
   }
 
+  /**
+   * What a record of a higher term replaces may turn out to have been written under a term that was over, once all
+   * grants between the two are known here: until then it is kept.
+   */
+  #keepReplaced(held: Row, record: ReplicatedRecord, nowUs: number): void {
+    const { zones, origins } = this.#core;
+    const origin = origins.ofRow(held);
+    if (origin === undefined || held.term === 0 || held.term >= record.term) return;
+    const writer = { origin: origin.id, seq: held.seq, nodeId: origin.nodeId };
+    const verdicts = [record, held].map((each) => zones.judge(each.kind, each.key, each.term, writer));
+    const [of, ofHeld] = verdicts as [Verdict, Verdict];
+    if (of.kind !== 'unknown' && ofHeld.kind !== 'unknown') return;
+    const zone = { zone: '', zoneTerm: 0 };
+    this.#setAside('conflicts', 'undecided', origin, held.seq, recordOf(held), nowUs, zone);
+  }
+
   #take(scope: WriteScope, origin: Origin, seq: number, record: ReplicatedRecord, nowUs: number): boolean {
     const core = this.#core;
     const held = core.store.get(record.kind as Kind, record.key);
@@ -257,7 +280,10 @@ export class Merging {
       this.#quarantine('forked', heldOrigin, held.seq, recordOf(held), nowUs);
     }
     core.origins.persist(origin);
-    if (held !== undefined) core.origins.rowGoes(held.origin);
+    if (held !== undefined) {
+      this.#keepReplaced(held, record, nowUs);
+      core.origins.rowGoes(held.origin);
+    }
     const row = scope.merged(record, origin.ref, seq, held);
     raiseFloors(scope, held, row);
     this.#reactions.note(held, row);
@@ -283,7 +309,7 @@ export class Merging {
     });
     if (!kept) return;
     this.counts.conflicts += 1;
-    this.#reactions.conflict(record.kind as Kind, record.key);
+    this.#reactions.conflict({ kind: record.kind as Kind, key: record.key, term: record.term });
   }
 
   #quarantine(
@@ -300,8 +326,8 @@ export class Merging {
   }
 
   #setAside(
-    table: 'quarantine' | 'conflicts',
-    why: string,
+    table: SetAsideTable,
+    why: QuarantineReason | ConflictReason,
     origin: Origin,
     seq: number,
     record: ReplicatedRecord,
@@ -343,8 +369,12 @@ export class Merging {
           ...conflict,
           nodeId: origin.nodeId,
         });
-        if (verdict.kind !== 'legitimate') continue;
+        if (verdict.kind === 'unknown' || (verdict.kind !== 'legitimate' && conflict.why !== 'undecided'))
+          continue;
         store.removeSetAside('conflicts', conflict.id);
+        if (verdict.kind === 'over')
+          this.conflict(origin, conflict.seq, recordOf(conflict), verdict.zone, nowUs);
+        if (verdict.kind !== 'legitimate') continue;
         const scope = this.#core.mergeScope(conflict.stamp, nowUs);
         this.#take(scope, origin, conflict.seq, recordOf(conflict), nowUs);
         this.#core.finish(scope);

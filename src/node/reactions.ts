@@ -3,16 +3,21 @@ import { Kind } from '../state/kinds.ts';
 import { dropLocks } from '../state/kv.ts';
 import { isSessionOver, sessionValue } from '../state/session-health.ts';
 import { invalidateSessionsOfCheck, invalidateSessionsOfNode } from '../state/sessions.ts';
-import type { Row } from '../state/store.ts';
+import type { Row, SetAside } from '../state/store.ts';
 import { catalogKey, keySeparator } from '../state/topics.ts';
 import type { WriteScope } from '../state/write-scope.ts';
+import { raiseTerm } from '../state/zone-commands.ts';
 import type { Zone } from '../state/zones.ts';
+import { grantContext } from './grants.ts';
 import type { ReplicaCore } from './replica-core.ts';
 
 interface Change {
   readonly before: Row | undefined;
   readonly after: Row;
 }
+
+/** A register of which a record was set aside, and the term of that record. */
+type Overruled = Pick<SetAside, 'kind' | 'key' | 'term'>;
 
 /**
  * What this gateway has to write because of what others wrote: locks in its zones whose session ended elsewhere, its
@@ -21,7 +26,7 @@ interface Change {
 export class Reactions {
   readonly #core: ReplicaCore;
   #changes: Change[] = [];
-  #conflicts: { readonly kind: Kind; readonly key: string }[] = [];
+  #conflicts: Overruled[] = [];
   #ready: Zone[] = [];
 
   constructor(core: ReplicaCore) {
@@ -48,8 +53,8 @@ export class Reactions {
     }
   }
 
-  conflict(kind: Kind, key: string): void {
-    this.#conflicts.push({ kind, key });
+  conflict(overruled: Overruled): void {
+    this.#conflicts.push(overruled);
   }
 
   /** These zones are this gateway's now, and complete. */
@@ -65,7 +70,7 @@ export class Reactions {
     this.#conflicts = [];
     this.#ready = [];
     for (const change of changes) follow(scope, change);
-    for (const { kind, key } of conflicts) this.#restate(scope, kind, key);
+    this.#overrule(scope, conflicts);
     for (const zone of ready) this.#takeCharge(scope, zone);
   }
 
@@ -73,28 +78,43 @@ export class Reactions {
    * Some replicas applied what was written under a term that is over, before they knew; what it replaced there is gone.
    * The owner's word under its own term is above it, so all come to the owner's value. Where the owner is one of those
    * itself (the zone came to it since), what it holds is all that is left, and stands.
+   *
+   * A term that is over may be above the owner's, where the zone was taken out of another one while that changed hands
+   * elsewhere: then the owner grants its zone to itself once more, under a term above both.
    */
-  #restate(scope: WriteScope, kind: Kind, key: string): void {
-    const zone = this.#core.zones.ofRegister(kind, key);
-    if (zone === undefined || !this.#core.isReady(zone)) return;
-    const held = scope.view.get(kind, key);
-    if (held !== undefined && held.term >= zone.value.term) return;
-    scope.restate(kind, key);
+  #overrule(scope: WriteScope, conflicts: readonly Overruled[]): void {
+    const outdone = new Map<Zone, number>();
+    for (const { kind, key, term } of conflicts) {
+      const zone = this.#core.zones.ofRegister(kind, key);
+      if (zone === undefined || !this.#core.isReady(zone)) continue;
+      if (term >= zone.value.term) outdone.set(zone, Math.max(term, outdone.get(zone) ?? 0));
+    }
+    for (const { kind, key } of conflicts) {
+      const zone = this.#core.zones.ofRegister(kind, key);
+      if (zone === undefined || !this.#core.isReady(zone) || outdone.has(zone)) continue;
+      const held = scope.view.get(kind, key);
+      if (held === undefined || held.term < zone.value.term) scope.restate(kind, key);
+    }
+    // Once the new term is in force, all conflicts of the zone are looked at again: `#takeCharge`.
+    for (const [zone, above] of outdone) raiseTerm(scope, grantContext(this.#core), zone, above);
   }
 
   /** What was left undone while the zone had another owner, or none that was complete. */
   #takeCharge(scope: WriteScope, zone: Zone): void {
+    const { store, zones } = this.#core;
+    const conflicts: Overruled[] = [];
     for (let after = 0; this.#core.hasSetAside;) {
-      const some = this.#core.store.setAside('conflicts', after, conflictsRead);
-      for (const { kind, key } of some) {
-        if (this.#core.zones.ofRegister(kind, key) === zone) this.#restate(scope, kind, key);
+      const some = store.setAside('conflicts', after, conflictsRead);
+      for (const { kind, key, term } of some) {
+        if (zones.ofRegister(kind, key) === zone) conflicts.push({ kind, key, term });
       }
       after = some.at(-1)?.id ?? after;
       if (some.length < conflictsRead) break;
     }
-    for (const row of [...scope.view.indexed(Kind.kv)]) {
-      if (row.value === null || row.ix === null || this.#core.zones.ofKey(row.key) !== zone) continue;
-      const session = scope.view.get(Kind.session, row.ix);
+    this.#overrule(scope, conflicts);
+    for (const row of [...store.indexed(Kind.kv)]) {
+      if (row.value === null || row.ix === null || zones.ofKey(row.key) !== zone) continue;
+      const session = store.get(Kind.session, row.ix);
       // One that never came here may be on its way.
       if (session !== undefined && isSessionOver(scope, session)) {
         dropLocks(scope, row.ix, session.value === null ? undefined : sessionValue(session));

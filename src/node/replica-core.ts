@@ -115,9 +115,14 @@ export class ReplicaCore {
     if (scope.touched.has(topic.zones)) this.reloadZones();
   }
 
+  /** Whether zones changed since `takeZonesBefore`. */
+  get zonesMoved(): boolean {
+    return this.#zonesBefore !== undefined;
+  }
+
   /** Whether something may follow from what was decided: `Merging.settle`. */
   get unsettled(): boolean {
-    return this.#zonesBefore !== undefined || this.#awaited.size > 0 || this.hasPoison;
+    return this.zonesMoved || this.#awaited.size > 0 || this.hasPoison;
   }
 
   takeTouched(): ReadonlySet<string> {

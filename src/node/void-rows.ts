@@ -1,6 +1,8 @@
 import { headOf, parseRanges } from '../crdt/seq-ranges.ts';
+import { prefixEnd } from '../kernel/utf8-order.ts';
+import { Kind } from '../state/kinds.ts';
 import type { Row } from '../state/store.ts';
-import type { Zone, Zones } from '../state/zones.ts';
+import { externalNodes, type Zone, type Zones } from '../state/zones.ts';
 import type { Origin } from './origins.ts';
 import type { ReplicaCore } from './replica-core.ts';
 
@@ -16,19 +18,23 @@ export interface VoidRow {
  * owner says what stands instead; until then nobody knows.
  */
 export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
-  const found = new Map<Row, VoidRow>();
+  const found = new Map<string, VoidRow>();
+  const judge = (origin: Origin, row: Row): void => {
+    const { kind, key, term, seq } = row;
+    const verdict = core.zones.judge(kind, key, term, { origin: origin.id, seq, nodeId: origin.nodeId });
+    if (verdict.kind === 'over') found.set(`${kind} ${key}`, { row, origin, zone: verdict.zone });
+  };
   const look = (origin: Origin, fromSeq: number, term: number): void => {
     for (const row of core.store.byDots(origin.ref, fromSeq, Number.MAX_SAFE_INTEGER)) {
-      if (row.term !== term) continue;
-      const verdict = core.zones.judge(row.kind, row.key, row.term, {
-        ...{ origin: origin.id, seq: row.seq, nodeId: origin.nodeId },
-      });
-      if (verdict.kind === 'over') found.set(row, { row, origin, zone: verdict.zone });
+      if (row.term === term) judge(origin, row);
     }
   };
+  const moved: Zone[] = [];
   for (const { prefix } of core.zones.list) {
-    const chain = core.zones.get(prefix)?.chain ?? [];
+    const zone = core.zones.get(prefix) as Zone;
+    const { chain } = zone;
     const known = new Set(before.get(prefix)?.chain.map(({ term }) => term));
+    if (chain.some(({ term }) => !known.has(term))) moved.push(zone);
     chain.forEach((grant, i) => {
       const over = chain[i + 1];
       if (grant.cause !== 'taken-over' || known.has(grant.term) || over === undefined) return;
@@ -38,10 +44,32 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
       }
     });
   }
+  for (const zone of moved) {
+    const { prefix } = zone.value;
+    const strange = new Set(core.zones.grantsOver(prefix).map(({ term }) => term));
+    for (const { term } of zone.chain) strange.delete(term);
+    // What is lost of the root zone is looked for below, by who wrote it.
+    if (prefix === '' || strange.size === 0) continue;
+    for (const row of rowsIn(core, prefix)) {
+      const origin = core.origins.ofRow(row);
+      if (strange.has(row.term) && origin !== undefined) judge(origin, row);
+    }
+  }
   const voidBefore = new Set(before.lost().map(({ prefix, term }) => `${term} ${prefix}`));
   for (const { prefix, term, ownerId } of core.zones.lost()) {
     if (voidBefore.has(`${term} ${prefix}`)) continue;
     for (const origin of core.origins.ofNode(ownerId)) look(origin, 1, term);
   }
   return [...found.values()];
+}
+
+/** Rows of the registers in a zone of this prefix, those in zones below it included. */
+function* rowsIn(core: ReplicaCore, prefix: string): Iterable<Row> {
+  if (prefix !== externalNodes) {
+    yield* core.store.range(Kind.kv, prefix, prefixEnd(prefix));
+    return;
+  }
+  for (const kind of [Kind.node, Kind.service, Kind.check, Kind.coordinate]) {
+    yield* core.store.range(kind, '', undefined);
+  }
 }

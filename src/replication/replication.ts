@@ -312,6 +312,11 @@ export class Replication {
     return this.#topology.bridges(self.region, region)[0] === self.id;
   }
 
+  /** Whether what was seen here was compared with somebody's since the start. */
+  get synced(): boolean {
+    return this.#stats.syncs > 0;
+  }
+
   /** Of all that was seen: equal digests, equal sets of dots. */
   get digest(): number {
     return this.#origins.digest;

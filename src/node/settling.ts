@@ -1,0 +1,66 @@
+import type { Instant } from '../kernel/instant.ts';
+import type { Command } from '../state/command.ts';
+import { isReadOnly } from '../state/txn.ts';
+
+/** Nobody was heard of for so long: nobody is there. */
+const silenceMsMax = 1000;
+/** Others are there, but none would compare. */
+const settleMsMax = 5000;
+
+export interface SettlingOptions {
+  /** No other gateway was known to live when this one stopped. */
+  readonly alone: boolean;
+  readonly startMs: number;
+  /** What was seen here was compared with somebody's. */
+  readonly synced: () => boolean;
+}
+
+/**
+ * The first moments of a gateway that had peers before: until one of them has told how far this gateway's log goes,
+ * it logs nothing. Its database may be a restored backup, and the next number of its log used up by a life that others
+ * remember; two entries of one number would never be told apart again.
+ */
+export class Settling {
+  readonly #options: SettlingOptions;
+  #over: boolean;
+  #heard = false;
+
+  constructor(options: SettlingOptions) {
+    this.#options = options;
+    this.#over = options.alone;
+  }
+
+  /** When to look again; Infinity once it is over. */
+  get nextMs(): number {
+    if (this.#over) return Infinity;
+    return this.#options.startMs + (this.#heard ? settleMsMax : silenceMsMax);
+  }
+
+  isOver({ monoMs }: Instant): boolean {
+    if (!this.#over && (monoMs >= this.nextMs || this.#options.synced())) this.#over = true;
+    return this.#over;
+  }
+
+  /** Somebody said something. */
+  heard(): void {
+    this.#heard = true;
+  }
+
+  end(): void {
+    this.#over = true;
+  }
+}
+
+/** Whether a command puts an entry into the log, as far as can be seen from it. */
+export function isLogged(command: Command): boolean {
+  switch (command.kind) {
+    case 'local':
+    case 'member-health':
+    case 'collect-tombstones':
+      return false;
+    case 'txn':
+      return !isReadOnly(command);
+    default:
+      return true;
+  }
+}
