@@ -34,6 +34,7 @@ import type {
   ZonePort,
   ZoneView,
 } from './port.ts';
+import { isOfEveryGateway, zonesInScope } from './scopes.ts';
 import { ZoneFreshness } from './zone-freshness.ts';
 
 export interface MachineFleetOptions {
@@ -51,6 +52,8 @@ export interface MachineFleetOptions {
 const keyringMsMax = 5000;
 /** First runs of missing seqs that are shown of an origin. */
 const gapsShownMax = 10;
+
+const confirmed: Promise<Confirmation> = Promise.resolve({ kind: 'confirmed' });
 
 /** The fleet as the machine of this gateway sees it. */
 export class MachineFleet implements FleetPort {
@@ -181,11 +184,20 @@ export class MachineFleet implements FleetPort {
   }
 
   confirm(scope: ReadScope): Promise<Confirmation> {
+    if (this.#decides(scope)) return confirmed;
     return new Promise((resolve) => {
       this.#options.loop.ask({ kind: 'confirm', scope }, (answer) => {
         if (answer.kind === 'confirmed') resolve(answer.confirmation);
       });
     });
+  }
+
+  /** Whether all of it is this gateway's own to decide, now: nobody has to be asked. */
+  #decides(scope: ReadScope): boolean {
+    const { replica, nodeId } = this.#options.machine;
+    if (isOfEveryGateway(scope) && this.#liveIds().length > 1) return false;
+    const zones = zonesInScope(replica.zones, scope);
+    return zones.length > 0 && zones.every((zone) => zone.ownerId === nodeId && replica.zoneReady(zone));
   }
 
   coordinate(): Coordinate | undefined {
