@@ -24,6 +24,8 @@ export interface StreamsOptions extends ConnectionOptions {
   readonly queueBytesMax: number;
   /** Of all queues together. */
   readonly queueBytesTotalMax: number;
+  /** Where connections come from; undefined: wherever the system chooses. */
+  readonly localAddress?: string | undefined;
   readonly streamsMax: number;
   readonly allowed: (address: string) => boolean;
   readonly onReceived: (from: Endpoint, cluster: string, messages: readonly Uint8Array[]) => void;
@@ -244,7 +246,11 @@ export class Streams {
       this.#options.counters.dropped('streams-limit');
       return this.#dropQueue(peer, 'streams-limit');
     }
-    const socket = connect({ host: peer.to.address, port: peer.to.port });
+    const { localAddress } = this.#options;
+    // As packets do: who has several addresses comes from the one that it is known by.
+    const from =
+      localAddress !== undefined && isIP(localAddress) === isIP(peer.to.address) ? { localAddress } : {};
+    const socket = connect({ host: peer.to.address, port: peer.to.port, ...from });
     peer.dialling = this.#begin(socket, { endpoint: peer.to, bulk: peer.bulk });
   }
 

@@ -89,6 +89,10 @@ const bulkBytesMin = 256 * 1024;
 /** The same trouble is told once in a minute. */
 const sayAgainMs = 60_000;
 
+function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
+
 /** @throws StartProblem when the port cannot be had, or gossip would go unencrypted over a network unasked */
 export async function openTransport(options: TransportOptions): Promise<GossipTransport> {
   refuseOpenPlaintext(options);
@@ -116,6 +120,7 @@ export async function openTransport(options: TransportOptions): Promise<GossipTr
   const streams = new Streams({
     ...shared,
     advertise: () => advertise,
+    localAddress: isWildcard(bind.address) ? undefined : bind.address,
     frameBytesMax: options.frameBytesMax ?? 72 * 1024 * 1024,
     connectMsMax: options.connectMsMax ?? 3000,
     greetingMsMax: options.greetingMsMax ?? 5000,
