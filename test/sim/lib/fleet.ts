@@ -1,5 +1,5 @@
 import type { OriginId } from '../../../src/crdt/dot.ts';
-import type { Effect } from '../../../src/node/machine-port.ts';
+import type { Effect, Input } from '../../../src/node/machine-port.ts';
 import { ownOrigin } from '../../../src/node/replica.ts';
 import type { Command } from '../../../src/state/command.ts';
 import type { Row } from '../../../src/state/store.ts';
@@ -124,7 +124,7 @@ export class Fleet {
     return gateway;
   }
 
-  /** The gateway's next batch ends its process. */
+  /** The gateway's next batch that may write something ends its process. */
   doom(gateway: SimGateway, fate: BatchFate): void {
     this.#doomed.set(gateway, fate);
   }
@@ -323,8 +323,9 @@ export class Fleet {
       network: this.network,
       releasesFirst: this.mutation.releasesFirst ?? false,
       commitMs: () => 0.05 + rng.exponential(commitMs),
-      fate: (gateway) => {
-        const fate = this.#doomed.get(gateway) ?? 'live';
+      fate: (gateway, batch) => {
+        const fate = this.#doomed.get(gateway);
+        if (fate === undefined || !batch.some(mayWrite)) return 'live';
         this.#doomed.delete(gateway);
         return fate;
       },
@@ -352,6 +353,11 @@ export class Fleet {
     }
     this.clients.effect(gateway, effect);
   }
+}
+
+function mayWrite(input: Input): boolean {
+  if (input.kind !== 'received') return input.kind === 'command';
+  return input.messages.some(({ body }) => body.kind === 'forward' || body.kind === 'dots');
 }
 
 /** How far an own log goes on a disk. */

@@ -25,7 +25,7 @@ export interface GatewayPorts {
   /** How long it takes from an input until its transaction is on disk, in ms. */
   readonly commitMs: () => number;
   /** Asked before each batch. */
-  readonly fate: (gateway: SimGateway) => BatchFate;
+  readonly fate: (gateway: SimGateway, batch: readonly Input[]) => BatchFate;
   /** Called after each batch that was committed, before anything of it is released. */
   readonly committed: (gateway: SimGateway) => void;
   /** Every effect but sending. */
@@ -144,7 +144,7 @@ export class SimGateway implements Host {
     const machine = this.#machine as GatewayMachine;
     const batch = this.#inbox;
     this.#inbox = [];
-    const fate = this.#ports.fate(this);
+    const fate = this.#ports.fate(this, batch);
     const now = this.now;
     try {
       this.store.transact(() => {

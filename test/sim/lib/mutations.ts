@@ -1,5 +1,6 @@
 import type { Dot } from '../../../src/crdt/dot.ts';
 import { Kind } from '../../../src/state/kinds.ts';
+import { ReplicaCore } from '../../../src/node/replica-core.ts';
 import { matchesIndex } from '../../../src/state/kv.ts';
 import { zoneOf } from '../../../src/state/zones.ts';
 import type { Mutation } from './mutation.ts';
@@ -29,6 +30,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'answers and messages leave before the transaction is on disk',
+    faults: ['crash-before-commit'],
     releasesFirst: true,
   },
   {
@@ -80,13 +82,18 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a new owner writes before it has all that the old one wrote',
-    machine: (machine, { nodeId }) => {
-      machine.replica.zoneReady = ({ prefix }) =>
-        machine.replica.zones.some((zone) => zone.prefix === prefix && zone.ownerId === nodeId);
+    faults: ['handoff', 'loss-burst'],
+    install: () => {
+      const { missing } = ReplicaCore.prototype;
+      ReplicaCore.prototype.missing = () => [];
+      return () => {
+        ReplicaCore.prototype.missing = missing;
+      };
     },
   },
   {
     name: 'the incarnation begins anew with every start',
+    faults: ['crash'],
     options: (options) => ({ ...options, incarnation: 0 }),
   },
   {
@@ -97,6 +104,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a restored gateway goes on under its old origin',
+    faults: ['restore-backup'],
     machine: ({ replica }) => {
       replica.remint = () => {};
     },

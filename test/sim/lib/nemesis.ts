@@ -95,10 +95,21 @@ export class Nemesis {
       case 'join':
         return fleet.gateways.length >= 12 ? undefined : fleet.addGateway().name;
       case 'handoff':
-        return fleet.handoff(rng);
+        return this.#handOffAgain(rng.between(1, 8));
       case 'takeover':
         return fleet.takeover(victim, rng);
     }
+  }
+
+  /** Hands zones on, one soon after the other: what is on its way then meets an owner that is one no more. */
+  #handOffAgain(times: number): string | undefined {
+    if (times > 1) {
+      this.#fleet.queue.after(
+        this.#rng.exponential(250),
+        () => this.#running && this.#handOffAgain(times - 1),
+      );
+    }
+    return this.#fleet.handoff(this.#rng);
   }
 
   #cut(rule: (a: Host, b: Host) => boolean, lastMs: number, what: string): string {

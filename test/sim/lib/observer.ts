@@ -60,6 +60,10 @@ export class Observer {
   started(gateway: SimGateway): void {
     const life = this.#life(gateway);
     life.incarnations = new Map();
+    const incarnation = gateway.machine?.swim.self.incarnation ?? 0;
+    if (incarnation < life.ownIncarnation) {
+      this.problem(`${gateway.name} starts with incarnation ${incarnation}, and had ${life.ownIncarnation}`);
+    }
     this.committed(gateway);
   }
 
@@ -139,6 +143,7 @@ export class Observer {
 
   #inspectIncarnations(gateway: SimGateway, machine: GatewayMachine): void {
     const { incarnations } = this.#life(gateway);
+    this.#life(gateway).ownIncarnation = machine.swim.self.incarnation;
     for (const { facts, incarnation } of machine.swim.members()) {
       const before = incarnations.get(facts.id) ?? 0;
       if (incarnation < before) {

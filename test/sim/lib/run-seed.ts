@@ -36,7 +36,12 @@ const beginMs = 3000;
 /** Runs the world that a seed stands for, and says what was wrong with it. */
 export function runSeed(seed: string, options: RunOptions = {}): RunResult {
   const rng = new Rng(seed);
-  const plan = planOf(seed, rng.split('plan'), options.limits);
+  const faults = options.mutation?.faults;
+  const plan = planOf(seed, rng.split('plan'), {
+    ...(faults !== undefined && { faults }),
+    ...options.limits,
+  });
+  const mend = options.mutation?.install?.();
   const fleet = new Fleet({
     plan,
     rng,
@@ -53,6 +58,8 @@ export function runSeed(seed: string, options: RunOptions = {}): RunResult {
     // A machine that throws is a defect, and what it leaves says no more.
     crashed = error instanceof Error ? (error.stack ?? error.message) : String(error);
     fleet.log(`PROBLEM ${crashed}`);
+  } finally {
+    mend?.();
   }
   const problems = crashed === undefined ? verdict(fleet) : [...fleet.observer.problems, `threw: ${crashed}`];
   return {
