@@ -80,6 +80,7 @@ const returnedMs = 50;
  */
 export class Replication {
   readonly #log: ReplicatedLog;
+  #ownOrigin: OriginId;
   readonly #random: () => number;
   readonly #stats = noStats();
   readonly #topology: Topology;
@@ -106,6 +107,7 @@ export class Replication {
     const stats = this.#stats;
     const links = this.#links;
     this.#log = log;
+    this.#ownOrigin = log.origin;
     this.#random = random;
     const topology = (this.#topology = new Topology(self));
     const origins = (this.#origins = new OriginTable(log));
@@ -192,6 +194,12 @@ export class Replication {
   /** Dots of this gateway's own log, oldest first, or their range: written in this very step. */
   committed(dots: readonly Dot[] | SeqRange, now: Instant): void {
     const { origin } = this.#log;
+    if (origin !== this.#ownOrigin) {
+      // Minted anew: the old log is somebody else's now, and what others have of it is missing here.
+      const row = this.#origins.row(this.#ownOrigin);
+      this.#ownOrigin = origin;
+      this.#settle({ row, whole: this.#origins.refresh(row) }, undefined, now);
+    }
     this.#origins.refresh(this.#origins.row(origin));
     const read = 'from' in dots ? this.#readOwn(dots) : dots;
     if (read.length > 0) this.#spread.own(origin, read, now.monoMs);
@@ -402,6 +410,7 @@ export class Replication {
     const ownOrigin = this.#log.origin;
     if (this.#behindSaid === ownOrigin) return;
     if (head <= headOf(this.#log.originLog(ownOrigin)?.seen ?? [])) return;
+    this.#origins.learnHead(this.#origins.row(ownOrigin), head);
     this.#behindSaid = ownOrigin;
     this.#outbox.push({ kind: 'behind', ownOrigin, head });
   }
