@@ -1,53 +1,35 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildAgent, type BuiltAgent } from '../compat/agent/build-agent.ts';
 import type { AgentOutcome } from '../compat/agent/port.ts';
-import { countedRequests } from '../compat/agent/request-metrics.ts';
-import type { AgentConfig, Listener } from '../compat/config/agent-config.ts';
+import type { AgentConfig } from '../compat/config/agent-config.ts';
 import { loadAgentConfig } from '../compat/config/load-config.ts';
 import { renderProblems } from '../compat/config/problems.ts';
 import { keysForRestart } from '../compat/config/reload.ts';
 import { EventLog, eventsTopic } from '../compat/events/event-log.ts';
-import { Dispatcher } from '../compat/http/dispatcher.ts';
 import { serveForeign } from '../compat/http/foreign.ts';
-import { HttpServer } from '../compat/http/server.ts';
-import type { TlsOptions } from '../compat/http/tls.ts';
-import { writeAccess } from '../compat/http/write-access.ts';
 import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
-import { routeTable } from '../compat/routes/table.ts';
 import { Snapshots } from '../compat/snapshot/snapshots.ts';
 import { LiveQueries } from '../compat/watch/live-queries.ts';
 import { isLive } from '../compat/fleet/members.ts';
-import type { MachineFleet } from '../compat/fleet/machine-fleet.ts';
 import type { DnsServer } from '../compat/dns/server.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import { canonicalCatalogValue } from '../migration/canonical.ts';
 import { digestCatalog, digestKv } from '../migration/digest.ts';
-import { err, ok, type Result } from '../src/kernel/result.ts';
 import { instant, wallClockUs } from '../src/io/clock.ts';
-import {
-  checkDatacenter,
-  databaseFile,
-  databaseWatch,
-  ensureDataDir,
-  loadNodeId,
-  loadOrigin,
-} from '../src/io/data-dir.ts';
 import { rememberLeaving } from '../src/io/members-meta.ts';
 import type { Log, Logging } from '../src/io/logging.ts';
 import { fatalDatabaseError } from '../src/io/sqlite-open.ts';
 import { SqliteStore } from '../src/io/sqlite-store.ts';
-import { Replica } from '../src/node/replica.ts';
 import { startHousekeeping } from '../src/runtime/housekeeping.ts';
 import { SessionExpiry } from '../src/runtime/session-expiry.ts';
 import { SessionTimers } from '../src/state/session-timers.ts';
 import { startMetrics } from './gateway-metrics.ts';
 import { joinFleet } from './join-fleet.ts';
+import { listen, openHttp, tlsOnReload } from './open-http.ts';
+import { openState, ownershipWarning, snapshotDirectory, watchDatabase } from './open-state.ts';
 import { openDns } from './open-dns.ts';
 import { openFleet, type Fleet } from './open-fleet.ts';
-import { otherDatacenter } from './other-datacenter.ts';
 import { renewElsewhere } from './renew-elsewhere.ts';
 
 export interface GatewayOptions {
@@ -154,6 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const renewals = agent.metrics.counter('session.renew');
   const events = new EventLog({
     here: () => ({ nodeName: gateway.nodeName, services: [...agent.local.services().values()] }),
+    tell: (event) => fleet.port.tellEvent(event),
     onChange: () => live.touch([eventsTopic]),
   });
 
@@ -233,7 +216,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     intervalMs: 60_000,
     ...watchDatabase(config, options.onFatal),
   });
-  const unfounded = ownershipWarning(replica, nodeId);
+  const unfounded = ownershipWarning({ config, store, replica, nodeId });
   if (unfounded !== undefined) log.warn(unfounded);
 
   return {
@@ -262,127 +245,6 @@ async function sayGoodbye(fleet: Fleet, store: SqliteStore, config: AgentConfig)
   if (!alone) await delay(config.leave.drainMs);
 }
 
-/** On the disk of the data, which has the space; for state in memory where temporary files go. */
-function snapshotDirectory(config: AgentConfig): string {
-  return config.stateInMemory || config.dataDir === undefined
-    ? join(tmpdir(), `grapevine-snapshots-${process.pid}`)
-    : join(config.dataDir, 'snapshots');
-}
-
-/** A database that was removed or replaced under the gateway would take writes that no restart finds again. */
-function watchDatabase(
-  config: AgentConfig,
-  onFatal: (reason: string) => void,
-): { readonly probe?: () => void } {
-  if (config.stateInMemory || config.dataDir === undefined) return {};
-  const problem = databaseWatch(join(config.dataDir, databaseFile));
-  return {
-    probe: () => {
-      const reason = problem();
-      if (reason !== undefined) onFatal(reason);
-    },
-  };
-}
-
-/** Why this gateway takes no writes, for those who start it. */
-function ownershipWarning(replica: Replica, nodeId: string): string | undefined {
-  const root = replica.zones.find((zone) => zone.prefix === '');
-  if (root === undefined) {
-    return 'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev)';
-  }
-  if (root.ownerId === nodeId) return undefined;
-  return (
-    `the root zone is owned by node ${root.ownerId}, and this node is ${nodeId}: writes are refused. ` +
-    'If this is the gateway that founded the datacenter, set its node_id back'
-  );
-}
-
-interface State {
-  readonly store: SqliteStore;
-  readonly replica: Replica;
-  readonly nodeId: string;
-}
-
-/** Opens the data directory, and founds the datacenter where this gateway is told to. */
-function openState(config: AgentConfig): State {
-  const dataDir = config.stateInMemory ? undefined : config.dataDir;
-  if (dataDir !== undefined) ensureDataDir(dataDir);
-  const store = new SqliteStore({ file: dataDir === undefined ? ':memory:' : join(dataDir, databaseFile) });
-  checkDatacenter(store, config.datacenter);
-  const nodeId = loadNodeId(store, dataDir, config.nodeId);
-  const replica = new Replica({ store, origin: loadOrigin(store), nodeId, nodeName: config.nodeName });
-  return { store, replica, nodeId };
-}
-
-interface HttpParts {
-  readonly config: AgentConfig;
-  readonly context: RouteContext;
-  readonly live: LiveQueries;
-  readonly agent: BuiltAgent;
-  readonly replica: Replica;
-  readonly log: Log;
-  readonly logging: Logging;
-  readonly fleet: MachineFleet;
-}
-
-function openHttp(parts: HttpParts): HttpServer {
-  const { config, context, live, agent, replica, log, logging, fleet } = parts;
-  const requests = logging.log.child({ name: 'agent.http' });
-  const dispatcher = new Dispatcher({
-    routes: routeTable,
-    context,
-    live,
-    propose: agent.propose,
-    onRequest: countedRequests(agent.metrics, routeTable),
-    highestIndex: () => replica.highestIndex,
-    freshness: (scope) => fleet.freshness(scope),
-    confirm: (scope) => fleet.confirm(scope),
-    foreign: (datacenter) => otherDatacenter(fleet, datacenter),
-    random: Math.random,
-    responseHeaders: config.http.responseHeaders,
-    blockEndpoints: config.http.blockEndpoints,
-    mayWrite: writeAccess(config.http.allowWriteHttpFrom),
-    onDefect: (error, path) =>
-      log.error({ err: error, path, stack: (error as Error).stack ?? '' }, 'defect in a route'),
-  });
-  return new HttpServer({
-    dispatcher,
-    tail: async () => {
-      const { createExpressApp } = await import('../compat/http/express-app.ts');
-      return createExpressApp(dispatcher);
-    },
-    connectionsPerClientMax: config.limits.httpConnsPerClientMax,
-    headerBytesMax: config.http.headerBytesMax,
-    requestLog: {
-      wanted: () => requests.isLevelEnabled('debug'),
-      write: (facts) => requests.debug(facts, 'Request finished'),
-    },
-  });
-}
-
-async function listen(http: HttpServer, config: AgentConfig, log: Log): Promise<void> {
-  for (const listener of config.httpListeners) {
-    log.info({ address: await open(http, listener, config) }, 'HTTP API is listening');
-  }
-  if (config.httpsListeners.length === 0) return;
-  const tls = await tlsOf(config);
-  for (const listener of config.httpsListeners) {
-    log.info({ address: await open(http, listener, config, tls) }, 'HTTPS API is listening');
-  }
-}
-
-/** Opens one listener and answers where it is. */
-async function open(
-  http: HttpServer,
-  listener: Listener,
-  { unixSockets }: AgentConfig,
-  tls?: TlsOptions,
-): Promise<string> {
-  if (listener.kind === 'tcp') return `${listener.host}:${await http.listen(listener, tls)}`;
-  await http.listen({ ...listener, ...unixSockets, mode: unixSockets.mode?.toString(8) }, tls);
-  return `unix://${listener.path}`;
-}
-
 /**
  * The running configuration with what a reload may change (`reloadableKeys`), and the certificates: those are read
  * again from the files that they were read from.
@@ -403,20 +265,6 @@ function reloaded(running: AgentConfig, read: AgentConfig): AgentConfig {
       blockedPrefixes: read.telemetry.blockedPrefixes,
     },
   };
-}
-
-async function tlsOnReload(config: AgentConfig): Promise<Result<TlsOptions | undefined, string>> {
-  if (config.httpsListeners.length === 0) return ok(undefined);
-  try {
-    return ok(await tlsOf(config));
-  } catch (error) {
-    return err(error instanceof Error ? error.message : String(error));
-  }
-}
-
-async function tlsOf(config: AgentConfig): Promise<TlsOptions> {
-  const { readTls } = await import('../compat/http/tls.ts');
-  return readTls(config.httpsTls, config.limits.httpsHandshakeMsMax);
 }
 
 function ttlMsOf(ttl: string): number {

@@ -250,7 +250,7 @@ async function openPool(
     frameBytesMax: frameBytesOf(config),
     cluster: ports.cluster,
     onReceived: ports.onReceived,
-    onLost: (to, _messages, reason) => ports.onLost(to, String(reason)),
+    onLost: (to, _messages, reason) => ports.onLost(to, reason),
     log: log.child({ name: `agent.gossip.${pool}` }),
     allowPlaintext: gossip.allowPlaintext,
     allowed: addressFilter(pool === 'lan' ? gossip.lanAllowedCidrs : gossip.wanAllowedCidrs),

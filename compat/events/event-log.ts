@@ -9,6 +9,8 @@ const eventsMax = 256;
 export interface EventLogOptions {
   /** What filters are matched against, asked anew for each event. */
   readonly here: () => EventPlace;
+  /** Tells an event that was fired here to all other gateways. */
+  readonly tell?: (event: UserEvent) => void;
   /** Something new is in the list: whoever depends on `eventsTopic` must look again. */
   readonly onChange: () => void;
 }
@@ -24,9 +26,11 @@ export class EventLog {
     this.#options = options;
   }
 
-  /** Tells an event to this gateway, and will tell it to all others. */
+  /** Tells an event to this gateway and to all others. */
   fire(event: UserEvent): void {
-    this.receive({ ...event, lTime: this.#clock + 1 });
+    const timed = { ...event, lTime: this.#clock + 1 };
+    this.receive(timed);
+    this.#options.tell?.(timed);
   }
 
   /** An event arrived; what is not for this gateway only moves its clock. */

@@ -13,8 +13,10 @@ import type { Swim } from '../../src/swim/swim.ts';
 import { sameEndpoint, type Endpoint } from '../../src/wire/endpoint.ts';
 import { notOwnedText } from '../wire/refusal.ts';
 import { dropConflicts, replayConflicts, type ConflictOrders } from './conflict-orders.ts';
+import type { UserEvent } from '../events/user-event.ts';
 import type { GossipServices } from './gossip-services.ts';
-import { packOrder, unpackKeyring } from './gossip-services.ts';
+import { packEvent } from './gossip-services.ts';
+import { runKeyring, type KeyringOrders } from './keyring-orders.ts';
 import type {
   Confirmation,
   ConflictView,
@@ -23,9 +25,6 @@ import type {
   FleetPort,
   Freshness,
   JoinResult,
-  KeyringAnswer,
-  KeyringOrder,
-  KeyringReport,
   MemberView,
   OriginView,
   Pool,
@@ -50,6 +49,8 @@ export interface MachineFleetOptions {
 
 /** How long other gateways get to answer for their keyrings. */
 const keyringMsMax = 5000;
+/** How long other gateways get to take a user event. */
+const eventMsMax = 5000;
 /** First runs of missing seqs that are shown of an origin. */
 const gapsShownMax = 10;
 
@@ -89,7 +90,7 @@ export class MachineFleet implements FleetPort {
       replay: (ids) => replayConflicts(this.#conflictOrders, ids),
       drop: (ids) => dropConflicts(this.#conflictOrders, ids),
     };
-    this.keyring = options.encrypted ? { run: (order) => this.#runKeyring(order) } : undefined;
+    this.keyring = options.encrypted ? { run: (order) => runKeyring(this.#keyringOrders, order) } : undefined;
   }
 
   get clusterId(): string {
@@ -323,25 +324,26 @@ export class MachineFleet implements FleetPort {
     });
   }
 
-  async #runKeyring(order: KeyringOrder): Promise<readonly KeyringReport[]> {
+  get #keyringOrders(): KeyringOrders {
     const { machine, services } = this.#options;
-    const others = machine.swim
-      .members()
-      .filter((member) => isLive(member) && member.facts.id !== machine.nodeId);
-    const own = services.orderKeyring(order);
-    const asked = order.kind === 'list' && order.localOnly ? [] : others;
-    const answers = await Promise.all(
-      asked.map(async ({ facts }): Promise<KeyringAnswer> => {
-        const result = await this.call(facts.id, 'keyring', packOrder(order), keyringMsMax);
-        if (!result.ok) return { node: facts.name, ok: false, error: result.error };
-        try {
-          return unpackKeyring(result.body);
-        } catch {
-          return { node: facts.name, ok: false, error: 'its answer cannot be read' };
-        }
-      }),
-    );
-    return [{ pool: 'lan', asked: asked.length + 1, answers: [own, ...answers] }];
+    return {
+      datacenter: machine.swim.self.facts.datacenter,
+      own: (order) => services.orderKeyring(order),
+      others: (pool) =>
+        (pool === 'lan' ? machine.swim : machine.wan?.swim)
+          ?.members()
+          .filter((member) => isLive(member) && member.facts.id !== machine.nodeId)
+          .map(({ facts }) => facts),
+      call: (nodeId, body, pool) => this.call(nodeId, 'keyring', body, keyringMsMax, pool),
+    };
+  }
+
+  /** Tells a user event to all gateways that live now. Who misses it misses it, as in Serf. */
+  tellEvent(event: UserEvent): void {
+    const { machine } = this.#options;
+    const body = packEvent(event);
+    for (const id of this.#liveIds())
+      if (id !== machine.nodeId) void this.call(id, 'event', body, eventMsMax);
   }
 
   /** Asks another gateway's process for something. */

@@ -85,8 +85,8 @@ export const forwardedOutcome: Schema<CommandOutcome> = {
   unpack: (raw, at) => {
     const outcome = travelling.unpack(raw, at);
     if (outcome.kind === 'refused') return { ...outcome, status: Number(outcome.status) as Status };
-    if (!('row' in outcome)) return outcome as CommandOutcome;
+    if (!('row' in outcome)) return outcome;
     const { row: held, ...rest } = outcome;
-    return (held === null ? rest : { ...rest, row: held }) as CommandOutcome;
+    return held === null ? rest : { ...rest, row: held };
   },
 };
