@@ -192,6 +192,7 @@ describe('commands that ask a gateway', () => {
   ])('%j', async (args, request, ran) => {
     asked.length = 0;
     expect(await grapevine(...args, '-http-addr', `unix://${address}`)).toMatchObject(ran);
-    expect(asked).toEqual([request]);
+    // What is not there is a Consul's, and then these commands do without.
+    expect(asked.filter((each) => !each.includes('/v1/grapevine/'))).toEqual([request]);
   });
 });

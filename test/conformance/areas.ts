@@ -8,6 +8,7 @@ import { coordinates } from './scenarios/coordinates.ts';
 import { events } from './scenarios/events.ts';
 import { filter } from './scenarios/filter.ts';
 import { health } from './scenarios/health.ts';
+import { keyring } from './scenarios/keyring.ts';
 import { kv } from './scenarios/kv.ts';
 import { kvBlocking } from './scenarios/kv-blocking.ts';
 import { kvErrors } from './scenarios/kv-errors.ts';
@@ -32,7 +33,7 @@ export const agentAreas: readonly Area[] = [
   refusals,
 ];
 /** Those that need agents of their own, for their configuration. */
-export const configuredAreas: readonly Area[] = [sessions, transactionErrors, transport];
+export const configuredAreas: readonly Area[] = [sessions, transactionErrors, transport, keyring];
 
 /** All of them, for the tests that concern the scenarios themselves. */
 export const areas: readonly Area[] = [...kvAreas, ...catalogAreas, ...agentAreas, ...configuredAreas];

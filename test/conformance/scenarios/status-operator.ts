@@ -67,7 +67,7 @@ export const statusOperator: Area = {
       request('POST', '/v1/snapshot', '', { expect: { status: 405 } }),
     ),
     scenario(
-      'there is no raft to operate, and no keyring yet',
+      'there is no raft to operate, and no keyring without encryption',
       del('/v1/operator/raft/peer', {
         expect: { status: 400 },
         differs: { id: 'refused', at: ['status', 'body'], gateway: { status: 501 } },
@@ -75,6 +75,9 @@ export const statusOperator: Area = {
       request('POST', '/v1/operator/raft/peer', '', { expect: { status: 405 } }),
       get('/v1/operator/keyring', {
         expect: { status: 500, body: 'Keyring is empty (encryption not enabled)' },
+      }),
+      request('POST', '/v1/operator/keyring', '{"Key":"aJbSqcumUFUUMnVnY//Ly4EDgz1PUBDJda+Rsx3Qcwg="}', {
+        expect: { status: 500, body: 'No keyring to modify (encryption not enabled)' },
       }),
     ),
   ],
