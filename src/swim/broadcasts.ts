@@ -1,5 +1,8 @@
 import { updateBytes, type MemberUpdate } from './messages.ts';
 
+/** So many updates at once are better compared than told. */
+export const muchNews = 64;
+
 interface Broadcast {
   readonly update: MemberUpdate;
   readonly bytes: number;
@@ -42,6 +45,26 @@ export class Broadcasts {
     if (known === undefined) return;
     known.dropped = true;
     this.#byId.delete(id);
+  }
+
+  /**
+   * Somebody else spreads the same. While there is much to tell, that is as good as having sent it once: it halves
+   * what a pool spends on news that nearly all have (feedback, in the words of Demers et al., 1987), and what it
+   * misses is found by comparing. A single piece of news is told as often as it should.
+   */
+  heard({ id, incarnation, state }: MemberUpdate, limit: number): void {
+    if (this.#byId.size < muchNews) return;
+    const item = this.#byId.get(id);
+    if (item?.update.incarnation !== incarnation || item.update.state !== state || item.done !== null) return;
+    // It stays in the tier that it is in, and is counted when its turn comes.
+    item.sent += 1;
+    if (item.sent >= limit) this.remove(id);
+  }
+
+  /** A random other knows all of this: what was sent at all has got around, but for what comparing will find. */
+  calm(): void {
+    for (const { update, sent, done } of [...this.#byId.values()])
+      if (sent > 0 && done === null) this.remove(update.id);
   }
 
   /**

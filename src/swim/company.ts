@@ -1,3 +1,4 @@
+import { muchNews } from './broadcasts.ts';
 import { sameEndpoint, type Endpoint } from '../wire/endpoint.ts';
 import type { SwimCore } from './core.ts';
 import type { JoinFailure } from './effects.ts';
@@ -13,6 +14,8 @@ const reachMsMax = 30_000;
 const reachAtOnce = 3;
 const joinsMax = 256;
 const strangerMs = 500;
+/** What differs may be on its way already: it is compared again after this, and then ever later. */
+const differenceMs = 2000;
 
 /** Keeps company: joins whom it is told to, comes back after a restart or from isolation, compares now and then. */
 export class Company {
@@ -23,6 +26,7 @@ export class Company {
   #reachMs = reachMsMin;
   #reachTimer: Timer | null = null;
   #soonTimer: Timer | null = null;
+  #differenceMs = differenceMs;
   /** The pool knows another by this name or id: goodbye. */
   onStandDown: () => void = () => {};
 
@@ -34,6 +38,7 @@ export class Company {
   start(): void {
     const core = this.#core;
     this.#armPeriodic(core.random());
+    this.#syncer.onDifference = () => this.#differs();
     if (core.roster.size > 1) this.#armReach(0);
   }
 
@@ -52,7 +57,7 @@ export class Company {
       this.#begin(endpoint, (outcome) => {
         open -= 1;
         if (outcome.kind === 'met') joined += 1;
-        else failures.push({ endpoint, reason: outcome.kind === 'refused' ? outcome.text : outcome.reason });
+        else failures.push({ endpoint, reason: outcome.text });
         finish();
       });
     }
@@ -96,6 +101,25 @@ export class Company {
     });
   }
 
+  #compared(equal: boolean): void {
+    const { broadcasts } = this.#core;
+    if (!equal) return this.#differs();
+    this.#differenceMs = differenceMs;
+    if (broadcasts.size < muchNews) return;
+    broadcasts.calm();
+    if (broadcasts.size >= muchNews) this.soon(differenceMs);
+  }
+
+  /**
+   * Where one difference was there may be more: gossip reaches nearly all, and after much news at once, such as a
+   * healed partition, it is comparing that brings the rest, at the price of the differences only.
+   */
+  #differs(): void {
+    if (this.#soonTimer !== null) return;
+    this.soon(this.#differenceMs);
+    this.#differenceMs = Math.min(2 * this.#differenceMs, this.#core.profile.pushPullIntervalMs);
+  }
+
   #armReach(delayMs: number): void {
     const core = this.#core;
     this.#reachTimer = core.timers.at(core.nowMs + delayMs, () => {
@@ -118,8 +142,10 @@ export class Company {
 
   #begin(to: Endpoint, done: (outcome: SyncOutcome) => void = () => {}): void {
     this.#syncer.begin(to, (outcome) => {
-      if (outcome.kind === 'met') this.#refusals = 0;
-      else if (outcome.kind === 'refused') this.#refused(to, outcome);
+      if (outcome.kind === 'met') {
+        this.#refusals = 0;
+        this.#compared(outcome.equal);
+      } else if (outcome.kind === 'refused') this.#refused(to, outcome);
       done(outcome);
     });
   }

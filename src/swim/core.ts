@@ -2,39 +2,18 @@ import type { Endpoint } from '../wire/endpoint.ts';
 import { must } from '../kernel/assert.ts';
 import { Awareness } from './awareness.ts';
 import { Broadcasts } from './broadcasts.ts';
-import { CoordinateClient, coordinateSeconds, isCoordinate, type Coordinate } from './coordinates.ts';
+import { Diary } from './diary.ts';
+import { Disputes } from './disputes.ts';
+import { Distances } from './distances.ts';
 import { newCounters, type Lane, type SwimEffect } from './effects.ts';
-import {
-  isLive,
-  memberOf,
-  nameKey,
-  sameFacts,
-  type Member,
-  type MemberFacts,
-  type PersistedMember,
-} from './member.ts';
+import { isLive, memberOf, nameKey, sameFacts, type Member, type MemberFacts } from './member.ts';
 import { mergeMember, overrides, updateOf } from './merge.ts';
 import { incarnationMax, updateBytes, type MemberUpdate, type SwimMessage } from './messages.ts';
 import { retransmitLimit, type SwimProfile } from './profile.ts';
 import { Roster } from './roster.ts';
-import { measuredRoundTrip, type RoundTrip } from './round-trips.ts';
-import { confirmSuspicion, raiseSuspicion, suspicionEndsMs, type Suspicion } from './suspicion.ts';
-import { Timers, type Timer } from './timers.ts';
-
-export interface SwimSetup {
-  readonly self: MemberFacts;
-  /** The last incarnation that was persisted, 0 for a new member: it starts above it. */
-  readonly incarnation: number;
-  /** The others, as persisted; of a gateway that left on purpose, none. */
-  readonly known: readonly PersistedMember[];
-  /** Empty for a gateway that belongs to none yet: it takes the one of whom it joins first. */
-  readonly cluster: string;
-  readonly profile: SwimProfile;
-  readonly random: () => number;
-  readonly nowMs: number;
-  /** Why a member is not let into this pool (a LAN pool's other datacenters); undefined: it is. */
-  readonly refuses?: (facts: MemberFacts) => string | undefined;
-}
+import type { SwimSetup } from './setup.ts';
+import { Suspicions } from './suspicions.ts';
+import { Timers } from './timers.ts';
 
 /**
  * How an update came: spread by packets (`gossip`), as part of somebody's whole membership (`sync`), or said by the
@@ -42,22 +21,8 @@ export interface SwimSetup {
  */
 type Via = 'gossip' | 'sync' | 'direct';
 
-interface Suspect {
-  readonly suspicion: Suspicion;
-  timer: Timer;
-}
-
-/** An operator said to force it out, should it turn out to have failed. */
-interface Intent {
-  readonly incarnation: number;
-  readonly prune: boolean;
-}
-
 /** What another member holds of this one or of the pool counts as its view from here on. */
 const settleMs = 5000;
-const persistMs = 2000;
-const claimsPerWindow = 5;
-const claimsWindowMs = 60_000;
 
 /**
  * What all parts of the machine share: who is there, what is to be spread, what is to be done. Time here is *awake*
@@ -71,7 +36,7 @@ export class SwimCore {
   readonly timers = new Timers();
   readonly awareness: Awareness;
   readonly broadcasts: Broadcasts;
-  readonly coordinates: CoordinateClient;
+  readonly distances: Distances;
   readonly counters = newCounters();
   /** Tells this process from another one with its id. */
   readonly run: number;
@@ -90,15 +55,11 @@ export class SwimCore {
   #settledAtMs = Infinity;
   #seq: number;
   #effects: SwimEffect[] = [];
-  readonly #suspects = new Map<string, Suspect>();
-  readonly #intents = new Map<string, Intent>();
-  readonly #roundTrips = new Map<string, RoundTrip>();
-  readonly #places = new Map<string, Coordinate>();
-  #dirty = new Set<string>();
-  #persistTimer: Timer | null = null;
-  /** Claims to be this member, by others: by whom and when a dispute was last reported. */
-  #claims: number[] = [];
-  readonly #reportedMs = new Map<string, number>();
+  readonly #suspicions: Suspicions;
+  readonly #diary: Diary;
+  readonly #disputes = new Disputes();
+  /** Kept from the last run, while the pool may have forgotten them since: not told to anybody. */
+  readonly #doubted = new Set<string>();
   /** Told when somebody says what is not understood here without more: the whole membership is to be compared soon. */
   onNeedSync: () => void = () => {};
   onDisputed: () => void = () => {};
@@ -117,7 +78,10 @@ export class SwimCore {
     this.roster = new Roster(self.id);
     this.awareness = new Awareness(profile.awarenessMax);
     this.broadcasts = new Broadcasts(profile.broadcastsMax);
-    this.coordinates = new CoordinateClient(random);
+    this.distances = new Distances(random);
+    this.#suspicions = new Suspicions(profile, this.timers, (id) => this.#suspicionEnded(id));
+    this.#diary = new Diary(this.roster, this.timers);
+    this.#diary.onDue = () => this.flushPersist();
     for (const { facts, state, incarnation, factsIncarnation, goneForMs = 0 } of setup.known) {
       if (facts.id === self.id || this.roster.size >= profile.membersMax) continue;
       const member = memberOf(facts, state === 'suspect' ? 'alive' : state, incarnation, factsIncarnation);
@@ -139,6 +103,10 @@ export class SwimCore {
   get nextSeq(): number {
     this.#seq = (this.#seq + 1) >>> 0;
     return this.#seq;
+  }
+
+  get retransmitLimit(): number {
+    return retransmitLimit(this.profile, this.poolSize);
   }
 
   get settled(): boolean {
@@ -173,7 +141,7 @@ export class SwimCore {
 
   /** What goes along with a message that has `bytesFree` left; `first` is told in any case. */
   piggyback(bytesFree: number, first: MemberUpdate | null = null): readonly MemberUpdate[] {
-    const limit = retransmitLimit(this.profile, this.poolSize);
+    const limit = this.retransmitLimit;
     if (first === null) return this.broadcasts.take(bytesFree, limit);
     return this.broadcasts.take(bytesFree - updateBytes(first), limit, [first]);
   }
@@ -252,6 +220,23 @@ export class SwimCore {
     if (merged.factsIncarnation < update.factsIncarnation) this.onNeedSync();
   }
 
+  /**
+   * Somebody lacks a member that this one kept from its last run. If it does not answer either, it is forgotten, and
+   * not brought back to those who have forgotten it.
+   */
+  doubt(id: string): void {
+    if (id !== this.selfId) this.#doubted.add(id);
+  }
+
+  isDoubted(id: string): boolean {
+    return this.#doubted.has(id);
+  }
+
+  /** It answered. */
+  trust(id: string): void {
+    if (this.#doubted.size > 0) this.#doubted.delete(id);
+  }
+
   /** This member itself saw no answer. */
   suspect(id: string, incarnation: number): void {
     const member = this.roster.get(id);
@@ -264,35 +249,19 @@ export class SwimCore {
   forceOut(id: string, prune: boolean): void {
     const member = must(this.roster.get(id));
     if (member.state === 'suspect') {
-      this.#intents.set(id, { incarnation: member.incarnation, prune });
+      this.#suspicions.intend(id, { incarnation: member.incarnation, prune });
     } else if (member.state !== 'alive') this.#out(member, prune);
-  }
-
-  /** Forgets who is gone for long enough. `refresh`: writes the others again, so that a restart does not make them young. */
-  reap(refresh: boolean): void {
-    const { reconnectTimeoutMs, tombstoneMs } = this.profile;
-    for (const [id, sinceMs] of [...this.roster.gone()]) {
-      const member = must(this.roster.get(id));
-      if (id === this.selfId) continue;
-      if (refresh) this.#soil(id);
-      const limitMs = member.state === 'left' ? tombstoneMs : reconnectTimeoutMs;
-      if (this.nowMs - sinceMs >= limitMs) this.forget(member);
-    }
-    for (const [id, { sinceMs }] of [...this.roster.pruned()]) {
-      if (this.nowMs - sinceMs >= tombstoneMs) this.roster.unprune(id);
-    }
   }
 
   forget(member: Member): void {
     const { id } = member.facts;
     this.roster.remove(id);
-    this.#dropSuspicion(id);
-    this.#intents.delete(id);
+    this.#suspicions.drop(id);
+    this.#suspicions.takeIntent(id);
     this.broadcasts.remove(id);
-    this.#roundTrips.delete(id);
-    this.#places.delete(id);
-    this.coordinates.forget(id);
-    this.#soil(id);
+    this.distances.forget(id);
+    this.#doubted.delete(id);
+    this.soil(id);
     this.effect({ kind: 'event', event: 'forgotten', member, previous: member });
   }
 
@@ -326,68 +295,20 @@ export class SwimCore {
   /** Reports a dispute of a name or an id, once in a while each. */
   conflict(ours: MemberFacts, theirs: MemberFacts): void {
     this.counters.conflicts += 1;
-    const key = `${ours.id} ${theirs.id}`;
-    if (this.nowMs - (this.#reportedMs.get(key) ?? -Infinity) < claimsWindowMs) return;
-    if (this.#reportedMs.size >= 64) this.#reportedMs.clear();
-    this.#reportedMs.set(key, this.nowMs);
-    this.effect({ kind: 'conflict', name: ours.name, ours, theirs });
-  }
-
-  // ---- distances ----
-
-  measured(id: string, rttMs: number, place: Coordinate | null): void {
-    if (rttMs < 0) return;
-    this.#roundTrips.set(id, measuredRoundTrip(this.#roundTrips.get(id), rttMs));
-    if (place === null) return;
-    if (!this.coordinates.measured(id, place, rttMs / 1000)) this.counters.coordinatesRejected += 1;
-  }
-
-  learnPlace(id: string, place: Coordinate | null): void {
-    if (place === null || !this.roster.get(id)) return;
-    if (isCoordinate(place)) this.#places.set(id, place);
-    else this.counters.coordinatesRejected += 1;
-  }
-
-  placeOf(id: string): Coordinate | undefined {
-    return id === this.selfId ? this.coordinates.coordinate : this.#places.get(id);
-  }
-
-  roundTrip(id: string): RoundTrip | undefined {
-    return this.#roundTrips.get(id);
-  }
-
-  estimateMs(id: string): number | undefined {
-    const place = this.#places.get(id);
-    return place === undefined ? undefined : coordinateSeconds(this.coordinates.coordinate, place) * 1000;
-  }
-
-  /** Measured, else estimated. */
-  distanceMs(id: string): number | undefined {
-    return this.#roundTrips.get(id)?.smoothedMs ?? this.estimateMs(id);
-  }
-
-  /** Between two others, by their coordinates. */
-  betweenMs(a: string, b: string): number | undefined {
-    const from = this.#places.get(a);
-    const to = this.#places.get(b);
-    return from === undefined || to === undefined ? undefined : coordinateSeconds(from, to) * 1000;
+    if (this.#disputes.isNews(ours.id, theirs.id, this.nowMs)) {
+      this.effect({ kind: 'conflict', name: ours.name, ours, theirs });
+    }
   }
 
   // ---- disk ----
 
   flushPersist(): void {
-    if (this.#persistTimer !== null) this.#persistTimer.run = null;
-    this.#persistTimer = null;
-    const put: PersistedMember[] = [];
-    const remove: string[] = [];
-    for (const id of this.#dirty) {
-      const member = this.roster.get(id);
-      const goneSinceMs = this.roster.goneSinceMs(id);
-      if (member === undefined) remove.push(id);
-      else put.push(goneSinceMs === undefined ? member : { ...member, goneForMs: this.nowMs - goneSinceMs });
-    }
-    this.#dirty = new Set();
-    this.effect({ kind: 'persist', incarnation: this.self.incarnation, put, remove });
+    this.effect(this.#diary.flush(this.self, this.nowMs));
+  }
+
+  /** Is to be written. */
+  soil(id: string): void {
+    if (!this.stopped) this.#diary.soil(id, this.nowMs);
   }
 
   // ---- inside ----
@@ -408,7 +329,10 @@ export class SwimCore {
       update.factsIncarnation > self.factsIncarnation ||
       (told !== null && update.factsIncarnation === self.factsIncarnation && !sameFacts(told, self.facts));
     if (update.incarnation === self.incarnation && update.state === 'alive' && !foreign) return;
-    if (foreign && told !== null && this.#claimed(told)) return;
+    if (foreign && told !== null && this.#disputes.persists(this.nowMs)) {
+      this.conflict(self.facts, told);
+      return this.onDisputed();
+    }
     this.counters.refutations += 1;
     if (update.state === 'suspect' || update.state === 'failed') this.awareness.add(1);
     const incarnation = update.incarnation + 1;
@@ -416,26 +340,13 @@ export class SwimCore {
     this.#setSelf(memberOf(self.facts, 'alive', incarnation, factsIncarnation), foreign);
   }
 
-  /** Another process may be this member too. True when it is not answered again for now: each answer makes the next. */
-  #claimed(theirs: MemberFacts): boolean {
-    this.#claims = this.#claims.filter((atMs) => this.nowMs - atMs < claimsWindowMs);
-    if (this.#claims.length >= claimsPerWindow) {
-      this.conflict(this.self.facts, theirs);
-      this.onDisputed();
-      return true;
-    }
-    this.#claims.push(this.nowMs);
-    return false;
-  }
-
   #noNews(current: Member, update: MemberUpdate, via: Via): void {
     this.counters.staleUpdates += 1;
     if (current.incarnation !== update.incarnation || current.state !== update.state) return;
+    if (via === 'gossip') this.broadcasts.heard(update, this.retransmitLimit);
     if (current.state === 'suspect' && update.by !== null) {
-      const known = this.#suspects.get(update.id);
-      if (known !== undefined && confirmSuspicion(known.suspicion, update.by)) {
-        this.#armSuspicion(update.id, known);
-        if (via === 'gossip') this.broadcast(updateOf(current, false, update.by, 0));
+      if (this.#suspicions.confirm(update.id, update.by, this.nowMs) && via === 'gossip') {
+        this.broadcast(updateOf(current, false, update.by, 0));
       }
     } else if (!isLive(current)) this.roster.age(update.id, this.nowMs - update.ageMs);
   }
@@ -505,24 +416,22 @@ export class SwimCore {
     },
   ): void {
     const { id } = member.facts;
+    if (member.state === 'alive' || member.incarnation !== current?.incarnation) this.trust(id);
     const wasGoneMs = current?.state === member.state ? this.roster.goneSinceMs(id) : undefined;
     this.roster.set(member, wasGoneMs ?? this.nowMs - how.ageMs, this.random);
-    if (member.state !== 'suspect' || current?.incarnation !== member.incarnation) this.#dropSuspicion(id);
-    if (member.state === 'suspect' && !this.#suspects.has(id)) this.#raise(member, how.by);
-    if (how.spread) this.broadcast(updateOf(member, how.withFacts, how.by, how.ageMs));
+    if (member.state !== 'suspect' || current?.incarnation !== member.incarnation) this.#suspicions.drop(id);
+    if (member.state === 'suspect' && !this.#suspicions.has(id)) {
+      this.counters.suspicions += 1;
+      this.#suspicions.raise(id, member.incarnation, this.poolSize, how.by, this.nowMs);
+    }
+    if (how.spread && !this.#doubted.has(id))
+      this.broadcast(updateOf(member, how.withFacts, how.by, how.ageMs));
     const onlySuspected = current !== undefined && isLive(current) && isLive(member);
-    if (!onlySuspected || member.facts !== current.facts) this.#soil(id);
+    if (!onlySuspected || member.facts !== current.facts) this.soil(id);
     this.#tellEvents(member, current);
-    if (this.#intents.size > 0 && member.state !== 'suspect') this.#follow(member);
-  }
-
-  /** What an operator said of it while it was suspect. */
-  #follow(member: Member): void {
-    const { id } = member.facts;
-    const intent = this.#intents.get(id);
-    if (intent === undefined) return;
-    this.#intents.delete(id);
-    if (!isLive(member) && intent.incarnation === member.incarnation) this.#out(member, intent.prune);
+    if (member.state === 'suspect') return;
+    const intent = this.#suspicions.takeIntent(id);
+    if (intent?.incarnation === member.incarnation && !isLive(member)) this.#out(member, intent.prune);
   }
 
   #tellEvents(member: Member, current: Member | undefined): void {
@@ -542,40 +451,12 @@ export class SwimCore {
     }
   }
 
-  #raise(member: Member, by: string): void {
-    this.counters.suspicions += 1;
-    const suspicion = raiseSuspicion(this.profile, this.poolSize, member.incarnation, by, this.nowMs);
-    const suspect: Suspect = { suspicion, timer: { atMs: 0, run: null } };
-    this.#suspects.set(member.facts.id, suspect);
-    this.#armSuspicion(member.facts.id, suspect);
-  }
-
-  #armSuspicion(id: string, suspect: Suspect): void {
-    suspect.timer.run = null;
-    // A confirmation may find it over already.
-    suspect.timer = this.timers.at(Math.max(this.nowMs, suspicionEndsMs(suspect.suspicion)), () => {
-      const member = this.roster.get(id);
-      if (member?.state !== 'suspect' || this.#suspects.get(id) !== suspect) return;
-      const { facts, incarnation, factsIncarnation } = member;
-      const failed = memberOf(facts, 'failed', incarnation, factsIncarnation);
-      this.#store(failed, member, { by: this.selfId, ageMs: 0, spread: true, withFacts: false });
-    });
-  }
-
-  #dropSuspicion(id: string): void {
-    const suspect = this.#suspects.get(id);
-    if (suspect === undefined) return;
-    suspect.timer.run = null;
-    this.#suspects.delete(id);
-  }
-
-  #soil(id: string): void {
-    this.#dirty.add(id);
-    if (this.stopped) return;
-    this.#persistTimer ??= this.timers.at(this.nowMs + persistMs, () => {
-      this.#persistTimer = null;
-      this.flushPersist();
-    });
+  #suspicionEnded(id: string): void {
+    const member = this.roster.get(id);
+    if (member?.state !== 'suspect') return;
+    if (this.#doubted.has(id)) return this.forget(member);
+    const failed = memberOf(member.facts, 'failed', member.incarnation, member.factsIncarnation);
+    this.#store(failed, member, { by: this.selfId, ageMs: 0, spread: true, withFacts: false });
   }
 
   #randomUint32(): number {

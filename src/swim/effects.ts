@@ -93,7 +93,9 @@ export interface SwimStats {
 }
 
 export type Counters = {
-  -readonly [K in Exclude<keyof SwimStats, 'queue' | 'health' | 'coordinateResets'>]: number;
+  -readonly [
+    K in Exclude<keyof SwimStats, 'queue' | 'health' | 'coordinateResets' | 'coordinatesRejected'>
+  ]: number;
 };
 
 export function newCounters(): Counters {
@@ -115,6 +117,5 @@ export function newCounters(): Counters {
     malformed: 0,
     dropped: 0,
     pauses: 0,
-    coordinatesRejected: 0,
   };
 }

@@ -80,11 +80,11 @@ export class Prober {
   directTimeoutMs(id: string): number {
     const core = this.#core;
     const { probeTimeoutMs } = core.profile;
-    const measured = core.roundTrip(id);
-    const estimated = core.estimateMs(id);
+    const measured = core.distances.roundTrip(id);
+    const estimated = core.distances.estimateMs(id);
     let timeoutMs = probeTimeoutMs * strangerFactor;
     if (measured !== undefined) timeoutMs = measured.smoothedMs + 4 * measured.variationMs + 50;
-    else if (estimated !== undefined && core.coordinates.coordinate.error < 0.5)
+    else if (estimated !== undefined && core.distances.coordinate.error < 0.5)
       timeoutMs = 2 * estimated + 100;
     return core.awareness.scale(Math.max(probeTimeoutMs, timeoutMs));
   }
@@ -145,7 +145,7 @@ export class Prober {
       sender: core.selfId,
       target,
       stream: lane === 'stream',
-      coordinate: core.coordinates.coordinate,
+      coordinate: core.distances.coordinate,
       updates,
     });
   }
@@ -157,8 +157,8 @@ export class Prober {
     core.counters.indirectProbes += 1;
     const helpers = this.#helpers(id);
     const farMs = Math.max(
-      core.distanceMs(id) ?? 0,
-      ...helpers.map((each) => core.distanceMs(each.facts.id) ?? 0),
+      core.distances.ms(id) ?? 0,
+      ...helpers.map((each) => core.distances.ms(each.facts.id) ?? 0),
     );
     const { probeTimeoutMs, probeIntervalMs } = core.profile;
     const spentMs = core.nowMs - probe.sentMs;
@@ -166,7 +166,7 @@ export class Prober {
     const waitMs = core.awareness.scale(Math.max(probeTimeoutMs, probeIntervalMs - spentMs, 3 * farMs + 100));
     probe.helpers = helpers.length;
     for (const helper of helpers) {
-      const nackAfterMs = Math.max(waitMs / 4, 0.8 * waitMs - (core.distanceMs(helper.facts.id) ?? 0));
+      const nackAfterMs = Math.max(waitMs / 4, 0.8 * waitMs - (core.distances.ms(helper.facts.id) ?? 0));
       core.send(helper.facts.endpoint, 'packet', {
         kind: 'ping-req',
         seq,
@@ -194,8 +194,8 @@ export class Prober {
     const costs = new Map(
       candidates.map((each) => {
         const { id } = each.facts;
-        const first = core.distanceMs(id) ?? (each.facts.region === region ? 1 : 1000);
-        return [each, first + (core.betweenMs(id, target) ?? 0)] as const;
+        const first = core.distances.ms(id) ?? (each.facts.region === region ? 1 : 1000);
+        return [each, first + (core.distances.betweenMs(id, target) ?? 0)] as const;
       }),
     );
     const [byChance, ...others] = candidates as [Member, ...Member[]];
@@ -220,7 +220,7 @@ export class Prober {
       core.counters.malformed += 1;
       return;
     }
-    core.learnPlace(sender, coordinate);
+    if (core.roster.get(sender) !== undefined) core.distances.learn(sender, coordinate);
     const updates = core.piggyback(core.profile.packetBytesMax - pingBytes, core.accusation(sender));
     core.send(from, stream ? 'stream' : 'packet', {
       kind: 'ack',
@@ -229,7 +229,7 @@ export class Prober {
       run: core.run,
       stream,
       relayed: false,
-      coordinate: core.coordinates.coordinate,
+      coordinate: core.distances.coordinate,
       updates,
     });
   }
@@ -258,7 +258,7 @@ export class Prober {
 
   onAck(ack: Ack): void {
     const core = this.#core;
-    core.learnPlace(ack.sender, ack.coordinate);
+    if (core.roster.get(ack.sender) !== undefined) core.distances.learn(ack.sender, ack.coordinate);
     const relay = this.#relays.get(ack.seq);
     if (relay?.target === ack.sender) {
       this.#relays.delete(ack.seq);
@@ -268,8 +268,9 @@ export class Prober {
     const probe = this.#probes.get(ack.seq);
     if (probe?.member.facts.id !== ack.sender) return;
     const alone = !ack.relayed && !ack.stream && probe.pausedMs === core.pausedMs;
-    if (alone) core.measured(ack.sender, core.nowMs - probe.sentMs, ack.coordinate);
+    if (alone) core.distances.measured(ack.sender, core.nowMs - probe.sentMs, ack.coordinate);
     core.contact();
+    core.trust(ack.sender);
     if (probe.phase === 'direct' || probe.phase === 'indirect') {
       core.awareness.add(-1);
       if (ack.stream) core.counters.streamOnly += 1;

@@ -12,7 +12,7 @@ export interface Suspicion {
   /** How many confirmations bring the wait down to the minimum; 0: the pool is too small for any. */
   readonly confirmationsWanted: number;
   /** Who says so; the first is who raised it. */
-  readonly accusers: Set<string>;
+  readonly accusers: string[];
 }
 
 export function raiseSuspicion(
@@ -31,20 +31,20 @@ export function raiseSuspicion(
     minMs,
     maxMs: minMs * profile.suspicionMaxMult,
     confirmationsWanted: members - 2 < wanted ? 0 : wanted,
-    accusers: new Set([accuser]),
+    accusers: [accuser],
   };
 }
 
 /** Whether that was news, which is spread on. */
 export function confirmSuspicion(suspicion: Suspicion, accuser: string): boolean {
   const { accusers, confirmationsWanted } = suspicion;
-  if (accusers.has(accuser) || accusers.size > confirmationsWanted) return false;
-  accusers.add(accuser);
+  if (accusers.includes(accuser) || accusers.length > confirmationsWanted) return false;
+  accusers.push(accuser);
   return true;
 }
 
 export function suspicionEndsMs({ sinceMs, minMs, maxMs, confirmationsWanted, accusers }: Suspicion): number {
   if (confirmationsWanted < 1) return sinceMs + minMs;
-  const share = Math.log(accusers.size) / Math.log(confirmationsWanted + 1);
+  const share = Math.log(accusers.length) / Math.log(confirmationsWanted + 1);
   return sinceMs + Math.max(minMs, maxMs - share * (maxMs - minMs));
 }

@@ -1,11 +1,13 @@
 import { sameEndpoint, type Endpoint } from '../wire/endpoint.ts';
 import { Company } from './company.ts';
 import type { Coordinate } from './coordinates.ts';
-import { SwimCore, type SwimSetup } from './core.ts';
+import { SwimCore } from './core.ts';
 import type { SwimEffect, SwimStats } from './effects.ts';
 import type { Member, MemberFacts } from './member.ts';
 import type { MemberUpdate, SwimMessage } from './messages.ts';
 import { Prober } from './prober.ts';
+import { startReaping } from './reaper.ts';
+import type { SwimSetup } from './setup.ts';
 import { Syncer } from './syncer.ts';
 import type { Timer } from './timers.ts';
 
@@ -13,8 +15,6 @@ import type { Timer } from './timers.ts';
 const latenessMs = 150;
 /** After such a stop the world may have changed: it is asked. */
 const longPauseMs = 3000;
-const reapMs = 60_000;
-const reapsPerRefresh = 60;
 
 /**
  * Membership of one pool, as one member runs it: SWIM (Das et al., 2002) with Serf's goodbyes and Lifeguard. A
@@ -27,9 +27,10 @@ export class Swim {
   readonly #syncer: Syncer;
   readonly #company: Company;
   #gossipTimer: Timer | null = null;
+  /** Who waits for the goodbye. */
+  #leaving: number[] = [];
   /** Not again before this. */
   #gossipMs = -Infinity;
-  #reaps = 0;
 
   constructor(setup: SwimSetup) {
     const core = new SwimCore(setup);
@@ -43,7 +44,7 @@ export class Swim {
     this.#company.onStandDown = () => this.#leave(null);
     this.#prober.start();
     this.#company.start();
-    this.#armReap();
+    startReaping(core);
     this.#armGossip();
   }
 
@@ -82,8 +83,10 @@ export class Swim {
 
   tick(nowMs: number): void {
     this.#advance(nowMs);
-    this.#core.timers.runDue(this.#core.nowMs);
-    if (this.#core.roster.liveCount <= 1 && this.#core.roster.failedCount > 0) this.#company.reach();
+    const { timers, roster, stopped } = this.#core;
+    if (stopped) return;
+    timers.runDue(this.#core.nowMs);
+    if (roster.liveCount <= 1 && roster.failedCount > 0) this.#company.reach();
   }
 
   /** When `tick` is due; Infinity: never. */
@@ -100,7 +103,10 @@ export class Swim {
   /** Ends in `join-result` with the same token, within the profile's time for a stream. */
   join(endpoints: readonly Endpoint[], token: number, nowMs: number): void {
     this.#advance(nowMs);
-    this.#company.join(endpoints, token);
+    if (this.#core.stopped) {
+      const failures = endpoints.map((endpoint) => ({ endpoint, reason: 'this gateway has left' }));
+      this.#core.effect({ kind: 'join-result', token, joined: 0, failures });
+    } else this.#company.join(endpoints, token);
   }
 
   /** Says goodbye; ends in `left` with the same token, and nothing is answered any more. */
@@ -177,31 +183,34 @@ export class Swim {
   }
 
   coordinate(): Coordinate {
-    return this.#core.coordinates.coordinate;
+    return this.#core.distances.coordinate;
   }
 
   /** The last one heard of, by name. */
   coordinateOf(name: string): Coordinate | undefined {
     const member = this.member(name);
-    return member && this.#core.placeOf(member.facts.id);
+    if (member === undefined) return undefined;
+    const { id } = member.facts;
+    return id === this.#core.selfId ? this.coordinate() : this.#core.distances.placeOf(id);
   }
 
   /** Smoothed measured round trip, of those that were probed. */
   rttMs(id: string): number | undefined {
-    return this.#core.roundTrip(id)?.smoothedMs;
+    return this.#core.distances.roundTrip(id)?.smoothedMs;
   }
 
   /** By coordinates. */
   estimateRttMs(id: string): number | undefined {
-    return this.#core.estimateMs(id);
+    return this.#core.distances.estimateMs(id);
   }
 
   stats(): SwimStats {
-    const { counters, broadcasts, awareness, coordinates } = this.#core;
+    const { counters, broadcasts, awareness, distances } = this.#core;
     return {
       ...counters,
       dropped: counters.dropped + broadcasts.overflowed,
-      coordinateResets: coordinates.resets,
+      coordinatesRejected: distances.rejected,
+      coordinateResets: distances.resets,
       queue: broadcasts.size,
       health: awareness.score,
     };
@@ -248,26 +257,18 @@ export class Swim {
     });
   }
 
-  #armReap(): void {
-    const core = this.#core;
-    core.timers.at(core.nowMs + reapMs, () => {
-      this.#reaps += 1;
-      core.reap(this.#reaps % reapsPerRefresh === 0);
-      this.#armReap();
-    });
-  }
-
   #leave(token: number | null): void {
     const core = this.#core;
-    if (core.leaving) {
-      if (token !== null) core.effect({ kind: 'left', token });
-      return;
-    }
+    if (token !== null) this.#leaving.push(token);
     const end = (): void => {
-      if (core.stopped) return;
-      core.stop();
-      if (token !== null) core.effect({ kind: 'left', token });
+      if (!core.stopped) {
+        core.stop();
+        this.#syncer.abandon('this gateway has left');
+      }
+      for (const each of this.#leaving.splice(0)) core.effect({ kind: 'left', token: each });
     };
+    if (core.stopped) return end();
+    if (core.leaving) return;
     const { leaveTimeoutMs, leavePropagateMs } = core.profile;
     core.leave(() => core.timers.at(core.nowMs + leavePropagateMs, end));
     if (core.roster.liveCount === 0) end();

@@ -1,5 +1,4 @@
 import { endpointText, sameEndpoint, type Endpoint } from '../wire/endpoint.ts';
-import { compareUtf8 } from '../kernel/utf8-order.ts';
 import type { SwimCore } from './core.ts';
 import { isLive, nameKey, type Member, type MemberFacts } from './member.ts';
 import { overrides } from './merge.ts';
@@ -21,9 +20,12 @@ type Summary = Extract<SwimMessage, { kind: 'summary' }>;
 
 /** How an exchange that this member began ended. */
 export type SyncOutcome =
-  | { readonly kind: 'met' }
+  /** `equal`: there was no difference, apart from what each said of itself. */
+  | { readonly kind: 'met'; readonly equal: boolean }
   | { readonly kind: 'refused'; readonly reason: RefusalKind; readonly text: string }
-  | { readonly kind: 'unreachable'; readonly reason: string };
+  /** This member does not want the other. */
+  | { readonly kind: 'objected'; readonly text: string }
+  | { readonly kind: 'unreachable'; readonly text: string };
 
 interface Pending {
   readonly to: Endpoint;
@@ -52,6 +54,8 @@ export class Syncer {
   readonly #prober: Prober;
   readonly #pending = new Map<number, Pending>();
   readonly #claims = new Map<number, Claim>();
+  /** Somebody who compared itself with this member was found to differ. */
+  onDifference: () => void = () => {};
 
   constructor(core: SwimCore, prober: Prober) {
     this.#core = core;
@@ -62,14 +66,14 @@ export class Syncer {
     const core = this.#core;
     if (this.#pending.size >= pendingMax) {
       core.counters.dropped += 1;
-      done({ kind: 'unreachable', reason: 'too many exchanges at once' });
+      done({ kind: 'unreachable', text: 'too many exchanges at once' });
       return;
     }
     core.counters.syncs += 1;
     const seq = core.nextSeq;
     const limitMs = core.profile.streamTimeoutMs;
     const timer = core.timers.at(core.nowMs + limitMs, () =>
-      this.#end(seq, { kind: 'unreachable', reason: `no answer within ${limitMs / 1000} s` }),
+      this.#end(seq, { kind: 'unreachable', text: `no answer within ${limitMs / 1000} s` }),
     );
     this.#pending.set(seq, { to, done, timer });
     core.send(to, 'stream', { kind: 'push-pull', ...this.#introduction(seq) });
@@ -78,8 +82,13 @@ export class Syncer {
   /** The stream lane could not deliver to there. */
   undeliverable(to: Endpoint, reason: string): void {
     for (const [seq, pending] of [...this.#pending]) {
-      if (sameEndpoint(pending.to, to)) this.#end(seq, { kind: 'unreachable', reason });
+      if (sameEndpoint(pending.to, to)) this.#end(seq, { kind: 'unreachable', text: reason });
     }
+  }
+
+  /** Nothing more will come: whoever waits is told. */
+  abandon(reason: string): void {
+    for (const seq of [...this.#pending.keys()]) this.#end(seq, { kind: 'unreachable', text: reason });
   }
 
   // ---- asked ----
@@ -187,6 +196,7 @@ export class Syncer {
     core.apply(introduced(message), 'direct', message.facts.id);
     this.#reply(from, message);
     if (message.digest === core.roster.digest) return;
+    this.onDifference();
     // Who knows nobody wants all; else the differences are found first.
     if (message.members * 4 <= core.roster.size) this.#sendMembers(from, this.#allIds());
     else this.#sendSummary(from);
@@ -216,13 +226,12 @@ export class Syncer {
     if (pending === undefined) return;
     if (message.facts.id !== core.selfId) {
       const problem = this.#problem(message);
-      if (problem !== undefined)
-        return this.#end(message.seq, { kind: 'refused', reason: problem[0], text: problem[1] });
+      if (problem !== undefined) return this.#end(message.seq, { kind: 'objected', text: problem[1] });
       this.#adopt(message);
       core.contact();
       core.apply(introduced(message), 'direct', message.facts.id);
     }
-    this.#end(message.seq, { kind: 'met' });
+    this.#end(message.seq, { kind: 'met', equal: message.digest === core.roster.digest });
   }
 
   onRefusal({ seq, reason, text }: Refusal): void {
@@ -242,6 +251,9 @@ export class Syncer {
       const held = this.#summaryOf(id);
       const told = theirs.get(id);
       if (held === undefined) continue;
+      // What was kept from the last run and the other lacks may have been forgotten meanwhile.
+      if (told === undefined && !core.settled) core.doubt(id);
+      if (core.isDoubted(id)) continue;
       if (told === undefined || overrides(held, told) || held.factsIncarnation > told.factsIncarnation)
         lacking.push(id);
       if (told !== undefined && held.state === 'failed' && isLive(told)) this.#doubt(doubted, id);
@@ -333,7 +345,7 @@ export class Syncer {
 
   #sendSummary(to: Endpoint): void {
     const core = this.#core;
-    const ids = this.#allIds().toSorted(compareUtf8);
+    const ids = this.#allIds().toSorted((a, b) => (a < b ? -1 : 1));
     for (let at = 0; at < ids.length; at += summaryEntries) {
       const entries = ids
         .slice(at, at + summaryEntries)

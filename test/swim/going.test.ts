@@ -18,7 +18,8 @@ describe('leaving', () => {
     expect(node.swim.nextTickMs).toBe(Infinity);
     pool.crash(node);
     pool.run(60_000);
-    for (const other of pool.nodes) if (other !== node) expect(pool.stateOf(other, node)).toBe('left');
+    for (const other of pool.nodes.filter((each) => each !== node))
+      expect(pool.stateOf(other, node)).toBe('left');
     expect(pool.events('failed', 'suspect')).toEqual([]);
   });
 
@@ -204,8 +205,8 @@ describe('refusing', () => {
     expect(old.effects).toContainEqual(
       expect.objectContaining({ kind: 'refused', reason: 'name', final: true }),
     );
-    for (const node of pool.nodes) {
-      if (node !== old) expect(node.swim.member('node-3')?.facts.id).toBe(heir.facts.id);
+    for (const node of pool.nodes.filter((each) => each !== old)) {
+      expect(node.swim.member('node-3')?.facts.id).toBe(heir.facts.id);
     }
   });
 

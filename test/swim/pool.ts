@@ -73,6 +73,11 @@ export class Pool {
   packets = 0;
   packetBytesMax = 0;
   bytes = 0;
+  /** For large pools: messages travel as objects. */
+  encoded = true;
+  /** Whether effects and events are kept to be looked at. */
+  kept = true;
+  readonly #places = new Map<string, Node>();
   #queue: Happening[] = [];
   #order = 0;
   #token = 0;
@@ -95,6 +100,7 @@ export class Pool {
       effects: [],
     };
     this.nodes.push(node);
+    this.#places.set(endpointText(facts.endpoint), node);
     this.#settle(node);
     return node;
   }
@@ -139,6 +145,7 @@ export class Pool {
     node.swim = this.#machine(facts, node.disk);
     node.up = true;
     node.events.length = 0;
+    this.#places.set(endpointText(facts.endpoint), node);
     this.#settle(node);
   }
 
@@ -212,10 +219,11 @@ export class Pool {
 
   #settle(node: Node): void {
     for (const effect of node.swim.takeEffects()) {
-      node.effects.push(effect);
+      if (this.kept) node.effects.push(effect);
       if (effect.kind === 'send') this.#send(node, effect.to, effect.lane, effect.message);
-      else if (effect.kind === 'event') node.events.push({ ...effect, atMs: this.nowMs });
-      else if (effect.kind === 'cluster') node.disk.cluster = effect.id;
+      else if (effect.kind === 'event') {
+        if (this.kept) node.events.push({ ...effect, atMs: this.nowMs });
+      } else if (effect.kind === 'cluster') node.disk.cluster = effect.id;
       else if (effect.kind === 'persist') {
         node.disk.incarnation = effect.incarnation;
         for (const id of effect.remove) node.disk.members.delete(id);
@@ -238,17 +246,15 @@ export class Pool {
   }
 
   #send(from: Node, to: Endpoint, lane: 'packet' | 'stream', message: SwimMessage): void {
-    const bytes = toBytes(swimMessage, message);
-    this.bytes += bytes.length;
+    const bytes = this.encoded ? toBytes(swimMessage, message) : message;
+    if (bytes instanceof Uint8Array) this.bytes += bytes.length;
     if (lane === 'packet') {
       this.packets += 1;
-      this.packetBytesMax = Math.max(this.packetBytesMax, bytes.length);
+      if (bytes instanceof Uint8Array) this.packetBytesMax = Math.max(this.packetBytesMax, bytes.length);
       if (this.random() < this.loss) return;
     }
-    const target = this.nodes.find(
-      (each) => each.up && endpointText(each.swim.self.facts.endpoint) === endpointText(to),
-    );
-    if (target === undefined || !this.carries(from, target, lane)) return;
+    const target = this.#places.get(endpointText(to));
+    if (!target?.up || !this.carries(from, target, lane)) return;
     const { cluster } = from.disk;
     const source = from.swim.self.facts.endpoint;
     const copies = lane === 'packet' && this.random() < this.duplicates ? 2 : 1;
@@ -258,14 +264,20 @@ export class Pool {
     }
   }
 
-  #deliver(atMs: number, from: Endpoint, cluster: string, target: Node, bytes: Uint8Array): void {
+  #deliver(
+    atMs: number,
+    from: Endpoint,
+    cluster: string,
+    target: Node,
+    sent: Uint8Array | SwimMessage,
+  ): void {
     this.#at(atMs, () => {
       if (!target.up) return;
       if (target.stoppedUntilMs > this.nowMs) {
-        this.#deliver(target.stoppedUntilMs + 0.01, from, cluster, target, bytes);
+        this.#deliver(target.stoppedUntilMs + 0.01, from, cluster, target, sent);
         return;
       }
-      const message = fromBytes(swimMessage, bytes, 'message');
+      const message = sent instanceof Uint8Array ? fromBytes(swimMessage, sent, 'message') : sent;
       if (cluster !== target.disk.cluster && !crossesClusters(message)) return;
       target.swim.receive(from, message, this.nowMs);
       this.#settle(target);

@@ -1,0 +1,41 @@
+import type { SwimEffect } from './effects.ts';
+import type { Member, PersistedMember } from './member.ts';
+import type { Roster } from './roster.ts';
+import type { Timer, Timers } from './timers.ts';
+
+const persistMs = 2000;
+
+/** What of the members is to be written to disk: changes only, a few seconds' worth at a time. */
+export class Diary {
+  readonly #roster: Roster;
+  readonly #timers: Timers;
+  #dirty = new Set<string>();
+  #timer: Timer | null = null;
+  /** Asked for when the time has come. */
+  onDue: () => void = () => {};
+
+  constructor(roster: Roster, timers: Timers) {
+    this.#roster = roster;
+    this.#timers = timers;
+  }
+
+  soil(id: string, nowMs: number): void {
+    this.#dirty.add(id);
+    this.#timer ??= this.#timers.at(nowMs + persistMs, () => this.onDue());
+  }
+
+  flush(self: Member, nowMs: number): Extract<SwimEffect, { kind: 'persist' }> {
+    if (this.#timer !== null) this.#timer.run = null;
+    this.#timer = null;
+    const put: PersistedMember[] = [];
+    const remove: string[] = [];
+    for (const id of this.#dirty) {
+      const member = this.#roster.get(id);
+      const goneSinceMs = this.#roster.goneSinceMs(id);
+      if (member === undefined) remove.push(id);
+      else put.push(goneSinceMs === undefined ? member : { ...member, goneForMs: nowMs - goneSinceMs });
+    }
+    this.#dirty = new Set();
+    return { kind: 'persist', incarnation: self.incarnation, put, remove };
+  }
+}
