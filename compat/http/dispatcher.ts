@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
-import type { Confirmation, Freshness, ReadScope, Unconfirmed } from '../fleet/port.ts';
+import type { ReadScope, Unconfirmed } from '../fleet/port.ts';
 import type { RouteContext } from '../routes/context.ts';
 import { isForeign, noPath } from '../routes/datacenter.ts';
 import type { Route } from '../routes/route.ts';
@@ -25,22 +25,31 @@ import {
   type ReadOptions,
 } from '../wire/read-options.ts';
 import { readBody } from './body.ts';
+import {
+  confirmAll,
+  failedHeaders,
+  mayAskOwners,
+  noScopes,
+  pushConsistency,
+  readScopes,
+  scopesToConfirm,
+  unansweredRead,
+  type AnsweredHow,
+  type Owners,
+} from './consistency.ts';
 import { IncomingRequest } from './incoming-request.ts';
 import { frontPage, notFoundPage, redirect } from './pages.ts';
 import { cleanPath } from './paths.ts';
 import { pushHeaders, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
 import { Router } from './router.ts';
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends Owners {
   readonly routes: readonly Route[];
   readonly context: RouteContext;
   readonly live: LiveQueries;
   readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
   /** Nothing this gateway has shown is above it. */
   readonly highestIndex: () => number;
-  readonly freshness: (scope: ReadScope) => Freshness;
-  /** Asks the owners for `?consistent` reads; unset: this gateway decides everything itself. */
-  readonly confirm?: (scope: ReadScope) => Promise<Confirmation>;
   /** How to hand a request to another datacenter; undefined where no path to it is known. */
   readonly foreign?: (datacenter: string) => ((request: ApiRequest) => Promise<Reply>) | undefined;
   readonly random: () => number;
@@ -59,13 +68,6 @@ export interface DispatcherOptions {
 const bodyBytesMaxDefault = 16 * 1024 * 1024;
 
 const methods: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE'] satisfies readonly Method[];
-
-/** What Consul sends beside the error of a read that got no answer, but for KV's. */
-const unansweredRead: FlatHeaders = [
-  ...['X-Consul-Index', '1'],
-  ...['X-Consul-Knownleader', 'false'],
-  ...['X-Consul-Lastcontact', '0'],
-];
 
 /**
  * Turns HTTP requests into route results and those into answers. The same for both front doors: `node:http` directly
@@ -246,10 +248,15 @@ export class Dispatcher {
       case 'reply':
         return this.#reply(req, res, result);
       case 'write':
-        return this.#afterOwners(req, res, this.#owners(result.scopes ?? nothing, options), [], () =>
-          this.#options.propose(result.command, (outcome) =>
-            this.#guarded(req, res, () => this.#reply(req, res, result.reply(outcome))),
-          ),
+        return this.#afterOwners(
+          req,
+          res,
+          scopesToConfirm(this.#options, result.scopes ?? noScopes, options),
+          [],
+          () =>
+            this.#options.propose(result.command, (outcome) =>
+              this.#guarded(req, res, () => this.#reply(req, res, result.reply(outcome))),
+            ),
         );
       case 'later':
         if (result.cancel !== undefined) res.once('close', result.cancel);
@@ -299,15 +306,6 @@ export class Dispatcher {
     }
   }
 
-  /** Of these, what the owners are asked about before it is read here. */
-  #owners(scopes: readonly ReadScope[], options: ReadOptions | undefined): readonly ReadScope[] {
-    if (options === undefined || this.#options.confirm === undefined) return nothing;
-    if (options.consistency === 'consistent') return scopes;
-    const staleMsMax = options.maxStaleMs ?? 0;
-    if (staleMsMax <= 0) return nothing;
-    return scopes.filter((scope) => this.#options.freshness(scope).lastContactMs > staleMsMax);
-  }
-
   /** Goes on once this replica has what the owners had; where one cannot be asked, answers that. */
   #afterOwners(
     req: IncomingMessage,
@@ -318,20 +316,14 @@ export class Dispatcher {
   ): void {
     const { confirm } = this.#options;
     if (scopes.length === 0 || confirm === undefined) return work();
-    const refused = ({ zone, owner, reason }: Unconfirmed): void =>
-      this.#reply(
-        req,
-        res,
-        failure(500, notOwnedText({ kind: 'not-owned', zone, owner, reason })),
-        failureHeaders,
-      );
-    Promise.all(scopes.map((scope) => confirm(scope))).then(
-      (confirmations) => {
-        // Gone meanwhile: nobody waits for the answer.
-        if (req.socket.destroyed) return;
-        const problem = confirmations.find((confirmation) => confirmation.kind === 'unconfirmed');
-        this.#guarded(req, res, () => (problem === undefined ? work() : refused(problem)));
-      },
+    const answer = (problem: Unconfirmed | undefined): void => {
+      if (problem === undefined) return work();
+      const refusal = failure(500, notOwnedText({ ...problem, kind: 'not-owned' }));
+      return this.#reply(req, res, refusal, failureHeaders);
+    };
+    confirmAll(confirm, scopes).then(
+      // Gone meanwhile: nobody waits for the answer.
+      (problem) => (req.socket.destroyed ? undefined : this.#guarded(req, res, () => answer(problem))),
       (error: unknown) =>
         this.#guarded(req, res, () => {
           throw error;
@@ -340,18 +332,11 @@ export class Dispatcher {
   }
 
   #read(req: IncomingMessage, res: ServerResponse, read: Read, options: ReadOptions | undefined): void {
-    // What is read by default is here; only who wants more costs more.
-    if (options === undefined || (options.consistency === 'default' && options.maxStaleMs === undefined)) {
-      return this.#readHere(req, res, read, options);
-    }
-    const scopes = this.#ownersOf(read, options);
+    if (!mayAskOwners(options)) return this.#readHere(req, res, read, options);
+    const scopes = scopesToConfirm(this.#options, readScopes(read), options);
     return this.#afterOwners(req, res, scopes, failedHeaders(read), () =>
       this.#readHere(req, res, read, options, scopes.length > 0),
     );
-  }
-
-  #ownersOf(read: Read, options: ReadOptions | undefined): readonly ReadScope[] {
-    return read.agentLocal === true ? nothing : this.#owners([read.scope ?? catalogScope], options);
   }
 
   #readHere(
@@ -379,7 +364,7 @@ export class Dispatcher {
     const waiter = live.wait(read, index, (woken) => {
       clearTimeout(timer);
       res.off('close', onClose);
-      const scopes = this.#ownersOf(read, options);
+      const scopes = scopesToConfirm(this.#options, readScopes(read), options);
       // What woke it may be old already: who asked for the newest gets what the owners have by now.
       this.#afterOwners(req, res, scopes, failedHeaders(read), () =>
         this.#writeAnswer(req, res, read, scopes.length > 0 ? live.answer(read) : woken, options, {
@@ -408,49 +393,18 @@ export class Dispatcher {
     read: Read,
     shared: SharedAnswer,
     options: ReadOptions | undefined,
-    how: { readonly kept?: boolean; readonly confirmed: boolean },
+    how: AnsweredHow,
   ): void {
-    const { knownLeader, lastContactMs, remote }: Freshness = how.confirmed
-      ? confirmedFreshness
-      : this.#options.freshness(read.scope ?? catalogScope);
     const headers = this.#baseHeaders.slice();
     const { index } = shared.answer;
     headers.push('X-Consul-Index', index > 0 ? String(index) : '1');
-    if (read.agentLocal !== true) {
-      headers.push('X-Consul-Knownleader', knownLeader ? 'true' : 'false');
-      headers.push('X-Consul-Lastcontact', String(lastContactMs));
-    }
-    if (read.effectiveConsistency === true) {
-      headers.push('X-Consul-Effective-Consistency', effective(options, how.confirmed, remote === true));
-    }
-    if (options?.cached === true) {
-      headers.push('X-Cache', how.kept === true ? 'HIT' : 'MISS');
-      // What is kept is what the replica has, so it is as old as the replica's newest proof that it has all.
-      if (how.kept === true) headers.push('Age', String(Math.round(lastContactMs / 1000)));
-    }
+    pushConsistency(headers, this.#options, read, options, how);
     writeShared(req, res, shared, headers);
   }
 
   #reply(req: IncomingMessage, res: ServerResponse, reply: Reply, extra: FlatHeaders = []): void {
     writeReply(req, res, reply, [...this.#baseHeaders, ...extra]);
   }
-}
-
-const nothing: readonly ReadScope[] = [];
-const catalogScope: ReadScope = { kind: 'catalog' };
-const confirmedFreshness: Freshness = { knownLeader: true, lastContactMs: 0 };
-
-/** Beside the 500 of a read that could not be answered. */
-function failedHeaders(read: Read): FlatHeaders {
-  return read.scope?.kind === 'key' || read.scope?.kind === 'prefix' ? [] : unansweredRead;
-}
-
-/** `leader` is said of what the deciding gateway itself answers, or confirmed. */
-function effective(options: ReadOptions | undefined, confirmed: boolean, remote: boolean): string {
-  const consistency = options?.consistency ?? 'default';
-  if (consistency === 'consistent') return 'consistent';
-  if (confirmed) return 'leader';
-  return consistency === 'stale' || remote ? 'stale' : 'leader';
 }
 
 /** A monitor's client may be this far behind before lines are dropped. Guess. */

@@ -137,7 +137,7 @@ describe('?consistent', () => {
   });
 
   test('of a client that went away is forgotten', async () => {
-    let release = (_: Confirmation): void => undefined;
+    let release: (confirmation: Confirmation) => void = () => undefined;
     const begun = new Promise<void>((resolve) => {
       confirm = () => {
         resolve();
