@@ -184,7 +184,7 @@ function notesOf(
   if (totals.unchecked > 0)
     notes.push('Differences beyond a cap were counted at the first look, to bound memory.');
   if ((result.ignored['target-own-node'] ?? 0) > 0)
-    notes.push("The target's own node was left out on both sides.");
+    notes.push("The nodes of the target's gateways were left out on both sides.");
   notes.push(
     'Each leaf is one atomic snapshot per side; leaves are read one after another, not at one index.',
   );

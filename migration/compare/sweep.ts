@@ -165,6 +165,12 @@ export class Sweep {
     const { source, target, targetSelf } = this.#options;
     const names = new Map<string, Record<Side, string>>();
     const [sourceNodes, targetNodes] = [await source.nodes(), await target.nodes()];
+    // A fleet's gateways list themselves as Consul's servers do, and each has a node.
+    const gateways = new Set(
+      [targetSelf.nodeName, ...(await target.servers()).map(({ node }) => node)].map((name) =>
+        name.toLowerCase(),
+      ),
+    );
     for (const [side, list] of [
       ['source', sourceNodes],
       ['target', targetNodes],
@@ -172,7 +178,7 @@ export class Sweep {
       this.#filtered[side] ||= list.meta.filtered;
       for (const name of list.names) {
         const id = name.toLowerCase();
-        if (id === targetSelf.nodeName.toLowerCase()) this.#ignore('target-own-node');
+        if (gateways.has(id)) this.#ignore('target-own-node');
         else if (!isNodeNameMirrored(name)) this.#ignore('unnameable-nodes');
         else names.set(id, { source: name, target: name, ...names.get(id), [side]: name });
       }

@@ -70,7 +70,12 @@ export class FakeConsul implements ConsulReader {
     return { kind: 'read', meta: this.#meta(entry?.modifyIndex ?? this.index), entry };
   };
 
-  readonly nodes: ConsulReader['nodes'] = async () => ({ meta: this.#meta(this.index), names: [] });
+  /** Nodes that are listed; nothing more of them is to be had. */
+  nodeNames: readonly string[] = [];
+  readonly nodes: ConsulReader['nodes'] = async () => ({
+    meta: this.#meta(this.index),
+    names: this.nodeNames,
+  });
   readonly node: ConsulReader['node'] = async (): Promise<NodeReading> => {
     const meta = this.#meta(this.index);
     return { node: null, services: new Map(), checks: new Map(), servicesMeta: meta, checksMeta: meta };

@@ -87,4 +87,12 @@ describe('a sweep', () => {
     const { tally } = await sweep(source, target, { recheckDelaysMs: [] });
     expect(tally.total().byKind).toMatchObject({ session: 1, missing: 0 });
   });
+
+  test('the nodes of all gateways of the target are left out, not the one that is asked alone', async () => {
+    const [source, target] = pair(1);
+    // The fake's service `consul` runs on s1: that is another gateway of the fleet.
+    target.nodeNames = ['gateway', 'S1', 'web-1'];
+    const { ignored } = await sweep(source, target, { catalog: true });
+    expect(ignored).toEqual({ 'target-own-node': 2 });
+  });
 });
