@@ -14,10 +14,13 @@ export interface MembershipCatalogOptions {
   readonly propose: (command: Command, done: (outcome: CommandOutcome) => void) => void;
   readonly onCommit: (listener: CommitListener) => () => void;
   readonly log: AgentLog;
-  readonly ports: Pick<RunnerPorts, 'setTimer'>;
+  readonly ports: Pick<RunnerPorts, 'setTimer' | 'nowMs'>;
 }
 
-/** How long after a change of the catalog's nodes membership is compared with it again: changes come in crowds. Guess. */
+/**
+ * Least time between comparisons: changes come in crowds, as when a gateway joins thousands, and each comparison looks
+ * at every member. The first of a crowd is answered at once. Guess.
+ */
 const settleMs = 250;
 
 /** What was refused (its owner could not be reached, say) is tried again. */
@@ -31,6 +34,7 @@ export class MembershipCatalog {
   readonly #departed = new Map<string, string>();
   #open = 0;
   #again = false;
+  #lastMs = Number.NEGATIVE_INFINITY;
   #stopped = true;
   readonly #ends: (() => void)[] = [];
   #cancelTimer: (() => void) | undefined;
@@ -43,7 +47,7 @@ export class MembershipCatalog {
     const { fleet, onCommit } = this.#options;
     this.#stopped = false;
     this.#ends.push(
-      fleet.onMembersChanged(() => this.#react()),
+      fleet.onMembersChanged(() => this.#soon()),
       onCommit((touched) => {
         if (touched.has(topic.nodes) || touched.has(topic.zones)) this.#later(settleMs);
       }),
@@ -56,6 +60,12 @@ export class MembershipCatalog {
     for (const end of this.#ends.splice(0)) end();
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+  }
+
+  #soon(): void {
+    const idleMs = this.#options.ports.nowMs() - this.#lastMs;
+    if (idleMs >= settleMs) this.#react();
+    else this.#later(settleMs - idleMs);
   }
 
   #later(waitMs: number): void {
@@ -74,6 +84,7 @@ export class MembershipCatalog {
       return;
     }
     this.#again = false;
+    this.#lastMs = this.#options.ports.nowMs();
     const { fleet, view, propose } = this.#options;
     const members = fleet.members('lan');
     this.#remember(members.map(({ facts }) => facts));

@@ -58,28 +58,53 @@ beforeEach(() => {
   });
 });
 
+/** Tells what is known of a member now, and lets it take effect. */
+async function change(...args: Parameters<FakeFleet['change']>): Promise<void> {
+  fleet.change(...args);
+  await ports.advance(250);
+}
+
 const healthOf = (node: string): string | undefined => serfHealth(fixture.store, node)?.status;
 
 describe('serfHealth', () => {
-  test('follows membership for every node that is in the catalog', () => {
+  test('follows membership for every node that is in the catalog', async () => {
     for (const node of ['a', 'B', 'c']) register(node);
-    fleet.change('c', { state: 'failed' });
+    await change('c', { state: 'failed' });
     catalog.start();
     expect([healthOf('b'), healthOf('c')]).toEqual(['passing', 'critical']);
     expect(serfHealth(fixture.store, 'b')).toMatchObject({ node: 'B', output: 'Agent alive and reachable' });
     expect(serfHealth(fixture.store, 'c')?.output).toBe('Agent not live or unreachable');
-    fleet.change('c', { state: 'alive' });
-    fleet.change('b', { state: 'suspect' });
+    await change('c', { state: 'alive' });
+    await change('b', { state: 'suspect' });
     expect([healthOf('b'), healthOf('c')]).toEqual(['passing', 'passing']);
   });
 
-  test('is written when it changes, and not again', () => {
+  test('is written when it changes, and not again', async () => {
     register('b');
     catalog.start();
     expect(proposed).toHaveLength(1);
-    fleet.change('b', { rttMs: 3 });
-    fleet.change('c', { incarnation: 5 });
+    await change('b', { rttMs: 3 });
+    await change('c', { incarnation: 5 });
     expect(proposed).toHaveLength(1);
+  });
+
+  test('follows a crowd of changes with two comparisons: at once, and when it is over', async () => {
+    for (const node of ['b', 'c']) register(node);
+    catalog.start();
+    await ports.advance(250);
+    let comparisons = 0;
+    const { lan } = fleet;
+    fleet.members = () => {
+      comparisons += 1;
+      return fleet.lan;
+    };
+    for (let round = 0; round < 100; round++)
+      fleet.change('b', { state: round % 2 === 0 ? 'alive' : 'failed' });
+    expect(comparisons).toBe(1);
+    await ports.advance(250);
+    expect(comparisons).toBe(2);
+    expect([healthOf('b'), healthOf('c')]).toEqual(['critical', 'passing']);
+    expect(fleet.lan).toHaveLength(lan.length);
   });
 
   test("of the gateway's own node is left to its agent", () => {
@@ -122,25 +147,25 @@ describe('the node of a gateway that is gone', () => {
     for (const node of ['a', 'b', 'c']) register(node);
   });
 
-  test('is deregistered by the owner of the root zone when it left', () => {
+  test('is deregistered by the owner of the root zone when it left', async () => {
     catalog.start();
-    fleet.change('b', { state: 'left' });
+    await change('b', { state: 'left' });
     expect(getNode(fixture.store, 'b')).toBeUndefined();
     expect(healthOf('b')).toBeUndefined();
   });
 
-  test('is deregistered when its member was forgotten', () => {
+  test('is deregistered when its member was forgotten', async () => {
     catalog.start();
-    fleet.change('b', { state: 'failed' });
+    await change('b', { state: 'failed' });
     expect(healthOf('b')).toBe('critical');
-    fleet.change('b', undefined);
+    await change('b', undefined);
     expect(getNode(fixture.store, 'b')).toBeUndefined();
   });
 
-  test('stays, critical, on every other gateway until that was done', () => {
+  test('stays, critical, on every other gateway until that was done', async () => {
     fleet.zoneList = [zoneView('', 'c')];
     catalog.start();
-    fleet.change('b', { state: 'left' });
+    await change('b', { state: 'left' });
     expect(getNode(fixture.store, 'b')).toBeDefined();
     expect(healthOf('b')).toBe('critical');
   });
@@ -148,23 +173,23 @@ describe('the node of a gateway that is gone', () => {
   test('is deregistered by who becomes the owner', async () => {
     fleet.zoneList = [zoneView('', 'c')];
     catalog.start();
-    fleet.change('b', { state: 'left' });
+    await change('b', { state: 'left' });
     fleet.zoneList = [zoneView('', 'a')];
     for (const listener of listeners) listener(new Set(['zones']));
     await ports.advance(250);
     expect(getNode(fixture.store, 'b')).toBeUndefined();
   });
 
-  test('is not touched when another took its name', () => {
+  test('is not touched when another took its name', async () => {
     catalog.start();
-    fleet.change('b', { state: 'failed' });
+    await change('b', { state: 'failed' });
     register('b', nodeIdOf('other'));
-    fleet.change('b', { state: 'left' });
+    await change('b', { state: 'left' });
     expect(getNode(fixture.store, 'b')).toBeDefined();
     expect(healthOf('b')).toBeUndefined();
   });
 
-  test('is not taken for gone because this process does not know its member yet', () => {
+  test('is not taken for gone because this process does not know its member yet', async () => {
     catalog.start();
     catalog.stop();
     const { lan } = fleet;
@@ -181,14 +206,14 @@ describe('the node of a gateway that is gone', () => {
     expect(getNode(fixture.store, 'b')).toBeDefined();
     expect(healthOf('b')).toBe('critical');
     fleet.lan = lan;
-    fleet.change('b', {});
+    await change('b', {});
     expect(healthOf('b')).toBe('passing');
   });
 
-  test('says nothing any more after a stop', () => {
+  test('says nothing any more after a stop', async () => {
     catalog.start();
     catalog.stop();
-    fleet.change('b', { state: 'left' });
+    await change('b', { state: 'left' });
     expect(getNode(fixture.store, 'b')).toBeDefined();
     expect(ports.pending).toBe(0);
   });
