@@ -93,7 +93,6 @@ describe('serfHealth', () => {
     catalog.start();
     await ports.advance(250);
     let comparisons = 0;
-    const { lan } = fleet;
     fleet.members = () => {
       comparisons += 1;
       return fleet.lan;
@@ -104,7 +103,6 @@ describe('serfHealth', () => {
     await ports.advance(250);
     expect(comparisons).toBe(2);
     expect([healthOf('b'), healthOf('c')]).toEqual(['critical', 'passing']);
-    expect(fleet.lan).toHaveLength(lan.length);
   });
 
   test("of the gateway's own node is left to its agent", () => {
