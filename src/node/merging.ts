@@ -1,16 +1,16 @@
 import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
 import { merge } from '../crdt/merge.ts';
 import { hasSeq, type SeqRanges } from '../crdt/seq-ranges.ts';
-import { compareVersions } from '../crdt/version.ts';
 import { must } from '../kernel/assert.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { MergeResult, Page } from '../replication/log.ts';
 import { raiseFloors } from '../state/adopted.ts';
-import { isReplicated, Kind } from '../state/kinds.ts';
-import { quarantineRowsMax, type Row, type SetAside, type SetAsideTable } from '../state/store.ts';
+import { Kind } from '../state/kinds.ts';
+import type { Row } from '../state/store.ts';
 import { recordProblem } from '../state/well-formed.ts';
 import type { WriteScope } from '../state/write-scope.ts';
-import { readGrants, zoneValue, Zones, type Verdict, type Zone } from '../state/zones.ts';
+import { readGrants, zoneValue, Zones, type Verdict } from '../state/zones.ts';
+import { Aside, newCounts, type MergeCounts } from './aside.ts';
 import { joinableRows, missingFrom } from './joining.ts';
 import type { Origin } from './origins.ts';
 import { Reactions } from './reactions.ts';
@@ -25,51 +25,17 @@ import { voidRows } from './void-rows.ts';
  */
 export const aheadUsMax = 24 * 60 * 60 * 1e6;
 
-/**
- * - `malformed`: cannot be read; `beside-malformed`: was in one dot with such a record;
- * - `forked`: the same version as what is held, with other bytes;
- * - `stranger`: its writer does not own what it writes, and never did at that term.
- */
-export type QuarantineReason = 'malformed' | 'beside-malformed' | 'forked' | 'stranger';
-
-/**
- * Why a record is among the conflicts: `over`: its writer's time was over by a takeover; `undecided`: for a moment, while
- * whole state is taken over, it is not known yet whether that is so.
- */
-export type ConflictReason = 'over' | 'undecided';
-
-/** What merging has come to since the start. */
-export interface MergeCounts {
-  /** Registers taken over from dots. */
-  applied: number;
-  /** Dots under a zone's term that is not known here yet, each time they came. */
-  deferred: number;
-  /** Dots from a clock too far ahead, each time they came. */
-  ahead: number;
-  conflicts: number;
-  malformed: number;
-  forked: number;
-  strangers: number;
-  /** Registers taken over from pages, and those dropped because of one. */
-  joined: number;
-  dropped: number;
-}
-
 /** Takes over what other gateways decided, and does what follows from it here. */
 export class Merging {
-  readonly counts: MergeCounts = {
-    ...{ applied: 0, deferred: 0, ahead: 0, conflicts: 0, malformed: 0, forked: 0, strangers: 0 },
-    ...{ joined: 0, dropped: 0 },
-  };
+  readonly counts: MergeCounts = newCounts();
   readonly #core: ReplicaCore;
   readonly #reactions: Reactions;
-  /** Malformed records in quarantine: what came beside them goes on once they are overwritten. */
-  #poison: readonly SetAside[];
+  readonly #aside: Aside;
 
   constructor(core: ReplicaCore) {
     this.#core = core;
     this.#reactions = new Reactions(core);
-    this.#poison = core.hasSetAside ? this.#readPoison() : [];
+    this.#aside = new Aside(core, this.counts, this.#reactions);
   }
 
   /** See `ReplicatedLog.merge`. */
@@ -96,7 +62,7 @@ export class Merging {
       const origin = must(core.origins.get(row.origin), 'a row of an origin that was not introduced');
       const problem = recordProblem(row);
       if (problem !== undefined) {
-        this.#quarantine('malformed', origin, row.seq, row, now.wallUs);
+        this.#aside.quarantine('malformed', origin, row.seq, row, now.wallUs);
         continue;
       }
       const verdict = core.zones.judge(row.kind, row.key, row.term, { ...row, nodeId: origin.nodeId });
@@ -185,42 +151,21 @@ export class Merging {
   ): readonly ReplicatedRecord[] | undefined {
     const malformed = records.filter((record) => recordProblem(record) !== undefined);
     if (malformed.length === 0) return records;
-    for (const record of malformed) this.#quarantine('malformed', origin, seq, record, nowUs);
+    for (const record of malformed) this.#aside.quarantine('malformed', origin, seq, record, nowUs);
     const rest = records.filter((record) => !malformed.includes(record));
-    if (malformed.every((record) => this.#isOverwritten(record))) return rest;
-    for (const record of rest) this.#quarantine('beside-malformed', origin, seq, record, nowUs);
-    this.#poison = this.#readPoison();
+    if (malformed.every((record) => this.#aside.isOverwritten(record))) return rest;
+    for (const record of rest) this.#aside.quarantine('beside-malformed', origin, seq, record, nowUs);
+    this.#aside.readPoison();
     return undefined;
   }
 
-  #isOverwritten(record: ReplicatedRecord | SetAside): boolean {
-    if (!isReplicated(record.kind as Kind)) return false;
-    const held = this.#core.store.get(record.kind as Kind, record.key);
-    return held !== undefined && compareVersions(held, record) > 0;
-  }
-
-  #readPoison(): readonly SetAside[] {
-    const poison = this.#core.store
-      .setAside('quarantine', 0, quarantineRowsMax)
-      .filter(({ why, kind }) => why === 'malformed' && isReplicated(kind));
-    this.#core.hasPoison = poison.length > 0;
-    return poison;
-  }
-
+  /** What came beside malformed records that are overwritten by now goes on. */
   #releasePoison(nowUs: number): void {
-    const { store, origins } = this.#core;
-    const over = this.#poison.filter((poison) => this.#isOverwritten(poison));
-    if (over.length === 0) return;
-    for (const { id } of over) store.removeSetAside('quarantine', id);
-    this.#poison = this.#readPoison();
-    for (const { origin: id, seq } of over) {
-      const left = store.setAsideByDots('quarantine', id, seq, seq);
-      const origin = origins.get(id);
-      if (origin === undefined || left.some(({ why }) => why === 'malformed')) continue;
-      const beside = left.filter(({ why }) => why === 'beside-malformed');
+    const released = this.#aside.overwritten();
+    if (released.length === 0) return;
+    for (const { origin, seq, beside } of released) {
       // Where its zone is not known yet it stays where it is, and comes with whole state or an audit.
-      if (!this.#apply(origin, seq, beside.map(recordOf), nowUs)) continue;
-      for (const { id: asideId } of beside) store.removeSetAside('quarantine', asideId);
+      if (this.#apply(origin, seq, beside.map(recordOf), nowUs)) this.#aside.release(beside);
     }
     this.settle(nowUs);
   }
@@ -240,28 +185,12 @@ export class Merging {
       case 'unknown':
         return this.#take(scope, origin, seq, record, nowUs);
       case 'over':
-        this.conflict(origin, seq, record, verdict.zone, nowUs);
+        this.#aside.conflict(origin, seq, record, verdict.zone, nowUs);
         return false;
       case 'stranger':
-        this.#quarantine('stranger', origin, seq, record, nowUs);
+        this.#aside.quarantine('stranger', origin, seq, record, nowUs);
         return false;
     }
-  }
-
-  /**
-   * What a record of a higher term replaces may turn out to have been written under a term that was over, once all
-   * grants between the two are known here: until then it is kept.
-   */
-  #keepReplaced(held: Row, record: ReplicatedRecord, nowUs: number): void {
-    const { zones, origins } = this.#core;
-    const origin = origins.ofRow(held);
-    if (origin === undefined || held.term === 0 || held.term >= record.term) return;
-    const writer = { origin: origin.id, seq: held.seq, nodeId: origin.nodeId };
-    const verdicts = [record, held].map((each) => zones.judge(each.kind, each.key, each.term, writer));
-    const [of, ofHeld] = verdicts as [Verdict, Verdict];
-    if (of.kind !== 'unknown' && ofHeld.kind !== 'unknown') return;
-    const zone = { zone: '', zoneTerm: 0 };
-    this.#setAside('conflicts', 'undecided', origin, held.seq, recordOf(held), nowUs, zone);
   }
 
   #take(scope: WriteScope, origin: Origin, seq: number, record: ReplicatedRecord, nowUs: number): boolean {
@@ -274,14 +203,14 @@ export class Merging {
       // It was proved deleted (`WriteScope.dropped`), and a straggler brings it again.
       if (heldOrigin === undefined) return false;
       if (!outcome.incomingWins) {
-        this.#quarantine('forked', origin, seq, record, nowUs);
+        this.#aside.quarantine('forked', origin, seq, record, nowUs);
         return false;
       }
-      this.#quarantine('forked', heldOrigin, held.seq, recordOf(held), nowUs);
+      this.#aside.quarantine('forked', heldOrigin, held.seq, recordOf(held), nowUs);
     }
     core.origins.persist(origin);
     if (held !== undefined) {
-      this.#keepReplaced(held, record, nowUs);
+      this.#aside.keepReplaced(held, record, origin, seq, nowUs);
       core.origins.rowGoes(held.origin);
     }
     const row = scope.merged(record, origin.ref, seq, held);
@@ -300,92 +229,15 @@ export class Merging {
     this.#reactions.note(held, { ...held, value: null });
   }
 
-  /** Sets a write of an owner whose time was over aside, unless it is there already. */
-  conflict(origin: Origin, seq: number, record: ReplicatedRecord, zone: Zone, nowUs: number): void {
-    const { prefix, term } = zone.value;
-    const kept = this.#setAside('conflicts', 'over', origin, seq, record, nowUs, {
-      zone: prefix,
-      zoneTerm: term,
-    });
-    if (!kept) return;
-    this.counts.conflicts += 1;
-    this.#reactions.conflict({ kind: record.kind as Kind, key: record.key, term: record.term });
-  }
-
-  #quarantine(
-    why: QuarantineReason,
-    origin: Origin,
-    seq: number,
-    record: ReplicatedRecord,
-    nowUs: number,
-  ): void {
-    if (!this.#setAside('quarantine', why, origin, seq, record, nowUs, { zone: '', zoneTerm: 0 })) return;
-    if (why === 'malformed') this.counts.malformed += 1;
-    if (why === 'forked') this.counts.forked += 1;
-    if (why === 'stranger') this.counts.strangers += 1;
-  }
-
-  #setAside(
-    table: SetAsideTable,
-    why: QuarantineReason | ConflictReason,
-    origin: Origin,
-    seq: number,
-    record: ReplicatedRecord,
-    atUs: number,
-    zone: { readonly zone: string; readonly zoneTerm: number },
-  ): boolean {
-    const { store } = this.#core;
-    const there = store
-      .setAsideByDots(table, origin.id, seq, seq)
-      .some(({ kind, key }) => kind === record.kind && key === record.key);
-    if (there) return false;
-    const { key, value, ix } = record;
-    store.putSetAside(table, {
-      ...{ why, atUs, ...zone, origin: origin.id, seq, key, value, ix, replayed: false },
-      // Of a malformed record these may be anything; the table takes whole numbers.
-      kind: whole(record.kind) as Kind,
-      term: whole(record.term),
-      timeline: whole(record.timeline),
-      stamp: whole(record.stamp),
-      born: whole(record.born),
-    });
-    this.#core.hasSetAside = true;
-    return true;
-  }
-
   /** Zones have other owners or another history: what was right may be over now, and the other way round. */
   #zonesMoved(before: Zones, nowUs: number): void {
-    const { store, origins, zones } = this.#core;
     for (const { row, origin, zone } of voidRows(this.#core, before)) {
-      this.conflict(origin, row.seq, recordOf(row), zone, nowUs);
+      this.#aside.conflict(origin, row.seq, recordOf(row), zone, nowUs);
     }
-    for (let after = 0; this.#core.hasSetAside;) {
-      const some = store.setAside('conflicts', after, conflictsRead);
-      for (const conflict of some) {
-        after = conflict.id;
-        const origin = origins.get(conflict.origin);
-        if (origin === undefined) continue;
-        const verdict = zones.judge(conflict.kind, conflict.key, conflict.term, {
-          ...conflict,
-          nodeId: origin.nodeId,
-        });
-        if (verdict.kind === 'unknown' || (verdict.kind !== 'legitimate' && conflict.why !== 'undecided'))
-          continue;
-        store.removeSetAside('conflicts', conflict.id);
-        if (verdict.kind === 'over')
-          this.conflict(origin, conflict.seq, recordOf(conflict), verdict.zone, nowUs);
-        if (verdict.kind !== 'legitimate') continue;
-        const scope = this.#core.mergeScope(conflict.stamp, nowUs);
-        this.#take(scope, origin, conflict.seq, recordOf(conflict), nowUs);
-        this.#core.finish(scope);
-      }
-      if (some.length < conflictsRead) return;
+    for (const { conflict, origin } of this.#aside.acquitted(nowUs)) {
+      const scope = this.#core.mergeScope(conflict.stamp, nowUs);
+      this.#take(scope, origin, conflict.seq, recordOf(conflict), nowUs);
+      this.#core.finish(scope);
     }
   }
-}
-
-const conflictsRead = 200;
-
-function whole(value: number): number {
-  return Number.isSafeInteger(value) ? value : 0;
 }

@@ -8,7 +8,8 @@ import { Kind } from '../state/kinds.ts';
 import type { ReadView, Row, Store } from '../state/store.ts';
 import { encodeValue, type ZoneValue } from '../state/values.ts';
 import { decide } from './decide.ts';
-import { Merging, type MergeCounts } from './merging.ts';
+import type { MergeCounts } from './aside.ts';
+import { Merging } from './merging.ts';
 import { ownershipRefusal } from './ownership.ts';
 import { readDots, readPage } from './reading.ts';
 import { relog } from './relog.ts';
@@ -166,6 +167,18 @@ export class Replica implements ReplicatedLog {
 
   originLog(origin: OriginId): OriginLog | undefined {
     return this.#core.origins.log(origin);
+  }
+
+  /** Who has been given zones may have overwritten what others wrote there; and a gateway what it wrote in earlier lives. */
+  overwriters(origin: OriginId): readonly OriginId[] {
+    const { origins, zones } = this.#core;
+    const writer = origins.log(origin)?.nodeId;
+    const others: OriginId[] = [];
+    for (const log of origins.logs()) {
+      const may = log.nodeId === writer || zones.everGranted.has(log.nodeId);
+      if (may && log.origin !== origin) others.push(log.origin);
+    }
+    return others;
   }
 
   introduce(origin: OriginId, nodeId: string): void {

@@ -34,7 +34,10 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
     const zone = core.zones.get(prefix) as Zone;
     const { chain } = zone;
     const known = new Set(before.get(prefix)?.chain.map(({ term }) => term));
-    if (chain.some(({ term }) => !known.has(term))) moved.push(zone);
+    const strangers = core.zones.strangersTo(zone).length;
+    const knownZone = before.get(prefix);
+    const more = knownZone === undefined || strangers > before.strangersTo(knownZone).length;
+    if (strangers > 0 && (more || chain.some(({ term }) => !known.has(term)))) moved.push(zone);
     chain.forEach((grant, i) => {
       const over = chain[i + 1];
       if (grant.cause !== 'taken-over' || known.has(grant.term) || over === undefined) return;
@@ -46,10 +49,9 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
   }
   for (const zone of moved) {
     const { prefix } = zone.value;
-    const strange = new Set(core.zones.grantsOver(prefix).map(({ term }) => term));
-    for (const { term } of zone.chain) strange.delete(term);
     // What is lost of the root zone is looked for below, by who wrote it.
-    if (prefix === '' || strange.size === 0) continue;
+    if (prefix === '') continue;
+    const strange = new Set(core.zones.strangersTo(zone).map(({ term }) => term));
     for (const row of rowsIn(core, prefix)) {
       const origin = core.origins.ofRow(row);
       if (strange.has(row.term) && origin !== undefined) judge(origin, row);

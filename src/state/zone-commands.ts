@@ -72,6 +72,13 @@ export function applyZoneCommand(
   }
 }
 
+/** The owner goes on under a term above this one too. */
+export function raiseTerm(scope: WriteScope, context: GrantContext, zone: Zone, above: number): void {
+  const { prefix, ownerId } = zone.value;
+  const reason = 'something was written under a higher term';
+  grant(scope, context, zone, prefix, ownerId, 'delegated', reason, above);
+}
+
 function grant(
   scope: WriteScope,
   { zones, nodeId, origin, fencesOf }: GrantContext,
@@ -80,6 +87,7 @@ function grant(
   ownerId: string,
   cause: ZoneCause,
   reason: string,
+  above = 0,
 ): ZoneOutcome {
   const takeover = cause === 'taken-over';
   const seq = scope.nextSeq;
@@ -89,7 +97,7 @@ function grant(
   const value: ZoneValue = {
     prefix,
     ownerId,
-    term: nextTerm(zones.highestTerm(prefix), prefix, ownerId, takeover),
+    term: nextTerm(Math.max(zones.highestTerm(prefix), above), prefix, ownerId, takeover),
     basis: { prefix: zone.value.prefix, term: zone.value.term },
     fences: fencesOf(new Set(owners), seq),
     by: { origin, seq },

@@ -54,6 +54,7 @@ export class Zones {
   /** Those in force, ordered by prefix. */
   readonly list: readonly ZoneValue[];
   readonly #grants = new Map<string, ZoneValue[]>();
+  #everGranted: ReadonlySet<string> | undefined;
   readonly #zones = new Map<string, Zone>();
   /** Lengths of the prefixes of keys, longest first. */
   readonly #lengths: readonly number[];
@@ -71,6 +72,12 @@ export class Zones {
     this.list = found.toSorted().map((prefix) => (this.#zones.get(prefix) as Zone).value);
     const lengths = new Set(found.filter((prefix) => prefix !== externalNodes).map(({ length }) => length));
     this.#lengths = [...lengths].toSorted((a, b) => b - a);
+  }
+
+  /** Node ids of everybody who was ever granted anything. */
+  get everGranted(): ReadonlySet<string> {
+    this.#everGranted ??= new Set([...this.#grants.values()].flat().map(({ ownerId }) => ownerId));
+    return this.#everGranted;
   }
 
   /** The zone of exactly this prefix. */
@@ -111,10 +118,12 @@ export class Zones {
     return isCatalog(kind) ? this.ofExternalNodes() : undefined;
   }
 
-  /** Grants that count no more, and are in no zone's history. */
+  /** Grants that count no more where they were made: they are not in the history of the zone that is there now. */
   lost(): readonly ZoneValue[] {
-    const kept = new Set([...this.#zones.values()].flatMap(({ chain }) => chain));
-    return [...this.#grants.values()].flat().filter((grant) => !kept.has(grant));
+    return [...this.#grants].flatMap(([prefix, grants]) => {
+      const chain = this.enclosing(prefix)?.chain ?? [];
+      return grants.filter((grant) => !chain.includes(grant));
+    });
   }
 
   /** The zone that a new grant of this prefix would be made in. */
@@ -122,14 +131,31 @@ export class Zones {
     return prefix === externalNodes ? this.ofExternalNodes() : this.ofKey(prefix);
   }
 
+  /** All grants of this prefix and of those that it is in. */
+  grantsOver(prefix: string): readonly ZoneValue[] {
+    return [...this.#grants].flatMap(([held, grants]) => (covers(held, prefix) ? grants : []));
+  }
+
+  /**
+   * Grants over a zone whose owners may have written in it not knowing of it: between them and what the zone's history
+   * shares with them somebody took something over. (Who was handed a zone had all that its owner had granted.)
+   */
+  strangersTo({ value, chain }: Zone): readonly ZoneValue[] {
+    return this.grantsOver(value.prefix).filter((grant) => {
+      if (chain.includes(grant)) return false;
+      for (let link: ZoneValue | undefined = grant; link !== undefined;) {
+        const shared = chain.indexOf(link);
+        if (shared >= 0) return chain.slice(0, shared).some(({ cause }) => cause === 'taken-over');
+        if (link.cause === 'taken-over') return true;
+        link = link.basis && this.#grant(link.basis);
+      }
+      return true;
+    });
+  }
+
   /** The highest term that was ever granted over this prefix, as far as is known here. */
   highestTerm(prefix: string): number {
-    let highest = 0;
-    for (const [held, grants] of this.#grants) {
-      if (!covers(held, prefix)) continue;
-      for (const { term } of grants) highest = Math.max(highest, term);
-    }
-    return highest;
+    return this.grantsOver(prefix).reduce((highest, { term }) => Math.max(highest, term), 0);
   }
 
   /** What to think of a record that came from another gateway. */
