@@ -1,6 +1,8 @@
 /** What a small shop's Consul might hold: configuration, feature flags, services with checks, and a held lock. */
 const services = ['web', 'checkout', 'payments', 'inventory', 'search', 'sessions-db', 'mail'];
 const regions = ['eu-west', 'us-east', 'ap-south'];
+/** What each part of the world decides for itself, under a prefix of its own. */
+const shops = { eu: 'EUR', us: 'USD', ap: 'JPY' };
 
 async function put(url: string, path: string, body?: unknown): Promise<string> {
   const response = await fetch(`${url}${path}`, {
@@ -46,6 +48,11 @@ export async function fillWithBelievableData(url: string): Promise<Filled> {
       `features/flag-${String(i).padStart(3, '0')}`,
       JSON.stringify({ on: i % 3 === 0, share: i % 100 }),
     );
+  }
+  for (const [place, currency] of Object.entries(shops)) {
+    await set(`${place}/shop/currency`, currency);
+    await set(`${place}/shop/banner`, 'Welcome!');
+    await set(`${place}/shop/open`, 'true');
   }
   await set('legal/terms', 'Grüße, 你好, ¡hola! '.repeat(400));
 

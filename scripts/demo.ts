@@ -1,175 +1,171 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { askJson, until } from './demo-client.ts';
 import { fillWithBelievableData, releaseLock } from './demo-data.ts';
+import { gatewayName, regions, startFleet, type Fleet } from './demo-fleet.ts';
+import { showOutage, showReturn } from './demo-outage.ts';
+import { capture, grapevine, root, show, startAgent, stopAll, type Agent } from './demo-processes.ts';
+import { failureCount, heading, say, sayCommand, seen } from './demo-terminal.ts';
+import { removeDemoKeys, showLock, showWrites } from './demo-writes.ts';
 
-// `npm run demo`: the main job at its smallest, on this machine, in one go. A source Consul is started and filled,
-// a gateway is started, everything is copied, an unmodified client reads from the gateway, and both are compared.
+// `npm run demo`: the main job at its smallest, on this machine, in one go. A source Consul is filled; three gateways
+// in three regions are started; everything is copied into one of them and read at all; writes, a lock and an outage
+// show who decides what; and at the end the source and the fleet are compared.
 
-const root = process.cwd();
-const grapevine = [process.execPath, join(root, 'dist/bin/grapevine.js')] as const;
-const place = mkdtempSync(join(tmpdir(), 'grapevine-demo-'));
-const running: ChildProcess[] = [];
-
-function heading(number: number, text: string): void {
-  console.log(`\n\u001b[1m${number}. ${text}\u001b[0m`);
+interface Source {
+  readonly agent: Agent;
+  /** Its command line too, for reading from the gateways. Undefined where no Consul can be had. */
+  readonly consul: readonly [string] | undefined;
 }
 
-/** Runs a command; its output is shown as it comes. Answers the exit code. */
-async function show(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
-  console.log(
-    `\u001b[2m$ ${[command === process.execPath ? 'grapevine' : command.split('/').at(-1), ...shown(args)].join(' ')}\u001b[0m`,
+async function startSource(): Promise<Source> {
+  const found = await capture(['bash', join(root, 'scripts/real-consul.sh')]);
+  const consul = found.code === 0 ? ([found.output.split('\n').at(-1) ?? ''] as const) : undefined;
+  const agent = await startAgent({
+    name: 'source',
+    program: consul ?? grapevine,
+    config: { bootstrap: true },
+    ready: async (url) => (await askJson<string>(`${url}/v1/status/leader`)) !== '',
+  });
+  const version = consul === undefined ? '' : (await capture(consul, ['version'])).output.split('\n')[0];
+  say(
+    consul === undefined
+      ? `No Consul binary can be had here (scripts/real-consul.sh says why), so a gateway plays the source: ${agent.url}`
+      : `A real Consul (${version}) serves on ${agent.url}`,
   );
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
-    child.on('error', reject);
-    child.on('exit', (code) => resolve(code ?? 1));
-  });
+  return { agent, consul };
 }
 
-function shown(args: readonly string[]): readonly string[] {
-  return args.filter((arg) => arg !== grapevine[1]);
-}
-
-async function capture(command: string, args: readonly string[]): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    execFile(command, args, (error, stdout) => resolve(error === null ? stdout.trim() : undefined));
-  });
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-interface Agent {
-  readonly url: string;
-}
-
-async function startAgent(
-  name: string,
-  program: readonly [string, ...string[]],
-  extraArgs: readonly string[],
-): Promise<Agent> {
-  const [http, dns, lan, wan, server] = await Promise.all([1, 2, 3, 4, 5].map(freePort));
-  const file = join(place, `${name}.json`);
-  writeFileSync(
-    file,
-    JSON.stringify({
-      node_name: name,
-      data_dir: join(place, name),
-      bind_addr: '127.0.0.1',
-      server: true,
-      bootstrap: true,
-      ports: { http, dns, serf_lan: lan, serf_wan: wan, server, grpc: -1 },
-    }),
+async function showFleet({ gateways, links, delayMs }: Fleet): Promise<void> {
+  say(
+    links === undefined
+      ? 'Three processes on loopback; this system has no further addresses there for links with delays.'
+      : `Three processes, as far apart as Frankfurt, Virginia and Tokyo (one way: ${[
+          ['eu', 'us'] as const,
+          ['us', 'ap'] as const,
+          ['eu', 'ap'] as const,
+        ]
+          .map(([from, to]) => `${from}-${to} ${delayMs(from, to)} ms`)
+          .join(', ')}).`,
   );
-  const [command, ...before] = program;
-  const args = [...before, 'agent', ...extraArgs, `-config-file=${file}`];
-  let output = '';
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  running.push(child);
-  const url = `http://127.0.0.1:${http}`;
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
-    if (child.exitCode !== null) break;
-    if (await serves(url)) return { url };
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${name} did not start:\n${output}`);
+  say(
+    'Gossip is encrypted with a key made just now. Zones eu/, us/ and ap/ are placed by rule, features/ is delegated.',
+  );
+  await show(grapevine, ['members', `-http-addr=${gateways.us.url}`]);
+  const code = await show(grapevine, [
+    'zone',
+    'delegate',
+    'features/',
+    gatewayName('us'),
+    `-http-addr=${gateways.ap.url}`,
+  ]);
+  if (code !== 0) seen(false, 'the delegation was refused');
+  await show(grapevine, ['zone', 'list', `-http-addr=${gateways.ap.url}`]);
 }
 
-async function serves(url: string): Promise<boolean> {
-  try {
-    const leader = await fetch(`${url}/v1/status/leader`);
-    return leader.ok && (await leader.text()) !== '""';
-  } catch {
-    return false;
+/** The copy went in at one gateway; it is to be at all three. */
+async function showReads({ gateways }: Fleet, consul: Source['consul']): Promise<void> {
+  let counts: readonly number[] = [];
+  const tookMs = await until(async () => {
+    const lists = await Promise.all(
+      regions.map((region) => askJson<string[]>(`${gateways[region].url}/v1/kv/?keys`)),
+    );
+    counts = lists.map(({ length }) => length);
+    return new Set(lists.map((list) => list.join('\n'))).size === 1;
+  }, 10_000);
+  seen(
+    tookMs !== undefined,
+    `Keys at ${regions.map((region, i) => `${gatewayName(region)}: ${counts[i]}`).join(', ')}`,
+  );
+  if (consul === undefined) {
+    await show(['curl'], ['-s', '-w', '\\n', `${gateways.ap.url}/v1/kv/app/checkout/limits/max_items?raw`]);
+    return;
   }
+  const get = await show(consul, [
+    'kv',
+    'get',
+    `-http-addr=${gateways.ap.url}`,
+    'app/checkout/limits/max_items',
+  ]);
+  if (get !== 0) seen(false, 'consul kv get failed');
+  const list = ['catalog', 'services', `-http-addr=${gateways.us.url}`];
+  sayCommand(['consul', ...list].join(' '));
+  const services = await capture(consul, list);
+  seen(services.code === 0 && services.output.includes('checkout'), services.output.replaceAll('\n', ' '));
 }
 
 async function main(): Promise<number> {
-  heading(1, 'A source Consul');
-  const consul = await capture('bash', [join(root, 'scripts/real-consul.sh')]);
-  const source = await startAgent('source', consul === undefined ? grapevine : [consul], []);
-  console.log(
-    consul === undefined
-      ? `No Consul binary can be had here (scripts/real-consul.sh says why), so a second gateway plays the source: ${source.url}`
-      : `A real Consul (${(await capture(consul, ['version']))?.split('\n')[0]}) serves on ${source.url}`,
-  );
+  const startMs = performance.now();
+  heading('A source Consul');
+  const { agent: source, consul } = await startSource();
   const filled = await fillWithBelievableData(source.url);
-  console.log(
+  say(
     `Filled with ${filled.keys} keys, ${filled.nodes} nodes, ${filled.services} service instances, one held lock.`,
   );
 
-  heading(2, 'A gateway');
-  const gateway = await startAgent('gateway-1', grapevine, []);
-  console.log(`A Grapevine gateway serves Consul's API on ${gateway.url}`);
+  heading('Three gateways in three regions');
+  const fleet = await startFleet();
+  await showFleet(fleet);
 
-  heading(3, 'Copy everything');
-  const between = ['--from', source.url, '--to', gateway.url];
-  const copied = await show(grapevine[0], [grapevine[1], 'migrate', 'copy', ...between]);
-  if (copied !== 0) return copied;
+  heading('Copy everything in at one gateway');
+  const copy = ['migrate', 'copy', '--from', source.url, '--to', fleet.gateways.eu.url];
+  if ((await show(grapevine, copy)) !== 0) return 1;
 
-  heading(4, 'An unmodified client reads from the gateway');
-  const env = { CONSUL_HTTP_ADDR: gateway.url };
-  if (consul === undefined) {
-    await show('curl', ['-s', `${gateway.url}/v1/kv/app/checkout/limits/max_items?raw`]);
-  } else {
-    await show(consul, ['kv', 'get', 'app/checkout/limits/max_items'], env);
-    await show(consul, ['catalog', 'services', '-tags'], env);
-  }
+  heading('An unmodified client reads it at the others');
+  await showReads(fleet, consul);
 
-  heading(5, 'Compare both sides');
-  const report = join(root, 'report.json');
-  const compare = ['migrate', 'compare', ...between, '--out', report, '--recheck', '1s'];
-  const first = await show(grapevine[0], [grapevine[1], ...compare]);
-  // The held lock is the one thing that cannot be copied; anything else would be a defect.
-  if (first !== 1) return first === 0 ? 1 : first;
+  heading('Write through any gateway: each key has one owner');
+  await showWrites(fleet);
 
-  heading(6, 'The holder of the lock releases it; copy again, compare again');
+  heading('A lock, asked for through two gateways');
+  await showLock(fleet);
+
+  await showOutage(fleet);
+  await showReturn(fleet);
+
+  heading('Compare the source with the fleet');
+  await removeDemoKeys(fleet);
   await releaseLock(source.url, filled.session);
-  const again = await show(grapevine[0], [grapevine[1], 'migrate', 'copy', ...between]);
-  const second = again === 0 ? await show(grapevine[0], [grapevine[1], ...compare]) : again;
+  say('The holder of the lock released it at the source; what was skipped is copied now:');
+  const again = await capture(grapevine, copy);
+  seen(again.code === 0, again.output.split('\n')[0] ?? '');
+  const compared = await show(grapevine, [
+    ...['migrate', 'compare', '--from', source.url, '--to', fleet.gateways.ap.url],
+    ...['--out', join(root, 'report.json'), '--recheck', '1s'],
+  ]);
+  if (compared !== 0) seen(false, `the comparison ended with exit code ${compared}`);
 
-  heading(7, 'What to try next');
-  console.log(`  less report.json                           the comparison, in the published schema (docs/report-schema/)
+  heading('What to try next');
+  say(`  less report.json                           the comparison, in the published schema (docs/report-schema/)
   node dist/bin/grapevine.js agent -dev      a gateway of your own on port 8500: point any Consul client at it
   node dist/bin/grapevine.js migrate --help  copy and compare your own Consul
-  less docs/compatibility.md                 every endpoint, and where it differs from Consul`);
-  return second;
-}
-
-async function stopAll(): Promise<void> {
-  await Promise.all(
-    running.map(async (child) => {
-      if (child.exitCode !== null) return;
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      await gone;
-    }),
+  less docs/zones.md                         who owns which keys, and what happens when gateways fail
+  less docs/operations.md                    running a fleet`);
+  const failures = failureCount();
+  say(
+    failures === 0
+      ? `\nAll of it was as said. It took ${Math.round((performance.now() - startMs) / 1000)} s.`
+      : `\n${failures} of the steps did not do what they say: see above.`,
   );
-  rmSync(place, { recursive: true, force: true });
+  return failures === 0 ? 0 : 1;
 }
 
-process.on('SIGINT', () => void stopAll().then(() => process.exit(130)));
-main().then(
-  async (code) => {
-    await stopAll();
-    process.exitCode = code;
-  },
-  async (error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    await stopAll();
-    process.exitCode = 1;
-  },
-);
+let interrupted = false;
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    void stopAll().finally(() => process.exit(code));
+  });
+}
+let code = 1;
+try {
+  code = await main();
+} catch (error) {
+  if (!interrupted) console.error(error instanceof Error ? error.message : error);
+}
+await stopAll();
+// The links between the regions have sockets open still. An interrupted demo ends with the code of its signal.
+if (!interrupted) process.exit(code);
