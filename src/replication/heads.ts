@@ -1,10 +1,20 @@
 import type { OriginId } from '../crdt/dot.ts';
 import { contiguousHead, headOf } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
+import type { Groups } from './groups.ts';
 import type { ReplicatedLog } from './log.ts';
-import { headsMax, originsMax, type Head, type HeadsMessage, type Token } from './messages.ts';
+import {
+  claimsMax,
+  headsMax,
+  originsMax,
+  type GroupClaim,
+  type Head,
+  type HeadsMessage,
+  type Token,
+} from './messages.ts';
 import type { OriginTable } from './origins.ts';
-import { headBytes, headsHeaderBytes } from './sizes.ts';
+import { claimBytes, headBytes, headsHeaderBytes } from './sizes.ts';
+import type { Stamps } from './stamps.ts';
 import type { Topology } from './topology.ts';
 
 interface HeldToken extends Token {
@@ -22,9 +32,8 @@ interface Awaited {
 const driftMax = 0.0005;
 const tokensMax = 256;
 const recentMax = 64;
-/** Guess: how long a computed minimum over all members stands. */
-const minimumMs = 1000;
-const secondUs = 1_000_000;
+/** Of the room on a probe, claims take so much. */
+const claimsShare = 0.35;
 
 /**
  * Freshness, proved by local clocks alone. An entry says "at most `ageMs` ago, this was the head of that log". Who
@@ -36,6 +45,8 @@ export class Heads {
   readonly #log: ReplicatedLog;
   readonly #origins: OriginTable;
   readonly #topology: Topology;
+  readonly #groups: Groups;
+  readonly #stamps: Stamps;
   readonly #life: number;
   readonly #startMs: number;
   readonly #tokens = new Map<string, HeldToken>();
@@ -47,28 +58,24 @@ export class Heads {
   /** Node ids. */
   #priority: readonly string[] = [];
   #priorityTurn = 0;
-  /** As of now, over all members: what is published. */
-  #seenStampS = 0;
-  /** The highest that it ever was, in earlier runs too. */
-  #safeStampS: number;
-  #seenAtMs = Number.NEGATIVE_INFINITY;
-  #stableS = 0;
-  #stableAtMs = Number.NEGATIVE_INFINITY;
+  #regionTurn = 0;
 
   constructor(options: {
     readonly log: ReplicatedLog;
     readonly origins: OriginTable;
     readonly topology: Topology;
+    readonly groups: Groups;
+    readonly stamps: Stamps;
     readonly random: () => number;
     readonly nowMs: number;
-    readonly seenStamp: number;
   }) {
     this.#log = options.log;
     this.#origins = options.origins;
     this.#topology = options.topology;
+    this.#groups = options.groups;
+    this.#stamps = options.stamps;
     this.#life = Math.floor(options.random() * 0x1_0000);
     this.#startMs = options.nowMs;
-    this.#safeStampS = Math.floor(options.seenStamp / secondUs);
   }
 
   /** Owners of zones: what most clients ask about. */
@@ -76,8 +83,24 @@ export class Heads {
     this.#priority = [...nodeIds];
   }
 
-  compose(peerId: string, bytesMax: number, now: Instant): HeadsMessage | undefined {
-    const room = Math.min(headsMax, Math.floor((bytesMax - headsHeaderBytes) / headBytes));
+  /**
+   * What to tell a peer: this gateway's own head, what it can claim of regions (of those named, else of as many as
+   * a share of the room takes, in turn), and heads of others in the room that is left.
+   */
+  compose(
+    peerId: string,
+    bytesMax: number,
+    now: Instant,
+    regions: readonly string[] = this.#someRegions(bytesMax),
+  ): HeadsMessage | undefined {
+    const own = this.#stamps.own(now);
+    const claims: GroupClaim[] = [];
+    for (const region of regions.slice(0, claimsMax)) {
+      const claim = this.#groups.claim(region, own, now.monoMs);
+      if (claim !== undefined) claims.push(claim);
+    }
+    const left = bytesMax - headsHeaderBytes - claims.length * claimBytes;
+    const room = Math.min(headsMax, Math.floor(left / headBytes));
     if (room < 1) return undefined;
     const held = this.#tokens.get(peerId);
     return {
@@ -88,16 +111,20 @@ export class Heads {
         held === undefined
           ? null
           : { life: held.life, atMs: held.atMs, heldMs: Math.floor(now.monoMs - held.receivedMs) },
-      digest: this.#origins.digest,
+      claims,
       heads: this.#choose(room, peerId, now),
     };
   }
 
   /**
-   * Takes in what a peer says; answers the rows whose head is above what is seen here. `ownHead` is called when it
-   * knows more of our own log than the log says.
+   * Takes in what a peer says; answers the rows whose head is above what is seen here, and whether what it claims of
+   * regions goes on differing from what is here. `ownHead` is called with what it knows of our own log.
    */
-  receive(message: HeadsMessage, now: Instant, ownHead: (head: number) => void): readonly number[] {
+  receive(
+    message: HeadsMessage,
+    now: Instant,
+    ownHead: (head: number) => void,
+  ): { readonly lacking: readonly number[]; readonly differs: boolean } {
     const travelMs = this.#travelMs(message, now.monoMs);
     this.#tokens.delete(message.by);
     this.#tokens.set(message.by, { ...message.token, receivedMs: now.monoMs });
@@ -116,7 +143,13 @@ export class Heads {
       if (this.#origins.find(entry.origin) === undefined && this.#origins.size >= originsMax) continue;
       if (this.#learn(entry, travelMs, now.monoMs)) lacking.push(this.#origins.row(entry.origin));
     }
-    return lacking;
+    let differs = false;
+    if (travelMs !== undefined) {
+      for (const claim of message.claims) {
+        if (!this.#groups.hear(claim, travelMs, now.monoMs)) differs = true;
+      }
+    }
+    return { lacking, differs };
   }
 
   /** An origin is whole up to here: proofs that waited for it hold now. */
@@ -138,60 +171,8 @@ export class Heads {
   ageMs(origin: OriginId, nowMs: number): number | undefined {
     if (origin === this.#log.origin) return 0;
     const row = this.#origins.find(origin);
-    const atMs = row === undefined ? Number.NEGATIVE_INFINITY : (this.#origins.provenAtMs[row] as number);
+    const atMs = row === undefined ? Number.NEGATIVE_INFINITY : this.#groups.provenAtMs(row);
     return atMs === Number.NEGATIVE_INFINITY ? undefined : Math.max(0, Math.ceil(nowMs - atMs));
-  }
-
-  /**
-   * Everything of everybody up to this second of stamps is here: what this gateway publishes. It falls when a member
-   * joins of whom nothing was heard: it may have written with stamps of the past.
-   */
-  seenStampS(now: Instant): number {
-    if (now.monoMs - this.#seenAtMs < minimumMs) return this.#seenStampS;
-    this.#seenAtMs = now.monoMs;
-    let least = this.#ownStampS(now);
-    for (const peer of this.#topology.peers.values()) {
-      const row = this.#origins.find(peer.origin);
-      least = Math.min(least, row === undefined ? 0 : (this.#origins.provenStampS[row] as number));
-      if (least === 0) break;
-    }
-    this.#seenStampS = least;
-    this.#safeStampS = Math.max(this.#safeStampS, least);
-    return least;
-  }
-
-  /**
-   * Up to here nothing that a member collected can be missing here: whoever collected no further may send what is
-   * missing as dots. To be kept across restarts, when the heads of all others are not known yet.
-   */
-  safeStampS(now: Instant): number {
-    this.seenStampS(now);
-    return this.#safeStampS;
-  }
-
-  /** Takes over what the source of whole state had seen. */
-  adoptSafeStampS(stampS: number): void {
-    this.#safeStampS = Math.max(this.#safeStampS, stampS);
-  }
-
-  /** Everything up to this stamp has been seen by all members; 0 while somebody has not said. */
-  stableStamp(now: Instant): number {
-    if (now.monoMs - this.#stableAtMs < minimumMs) return this.#stableS * secondUs;
-    this.#stableAtMs = now.monoMs;
-    let least = this.seenStampS(now);
-    for (const peer of this.#topology.peers.values()) {
-      const row = this.#origins.find(peer.origin);
-      least = Math.min(least, row === undefined ? 0 : (this.#origins.seenStampS[row] as number));
-      if (least === 0) break;
-    }
-    this.#stableS = least;
-    return least * secondUs;
-  }
-
-  /** Membership changed: minima are computed anew. */
-  membersChanged(): void {
-    this.#stableAtMs = Number.NEGATIVE_INFINITY;
-    this.#seenAtMs = Number.NEGATIVE_INFINITY;
   }
 
   #learn(entry: Head, travelMs: number | undefined, nowMs: number): boolean {
@@ -237,20 +218,26 @@ export class Heads {
     return Math.max(0, Math.floor(monoMs - this.#startMs));
   }
 
-  #ownStampS(now: Instant): number {
-    return Math.floor(this.#log.stampNow(now) / secondUs);
+  #someRegions(bytesMax: number): readonly string[] {
+    const regions = [...this.#topology.regions()];
+    const count = Math.min(regions.length, Math.floor((bytesMax * claimsShare) / claimBytes));
+    this.#regionTurn = (this.#regionTurn + count) % regions.length;
+    return Array.from(
+      { length: count },
+      (_, i) => regions[(this.#regionTurn + i) % regions.length] as string,
+    );
   }
 
   /** This gateway's own head, owners of zones, the latest news, and some in turn so that all are told at times. */
   #choose(room: number, peerId: string, now: Instant): readonly Head[] {
     const own = this.#log.origin;
-    const ownStampS = this.#ownStampS(now);
+    const { stampS, seenStampS } = this.#stamps.own(now);
     const heads: Head[] = [
       {
         origin: own,
         head: headOf(this.#log.originLog(own)?.seen ?? []),
-        stampS: ownStampS,
-        seenLagS: Math.max(0, ownStampS - this.seenStampS(now)),
+        stampS,
+        seenLagS: Math.max(0, stampS - seenStampS),
         ageMs: 0,
       },
     ];

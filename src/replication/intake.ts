@@ -1,8 +1,9 @@
 import type { Dot, OriginId } from '../crdt/dot.ts';
-import { addRange, missingRanges, noSeqs, type SeqRanges } from '../crdt/seq-ranges.ts';
+import { addRange, hasSeq, missingRanges, noSeqs, unionRanges, type SeqRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody } from './messages.ts';
+import type { DotBody, OriginHead } from './messages.ts';
+import { newlySuperseded, Superseded } from './superseded.ts';
 import { bodyBytes } from './sizes.ts';
 import type { OriginTable } from './origins.ts';
 import type { ReplicationStats } from './stats.ts';
@@ -32,12 +33,14 @@ export class Intake {
   readonly #origins: OriginTable;
   readonly #stats: ReplicationStats;
   readonly #deferred = new Map<OriginId, Deferred>();
+  readonly #superseded: Superseded;
   #deferredBytes = 0;
 
   constructor(log: ReplicatedLog, origins: OriginTable, stats: ReplicationStats) {
     this.#log = log;
     this.#origins = origins;
     this.#stats = stats;
+    this.#superseded = new Superseded(log);
   }
 
   get deferredDots(): number {
@@ -52,23 +55,40 @@ export class Intake {
     return this.#deferred.size;
   }
 
-  /** What waits for zones to change. */
+  /** What is neither seen nor to be asked for: it waits for zones to change, or for what overwrote it. */
   deferredOf(origin: OriginId): SeqRanges {
-    return this.#deferred.get(origin)?.seqs ?? noSeqs;
+    const deferred = this.#deferred.get(origin)?.seqs ?? noSeqs;
+    return unionRanges(deferred, this.#superseded.of(origin));
   }
 
-  /** Merges dots of an introduced origin in the order given. */
-  take(origin: OriginId, dots: readonly DotBody[], now: Instant): Taken {
+  /** Merges dots of an introduced origin in the order given; those that are superseded wait for `settle`. */
+  take(origin: OriginId, dots: readonly DotBody[], context: readonly OriginHead[], now: Instant): Taken {
     const row = this.#origins.row(origin);
-    const fresh: DotBody[] = [];
-    for (const body of dots) if (this.#merge(origin, body, now)) fresh.push(body);
+    const overwritten = newlySuperseded(dots, this.#origins.seen(row), this.#superseded.of(origin));
+    if (overwritten.length > 0) this.takeSuperseded(origin, overwritten, context, now);
+    const fresh = dots.filter((body) =>
+      body.records.length === 0 ? hasSeq(overwritten, body.seq) : this.#merge(origin, body, now),
+    );
     return { row, fresh: fresh.length === dots.length ? dots : fresh, whole: this.#origins.refresh(row) };
   }
 
-  /** Ranges of an origin that its holder says are superseded: known from now on, without a merge each. */
-  takeSuperseded(origin: OriginId, ranges: SeqRanges): number {
-    this.#log.adoptContext(new Map([[origin, ranges]]));
-    return this.#origins.refresh(this.#origins.row(origin));
+  /** Ranges of an origin that their holder says are superseded. */
+  takeSuperseded(origin: OriginId, ranges: SeqRanges, context: readonly OriginHead[], now: Instant): void {
+    this.#superseded.add(origin, ranges, context, now.monoMs);
+    for (const { origin: other, head } of context) {
+      if (other !== this.#log.origin) this.#origins.learnHead(this.#origins.row(other), head);
+    }
+  }
+
+  /** Superseded dots of which all is here by now that overwrote them become seen; answers of which origins. */
+  settle(now: Instant): readonly Taken[] {
+    const settled = this.#superseded.settle(now.monoMs);
+    if (settled.size === 0) return [];
+    this.#log.adoptContext(settled);
+    return [...settled.keys()].map((origin) => {
+      const row = this.#origins.row(origin);
+      return { row, fresh: [], whole: this.#origins.refresh(row) };
+    });
   }
 
   /** Merges again what was put off; answers the origins of which something was merged. */
@@ -79,7 +99,7 @@ export class Intake {
       for (const body of deferred.dots.values()) this.#deferredBytes -= bodyBytes(body);
       // In the order of the log: a term that one of them brings helps the next.
       const dots = [...deferred.dots.values()].toSorted((a, b) => a.seq - b.seq);
-      taken.push(this.take(origin, dots, now));
+      taken.push(this.take(origin, dots, [], now));
     }
     return taken;
   }

@@ -58,6 +58,8 @@ export interface ReplicatedLog {
   /** Every origin ever heard of, this gateway's own included. */
   origins(): Iterable<OriginLog>;
   originLog(origin: OriginId): OriginLog | undefined;
+  /** Other origins that may have overwritten what this one wrote: those of gateways that got its zones. */
+  overwriters?(origin: OriginId): Iterable<OriginId>;
   /** Learns who writes an origin. Idempotent. */
   introduce(origin: OriginId, nodeId: string): void;
   /** Merges one dot of another origin, which must have been introduced. All of its records or, where deferred, none. */

@@ -39,6 +39,15 @@ export interface OriginRanges {
   readonly ranges: readonly SeqRange[];
 }
 
+/** Logs that one context names at most: owners of zones, past and present. Guess. */
+export const contextMax = 256;
+
+/** How far the log of an origin went. */
+export interface OriginHead {
+  readonly origin: OriginId;
+  readonly head: number;
+}
+
 /** New dots on their way down the tree of their origin, or dots that were asked for. */
 export interface DotsMessage {
   readonly kind: 'dots';
@@ -50,6 +59,11 @@ export interface DotsMessage {
   /** Left out (null) where membership tells it: first sendings of a member's own log. */
   readonly nodeId: string | null;
   readonly dots: readonly DotBody[];
+  /**
+   * Where some are superseded: whoever has all of these logs up to there has what overwrote them. Before that a
+   * superseded dot is not seen: its registers would show what was there before it.
+   */
+  readonly context: readonly OriginHead[];
 }
 
 export interface AckMessage {
@@ -77,6 +91,18 @@ export interface Head {
   readonly ageMs: number;
 }
 
+/** What the sender had of all live members of a region, and what that digests to: see `Groups`. */
+export interface GroupClaim {
+  /** Hash of the region's name. */
+  readonly region: number;
+  readonly digest: number;
+  readonly ageMs: number;
+  /** All with stamps up to this second is in it. */
+  readonly stampS: number;
+  /** Up to so many seconds before that, all those members have seen everything of everybody. */
+  readonly seenLagS: number;
+}
+
 /** A reading of its sender's clock, meaningful to nobody else; the life tells apart the runs of one process. */
 export interface Token {
   readonly life: number;
@@ -88,15 +114,14 @@ export interface Echo extends Token {
   readonly heldMs: number;
 }
 
-/** Rides on probes: how far the logs of some origins reached, and how old that news is. */
+/** Rides on probes, and beats by itself: how far the logs of some origins reached, and how old that news is. */
 export interface HeadsMessage {
   readonly kind: 'heads';
   readonly by: string;
   readonly token: Token;
   /** The last token that the receiver of this message gave: bounds how long this message can have travelled. */
   readonly echo: Echo | null;
-  /** Of all that the sender has seen: equal digests, equal sets of dots. */
-  readonly digest: number;
+  readonly claims: readonly GroupClaim[];
   readonly heads: readonly Head[];
 }
 
@@ -153,6 +178,8 @@ export interface SyncPageMessage {
   /** The answer covers all that was asked for: what is not in it, the sender does not have. */
   readonly whole: boolean;
   readonly groups: readonly SyncGroup[];
+  /** As of `DotsMessage`. */
+  readonly context: readonly OriginHead[];
 }
 
 /** The asker has all it came for: somebody else can be served. */
@@ -271,6 +298,7 @@ const keyCharsMax = 64 * 1024;
 export const dotsPerMessageMax = 4096;
 export const rangesMax = 1024;
 export const headsMax = 64;
+export const claimsMax = 64;
 export const tagsMax = 256;
 export const bucketCount = 64;
 export const originsMax = 1 << 16;
@@ -305,6 +333,7 @@ const range: Schema<SeqRange> = {
 };
 const ranges = list(range, rangesMax);
 const originSeen = struct<OriginSeen>({ origin: originId, nodeId, seen: ranges });
+const originHead = struct<OriginHead>({ origin: originId, head: seq });
 const originRanges = struct<OriginRanges>({ origin: originId, ranges });
 
 export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationMessage>({
@@ -316,6 +345,7 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
       origin: originId,
       nodeId: nullable(nodeId),
       dots: list(body, dotsPerMessageMax),
+      context: list(originHead, contextMax),
     }),
   ],
   ack: [33, struct<Omit<AckMessage, 'kind'>>({ by: uint32, tags: list(uint16, tagsMax) })],
@@ -326,7 +356,16 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
       by: nodeId,
       token: struct<Token>({ life: uint16, atMs: uint() }),
       echo: nullable(struct<Echo>({ life: uint16, atMs: uint(), heldMs: uint() })),
-      digest: uint32,
+      claims: list(
+        struct<GroupClaim>({
+          region: uint32,
+          digest: uint32,
+          ageMs: uint(),
+          stampS: uint32,
+          seenLagS: uint32,
+        }),
+        claimsMax,
+      ),
       heads: list(
         struct<Head>({ origin: originId, head: seq, stampS: uint32, seenLagS: uint32, ageMs: uint() }),
         headsMax,
@@ -368,6 +407,7 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
         }),
         256,
       ),
+      context: list(originHead, contextMax),
     }),
   ],
   'sync-hint': [42, struct<Omit<SyncHintMessage, 'kind'>>({ by: nodeId, digest: uint32, root: nodeId })],

@@ -29,6 +29,8 @@ export class OriginTable {
   #contributions = new Int32Array(16);
   readonly #buckets = new Int32Array(bucketCount);
   #digest = 0;
+  /** Called with what a row's part of the digest changed by (exclusive or). */
+  onChange: ((row: number, change: number) => void) | undefined;
 
   constructor(log: ReplicatedLog) {
     this.#log = log;
@@ -83,9 +85,15 @@ export class OriginTable {
       const bucket = bucketOf(originHash);
       this.#buckets[bucket] = (this.#buckets[bucket] as number) ^ change;
       this.#digest ^= change;
+      this.onChange?.(row, change);
     }
     this.learnHead(row, headOf(seen));
     return contiguousHead(seen);
+  }
+
+  /** What a row adds to digests. */
+  contribution(row: number): number {
+    return this.#contributions[row] as number;
   }
 
   learnHead(row: number, head: number): void {

@@ -4,6 +4,8 @@ import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { Acks } from './acks.ts';
 import { Audit } from './audit.ts';
+import { Beats } from './beats.ts';
+import { Groups } from './groups.ts';
 import { Heads } from './heads.ts';
 import { Intake, type Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
@@ -11,12 +13,15 @@ import type { DotsMessage, HeadsMessage, ReplicationMessage } from './messages.t
 import { OriginTable } from './origins.ts';
 import { Outbox, type ReplicationEffect } from './outbox.ts';
 import { Links } from './rto.ts';
+import { claimBytes, headBytes, headsHeaderBytes, packetBytes } from './sizes.ts';
 import { Spread } from './spread.ts';
+import { secondUs, Stamps } from './stamps.ts';
 import { noStats, type ReplicationStats } from './stats.ts';
 import { Sync } from './sync.ts';
 import { SyncServer } from './sync-server.ts';
 import { Topology, type Peer, type Self } from './topology.ts';
 import { Wants } from './want.ts';
+import { contextOf } from './superseded.ts';
 
 export interface ReplicationTiming {
   /** How often two gateways compare what they have seen, each with somebody. */
@@ -65,6 +70,12 @@ export interface ReplicationNeeds {
 /** What waits for a zone's term, or for clocks to agree, is tried again without being told that it can be. */
 const deferredEveryMs = 30_000;
 
+/** Room of a beat beside claims: some heads, owners of zones first. */
+const beatBytes = headsHeaderBytes + 3 * headBytes;
+
+/** A difference that lasts is looked into by a sync, but not more often than this. */
+const compareEveryMs = 10_000;
+
 /** Of what was written at once so much is spread; what is older is fetched by those who see it missing. */
 const spreadDotsMax = 4096;
 
@@ -89,7 +100,10 @@ export class Replication {
   readonly #outbox: Outbox;
   readonly #acks: Acks;
   readonly #intake: Intake;
+  readonly #groups: Groups;
+  readonly #stamps: Stamps;
   readonly #heads: Heads;
+  readonly #beats: Beats;
   readonly #spread: Spread;
   readonly #wants: Wants;
   readonly #sync: Sync;
@@ -98,6 +112,7 @@ export class Replication {
   #returned: Peer[] = [];
   #returnedDueMs = Number.POSITIVE_INFINITY;
   #joined = false;
+  #comparedMs = Number.NEGATIVE_INFINITY;
   #deferredDueMs = Number.POSITIVE_INFINITY;
   #behindSaid: OriginId | undefined;
 
@@ -115,8 +130,13 @@ export class Replication {
     const intake = (this.#intake = new Intake(log, origins, stats));
     const spread = (this.#spread = new Spread(topology, links, outbox, stats, random));
     this.#acks = new Acks(outbox, self.id);
-    this.#heads = new Heads({ log, origins, topology, random, nowMs, seenStamp: options.safeStamp ?? 0 });
-    this.#server = new SyncServer(log, origins, outbox, this.#heads);
+    const groups = (this.#groups = new Groups(origins));
+    groups.enter(self.region, log.origin);
+    groups.setOwn(log.origin);
+    const stamps = (this.#stamps = new Stamps(log, groups, options.safeStamp ?? 0, nowMs));
+    this.#heads = new Heads({ log, origins, topology, groups, stamps, random, nowMs });
+    this.#beats = new Beats(topology, random, nowMs);
+    this.#server = new SyncServer(log, origins, outbox, stamps);
     this.#sync = new Sync({
       log,
       origins,
@@ -124,13 +144,14 @@ export class Replication {
       topology,
       links,
       outbox,
-      heads: this.#heads,
+      stamps,
       stats,
       random,
       timing: { everyMs: timing.syncEveryMs },
       nowMs,
       onTaken: (taken, now) => this.#settle(taken, undefined, now),
-      onFew: (origin, writerId, dots, atMs) => spread.forward(origin, writerId, dots, false, atMs),
+      onFew: (origin, writerId, dots, atMs) =>
+        spread.forward(origin, writerId, { dots, context: [] }, false, atMs),
       onOwnHead: (head) => this.#checkOwn(head),
     });
     this.#wants = new Wants({
@@ -173,7 +194,12 @@ export class Replication {
     const held = this.#topology.peer(peer.id);
     if (held === peer) return;
     this.#topology.set(peer);
-    if (held === undefined || held.origin !== peer.origin) this.#heads.membersChanged();
+    if (held?.live !== peer.live || held.origin !== peer.origin || held.region !== peer.region) {
+      if (held !== undefined) this.#groups.exit(held.region, held.origin, false);
+      if (peer.live) this.#groups.enter(peer.region, peer.origin);
+      else this.#groups.exit(peer.region, peer.origin, true);
+      this.#stamps.membersChanged();
+    }
     if (!peer.live || held?.live === true) return;
     if (!this.#joined) {
       // With somebody, after all that membership tells at once: what was missed while this gateway was down.
@@ -186,9 +212,12 @@ export class Replication {
   }
 
   forgetPeer(id: string): void {
+    const held = this.#topology.peer(id);
+    if (held === undefined) return;
     this.#topology.delete(id);
     this.#links.forget(id);
-    this.#heads.membersChanged();
+    this.#groups.exit(held.region, held.origin, false);
+    this.#stamps.membersChanged();
   }
 
   /** Dots of this gateway's own log, oldest first, or their range: written in this very step. */
@@ -197,12 +226,16 @@ export class Replication {
     if (origin !== this.#ownOrigin) {
       // Minted anew: the old log is somebody else's now, and what others have of it is missing here.
       const row = this.#origins.row(this.#ownOrigin);
+      const { region } = this.#topology.self;
+      this.#groups.exit(region, this.#ownOrigin, false);
+      this.#groups.enter(region, origin);
+      this.#groups.setOwn(origin);
       this.#ownOrigin = origin;
       this.#settle({ row, whole: this.#origins.refresh(row) }, undefined, now);
     }
     this.#origins.refresh(this.#origins.row(origin));
     const read = 'from' in dots ? this.#readOwn(dots) : dots;
-    if (read.length > 0) this.#spread.own(origin, read, now.monoMs);
+    if (read.length > 0) this.#spread.own(origin, read, contextOf(this.#log, origin, read), now.monoMs);
   }
 
   /** Node ids of the owners of zones: what most clients ask about is told of first, and so the freshest. */
@@ -271,6 +304,7 @@ export class Replication {
       this.#returnedDueMs,
       this.#outbox.nextMs,
       this.#deferredDueMs,
+      this.#beats.nextMs,
     );
   }
 
@@ -283,6 +317,7 @@ export class Replication {
     if (nowMs >= this.#returnedDueMs) this.#meetReturned(nowMs);
     this.#sync.tick(now);
     this.#audit.tick(now);
+    this.#beat(now);
     this.#acks.tick(nowMs);
   }
 
@@ -306,12 +341,12 @@ export class Replication {
 
   /** Everything with a stamp up to this has been seen by every member that is not forgotten; 0: not known. */
   stableStamp(now: Instant): number {
-    return this.#heads.stableStamp(now);
+    return this.#stamps.stableS(now) * secondUs;
   }
 
   /** To be kept (at leisure) and given to the next run on this database; see `ReplicationOptions`. */
   safeStamp(now: Instant): number {
-    return this.#heads.safeStampS(now) * 1_000_000;
+    return this.#stamps.safeS(now) * secondUs;
   }
 
   /** Whether this gateway is the one of its region that meets another region's after a partition. */
@@ -374,13 +409,15 @@ export class Replication {
       this.#stats.unnamed += 1;
       return;
     }
-    const taken = this.#intake.take(origin, dots, now);
+    const taken = this.#intake.take(origin, dots, message.context, now);
     if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
     else this.#stats.repaired += taken.fresh.length;
     if (taken.fresh.length > 0) {
-      this.#spread.forward(origin, writerId, taken.fresh, message.lead, now.monoMs);
+      const fresh = { dots: taken.fresh, context: message.context };
+      this.#spread.forward(origin, writerId, fresh, message.lead, now.monoMs);
     }
     this.#settle(taken, from, now);
+    for (const settled of this.#intake.settle(now)) this.#settle(settled, undefined, now);
   }
 
   #writer({ origin, nodeId }: DotsMessage): string | undefined {
@@ -392,9 +429,24 @@ export class Replication {
   }
 
   #hear(message: HeadsMessage, now: Instant): void {
-    const lacking = this.#heads.receive(message, now, (head) => this.#checkOwn(head));
+    const { lacking, differs } = this.#heads.receive(message, now, (head) => this.#checkOwn(head));
+    if (differs && now.monoMs >= this.#comparedMs + compareEveryMs) {
+      this.#comparedMs = now.monoMs;
+      this.#sync.plan(message.by, now.monoMs);
+    }
     for (const row of lacking) {
       this.#wants.check(row, contiguousHead(this.#origins.seen(row)), undefined, now.monoMs);
+    }
+  }
+
+  #beat(now: Instant): void {
+    for (const { to, regions } of this.#beats.due(now)) {
+      const peer = this.#topology.peer(to);
+      const bytesMax = beatBytes + regions.length * claimBytes;
+      const message = peer && this.#heads.compose(to, Math.min(packetBytes, bytesMax), now, regions);
+      if (peer !== undefined && message !== undefined) {
+        this.#outbox.sendNow(peer.endpoint, 'packet', message);
+      }
     }
   }
 

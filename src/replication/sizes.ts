@@ -14,7 +14,8 @@ export const streamChunkBytes = 48 * 1024;
 export const dotsHeaderBytes = 48;
 export const ackHeaderBytes = 10;
 export const headBytes = 36;
-export const headsHeaderBytes = 52;
+export const claimBytes = 24;
+export const headsHeaderBytes = 48;
 
 export function recordBytes(record: Pick<ReplicatedRecord, 'key' | 'ix' | 'value'>): number {
   return 30 + record.key.length + (record.ix?.length ?? 0) + (record.value?.length ?? 0);

@@ -1,7 +1,7 @@
 import type { OriginId } from '../crdt/dot.ts';
 import { DueQueue } from './due-queue.ts';
 import { hashText } from './hash.ts';
-import { unsigned, type DotBody, type DotsMessage } from './messages.ts';
+import { unsigned, type DotBody, type DotsMessage, type OriginHead } from './messages.ts';
 import type { Lane, Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
 import { chunked } from './sizes.ts';
@@ -91,27 +91,33 @@ export class Spread {
   }
 
   /** Dots of this gateway's own log, oldest first. */
-  own(origin: OriginId, dots: readonly DotBody[], nowMs: number): void {
+  own(origin: OriginId, dots: readonly DotBody[], context: readonly OriginHead[], nowMs: number): void {
     const { self } = this.#topology;
     const regions: string[] = [];
     for (const region of this.#topology.regions()) if (region !== self.region) regions.push(region);
     const children = this.#topology.childrenOf(origin, self.id, self.id, true);
     for (const { dots: part, bytes, lane } of chunked(dots)) {
       const nodeId = (part[0]?.seq ?? 0) <= namedUntilSeq ? self.id : null;
-      const message = { kind: 'dots', tag: 0, origin, nodeId, dots: part } as const;
+      const message = { kind: 'dots', tag: 0, origin, nodeId, dots: part, context } as const;
       this.#begin({ ...message, lead: true }, self.id, bytes, lane, regions, [], nowMs);
       this.#begin({ ...message, lead: false }, self.id, bytes, lane, [], children, nowMs);
     }
   }
 
   /** Dots that were new here, to this gateway's children in the tree of their origin. */
-  forward(origin: OriginId, writerId: string, dots: readonly DotBody[], lead: boolean, nowMs: number): void {
+  forward(
+    origin: OriginId,
+    writerId: string,
+    { dots, context }: Pick<DotsMessage, 'dots' | 'context'>,
+    lead: boolean,
+    nowMs: number,
+  ): void {
     const children = this.#topology.childrenOf(origin, writerId, this.#topology.self.id, lead);
     if (children.length === 0) return;
     const known = this.#topology.peer(writerId)?.origin === origin;
     for (const { dots: part, bytes, lane } of chunked(dots)) {
       const nodeId = known && (part[0]?.seq ?? 0) > namedUntilSeq ? null : writerId;
-      const message = { kind: 'dots', tag: 0, lead: false, origin, nodeId, dots: part } as const;
+      const message = { kind: 'dots', tag: 0, lead: false, origin, nodeId, dots: part, context } as const;
       this.#begin(message, writerId, bytes, lane, [], children, nowMs);
     }
   }

@@ -2,7 +2,6 @@ import { countSeqs, headOf, type SeqRange } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { hashText } from './hash.ts';
-import type { Heads } from './heads.ts';
 import type { Page, ReplicatedLog } from './log.ts';
 import {
   dotsPerMessageMax,
@@ -20,7 +19,9 @@ import {
 } from './messages.ts';
 import { bucketOf, type OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
+import type { Stamps } from './stamps.ts';
 import { bodyBytes, packetBytes, recordBytes } from './sizes.ts';
+import { headsOver } from './superseded.ts';
 
 /** Peers that are served at once (as Corrosion has it), and how long a silent one keeps its place. */
 const permits = 3;
@@ -33,15 +34,15 @@ export class SyncServer {
   readonly #log: ReplicatedLog;
   readonly #origins: OriginTable;
   readonly #outbox: Outbox;
-  readonly #heads: Heads;
+  readonly #stamps: Stamps;
   /** Who is served, and when it asked last. */
   readonly #served = new Map<string, number>();
 
-  constructor(log: ReplicatedLog, origins: OriginTable, outbox: Outbox, heads: Heads) {
+  constructor(log: ReplicatedLog, origins: OriginTable, outbox: Outbox, stamps: Stamps) {
     this.#log = log;
     this.#origins = origins;
     this.#outbox = outbox;
-    this.#heads = heads;
+    this.#stamps = stamps;
   }
 
   get serving(): number {
@@ -79,7 +80,7 @@ export class SyncServer {
           id,
           by: this.#log.nodeId,
           collectedBelow: this.#log.collectedBelow,
-          seenStampS: this.#heads.safeStampS(now),
+          seenStampS: this.#stamps.safeS(now),
           buckets,
           seen,
         },
@@ -133,7 +134,9 @@ export class SyncServer {
         groups.push({ origin, nodeId: held.nodeId, superseded: superseded.toReversed(), dots: bodies });
       }
     }
-    const small = bytes + 40 * (groups.length + 1) < packetBytes;
+    const overwritten = groups.flatMap((group) => (group.superseded.length > 0 ? [group.origin] : []));
+    const context = overwritten.length > 0 ? headsOver(this.#log, overwritten) : [];
+    const small = bytes + 40 * (groups.length + context.length + 1) < packetBytes;
     this.#outbox.send(
       'resync',
       {
@@ -141,7 +144,7 @@ export class SyncServer {
         to: from,
         lane: small ? 'packet' : 'stream',
         bulk: true,
-        message: { kind: 'sync-page', id: message.id, whole, groups },
+        message: { kind: 'sync-page', id: message.id, whole, groups, context },
       },
       bytes,
       now.monoMs,

@@ -8,7 +8,6 @@ import {
   type SeqRanges,
 } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
-import type { Heads } from './heads.ts';
 import type { Intake, Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
 import {
@@ -27,6 +26,7 @@ import type { Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
 import type { ReplicationStats } from './stats.ts';
 import { countItems } from './sync-server.ts';
+import type { Stamps } from './stamps.ts';
 import type { Topology } from './topology.ts';
 import { Walk } from './transfer.ts';
 
@@ -71,7 +71,7 @@ export interface SyncOptions {
   readonly topology: Topology;
   readonly links: Links;
   readonly outbox: Outbox;
-  readonly heads: Heads;
+  readonly stamps: Stamps;
   readonly stats: ReplicationStats;
   readonly random: () => number;
   readonly timing: SyncTiming;
@@ -181,8 +181,8 @@ export class Sync {
   vector(message: SyncVectorMessage, now: Instant): void {
     const session = this.#session;
     if (session === undefined || session.id !== message.id || session.stage !== 'opening') return;
-    const { log, origins, heads, intake } = this.#options;
-    const behind = heads.safeStampS(now) * 1_000_000 < message.collectedBelow;
+    const { log, origins, stamps, intake } = this.#options;
+    const behind = stamps.safeS(now) * 1_000_000 < message.collectedBelow;
     const missing: OriginRanges[] = [];
     const told = new Set<OriginId>();
     let hereSeqs = 0;
@@ -226,18 +226,19 @@ export class Sync {
     for (const { origin, nodeId, superseded, dots } of message.groups) {
       if (origin === log.origin) continue;
       log.introduce(origin, nodeId);
-      const taken = intake.take(origin, dots, now);
+      const taken = intake.take(origin, dots, message.context, now);
       fresh += taken.fresh.length;
       if (taken.fresh.length > 0 && few) {
         this.#options.onFew(origin, nodeId, taken.fresh.toReversed(), now.monoMs);
       }
-      let { whole } = taken;
-      if (superseded.length > 0) {
-        fresh += countSeqs(missingRanges(superseded, origins.seen(taken.row)));
-        whole = intake.takeSuperseded(origin, superseded);
+      const overwritten = missingRanges(superseded, origins.seen(taken.row));
+      if (overwritten.length > 0) {
+        fresh += countSeqs(overwritten);
+        intake.takeSuperseded(origin, overwritten, message.context, now);
       }
-      this.#options.onTaken({ row: taken.row, whole }, now);
+      this.#options.onTaken(taken, now);
     }
+    for (const taken of intake.settle(now)) this.#options.onTaken(taken, now);
     session.dots += fresh;
     stats.syncDots += fresh;
     if (!message.whole && fresh > 0) {
@@ -261,7 +262,7 @@ export class Sync {
         session.dots += 1;
         this.#options.onTaken({ row, whole }, now);
       }
-      this.#options.heads.adoptSafeStampS(walk.seenStampS);
+      this.#options.stamps.adoptSafeS(walk.seenStampS);
       this.#finish(session, now.monoMs);
     }
     this.#schedule();

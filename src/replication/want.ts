@@ -17,6 +17,7 @@ import { chunked } from './sizes.ts';
 import type { Links } from './rto.ts';
 import type { Spread } from './spread.ts';
 import type { ReplicationStats } from './stats.ts';
+import { contextOf } from './superseded.ts';
 import type { Topology } from './topology.ts';
 
 /** A hole in an origin's log, or a tail that heads tell of. */
@@ -159,6 +160,7 @@ export class Wants {
         origin: message.origin,
         nodeId: held.nodeId,
         dots: part.dots,
+        context: contextOf(log, message.origin, part.dots),
       } as const;
       const bulk = part.lane === 'stream';
       outbox.send(

@@ -118,11 +118,15 @@ export class Zones {
     return isCatalog(kind) ? this.ofExternalNodes() : undefined;
   }
 
-  /** Grants that count no more where they were made: they are not in the history of the zone that is there now. */
+  /**
+   * Grants that count no more where they were made: they are not in the history of the zone that is there now, all of
+   * which is known.
+   */
   lost(): readonly ZoneValue[] {
     return [...this.#grants].flatMap(([prefix, grants]) => {
-      const chain = this.enclosing(prefix)?.chain ?? [];
-      return grants.filter((grant) => !chain.includes(grant));
+      const zone = this.enclosing(prefix);
+      if (zone === undefined || !isComplete(zone)) return [];
+      return grants.filter((grant) => !zone.chain.includes(grant));
     });
   }
 

@@ -62,6 +62,7 @@ test('200 machines in 10 regions at 2 % loss: changes arrive in time and cost li
       origin: writer.log.origin,
       nodeId: null,
       dots: [dot!],
+      context: [],
     } as const;
     usefulBytes += (toBytes(replicationMessage, body).length - 26) * (world.machines.length - 1);
     waiting.set(key, {

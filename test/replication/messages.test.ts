@@ -31,20 +31,23 @@ const record = fc.record({
 });
 const body = fc.record({ seq, records: fc.array(record, { maxLength: 3 }) });
 const bodies = fc.array(body, { maxLength: 3 });
+const context = fc.array(fc.record({ origin, head: seq }), { maxLength: 3 });
 const originSeen = fc.record({ origin, nodeId: by, seen: ranges });
 
 /** One of every kind: a kind that is added does not compile until it is here. */
 const kinds: {
   [K in ReplicationMessage['kind']]: Arbitrary<Omit<Extract<ReplicationMessage, { kind: K }>, 'kind'>>;
 } = {
-  dots: fc.record({ tag: uint16, lead: fc.boolean(), origin, nodeId: fc.option(by), dots: bodies }),
+  dots: fc.record({ tag: uint16, lead: fc.boolean(), origin, nodeId: fc.option(by), dots: bodies, context }),
   ack: fc.record({ by: id, tags: fc.array(uint16, { maxLength: 9 }) }),
   want: fc.record({ by, origin, ranges }),
   heads: fc.record({
     by,
     token: fc.record({ life: uint16, atMs: seq }),
     echo: fc.option(fc.record({ life: uint16, atMs: seq, heldMs: seq })),
-    digest: id,
+    claims: fc.array(fc.record({ region: id, digest: id, ageMs: seq, stampS: id, seenLagS: id }), {
+      maxLength: 3,
+    }),
     heads: fc.array(fc.record({ origin, head: seq, stampS: id, seenLagS: id, ageMs: seq }), { maxLength: 3 }),
   }),
   'sync-open': fc.record({ id, by, digests: fc.uint8Array({ maxLength: 256 }) }),
@@ -63,6 +66,7 @@ const kinds: {
     id,
     whole: fc.boolean(),
     groups: fc.array(fc.record({ origin, nodeId: by, superseded: ranges, dots: bodies }), { maxLength: 2 }),
+    context,
   }),
   'sync-done': fc.record({ by }),
   'sync-hint': fc.record({ by, digest: id, root: by }),
@@ -156,6 +160,7 @@ describe('messages', () => {
     const message = {
       ...{ kind: 'dots' as const, tag: 999, lead: false, origin: 'ab'.repeat(16) as OriginId, nodeId: null },
       dots: [{ seq: 1000, records: [record20] }],
+      context: [],
     } as const;
     expect(toBytes(replicationMessage, message).length).toBeLessThanOrEqual(64);
   });
