@@ -135,7 +135,7 @@ interface Wrapper {
 
 export interface FleetStatus {
   readonly ClusterID: string;
-  readonly Members: readonly { readonly Name: string; readonly Status: number }[];
+  readonly Members: readonly { readonly Name: string; readonly ID: string; readonly Status: number }[];
   readonly Zones: readonly FleetZone[];
   readonly Origins: readonly FleetOrigin[];
   readonly Conflicts: number;
@@ -257,6 +257,14 @@ export class FleetProcess {
     const gateway = new FleetGateway(plan, agent, wrapper);
     this.#gateways.push(gateway);
     return gateway;
+  }
+
+  /** Ends one and forgets it. */
+  async remove(gateway: FleetGateway): Promise<void> {
+    gateway.close();
+    await gateway.kill();
+    await gateway.agent.stop();
+    this.#gateways.splice(this.#gateways.indexOf(gateway), 1);
   }
 
   /** Waits until something is so; rejects with what there is instead, when that takes too long. */
