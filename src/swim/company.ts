@@ -14,6 +14,8 @@ const reachMsMax = 30_000;
 const reachAtOnce = 3;
 const joinsMax = 256;
 const strangerMs = 500;
+/** Gossip has reached all whom it will reach by then. */
+const verifyMs = 10_000;
 /** What differs may be on its way already: it is compared again after this, and then ever later. */
 const differenceMs = 2000;
 
@@ -26,6 +28,8 @@ export class Company {
   #reachMs = reachMsMin;
   #reachTimer: Timer | null = null;
   #soonTimer: Timer | null = null;
+  /** At the last comparison; until one finds none, there will be another. */
+  #differing = false;
   #differenceMs = differenceMs;
   /** The pool knows another by this name or id: goodbye. */
   onStandDown: () => void = () => {};
@@ -38,7 +42,7 @@ export class Company {
   start(): void {
     const core = this.#core;
     this.#armPeriodic(core.random());
-    this.#syncer.onDifference = () => this.#differs();
+    this.#syncer.onDifference = () => this.#compared(false);
     if (core.roster.size > 1) this.#armReach(0);
   }
 
@@ -67,16 +71,30 @@ export class Company {
   /** Compares with somebody soon: something was heard that cannot be understood, or is disputed. */
   soon(delayMs: number): void {
     const core = this.#core;
-    if (this.#soonTimer !== null || core.stopped) return;
-    this.#soonTimer = core.timers.at(core.nowMs + delayMs * (0.5 + core.random()), () => {
+    if (core.stopped) return;
+    const atMs = core.nowMs + delayMs * (0.5 + core.random());
+    if (this.#soonTimer !== null) {
+      if (this.#soonTimer.atMs <= atMs) return;
+      this.#soonTimer.run = null;
+    }
+    this.#soonTimer = core.timers.at(atMs, () => {
       this.#soonTimer = null;
       this.compare();
     });
   }
 
+  /** There was news. Where one piece came another may have been missed: once it is quiet, that is made sure of. */
+  verify(): void {
+    if (this.#soonTimer === null) this.soon(verifyMs);
+  }
+
   compare(): void {
     const [peer] = this.#core.roster.pick(1, isLive, this.#core.random);
-    if (peer !== undefined) this.#begin(peer.facts.endpoint);
+    if (peer !== undefined) {
+      this.#begin(peer.facts.endpoint, ({ kind }) => {
+        if (kind !== 'met' && this.#differing) this.#differs();
+      });
+    } else if (this.#differing) this.#differs();
   }
 
   /** Somebody unknown speaks as if it were a member: asks who it is, one at a time. */
@@ -103,6 +121,7 @@ export class Company {
 
   #compared(equal: boolean): void {
     const { broadcasts } = this.#core;
+    this.#differing = !equal;
     if (!equal) return this.#differs();
     this.#differenceMs = differenceMs;
     if (broadcasts.size < muchNews) return;

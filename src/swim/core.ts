@@ -64,6 +64,8 @@ export class SwimCore {
   onNeedSync: () => void = () => {};
   onDisputed: () => void = () => {};
   onGossip: () => void = () => {};
+  /** Membership changed. */
+  onNews: () => void = () => {};
 
   constructor(setup: SwimSetup) {
     const { self, profile, random } = setup;
@@ -429,6 +431,7 @@ export class SwimCore {
     const onlySuspected = current !== undefined && isLive(current) && isLive(member);
     if (!onlySuspected || member.facts !== current.facts) this.soil(id);
     this.#tellEvents(member, current);
+    this.onNews();
     if (member.state === 'suspect') return;
     const intent = this.#suspicions.takeIntent(id);
     if (intent?.incarnation === member.incarnation && !isLive(member)) this.#out(member, intent.prune);

@@ -41,6 +41,7 @@ export class Swim {
     core.onGossip = () => this.#armGossip();
     core.onNeedSync = () => this.#company.soon(1000);
     core.onDisputed = () => this.#company.soon(1000);
+    core.onNews = () => this.#company.verify();
     this.#company.onStandDown = () => this.#leave(null);
     this.#prober.start();
     this.#company.start();
