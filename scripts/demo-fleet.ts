@@ -16,7 +16,7 @@ export interface Fleet {
   /** Undefined on systems without loopback addresses to spare: then there are no delays, and nothing to cut. */
   readonly links: Links | undefined;
   /** One way. */
-  delayMs(from: Region, to: Region): number;
+  readonly delayMs: (from: Region, to: Region) => number;
 }
 
 export const gatewayName = (region: Region): string => `gateway-${region}`;
