@@ -13,7 +13,8 @@ const reachMsMin = 1000;
 const reachMsMax = 30_000;
 const reachAtOnce = 3;
 const joinsMax = 256;
-const strangerMs = 500;
+const meetMs = 500;
+const welcomers = 4;
 /** Gossip has reached all whom it will reach by then. */
 const verifyMs = 10_000;
 /** What differs may be on its way already: it is compared again after this, and then ever later. */
@@ -24,7 +25,8 @@ export class Company {
   readonly #core: SwimCore;
   readonly #syncer: Syncer;
   #refusals = 0;
-  #strangerMs = 0;
+  /** Not again before this. */
+  #meetMs = -Infinity;
   #reachMs = reachMsMin;
   #reachTimer: Timer | null = null;
   #soonTimer: Timer | null = null;
@@ -97,11 +99,20 @@ export class Company {
     } else if (this.#differing) this.#differs();
   }
 
-  /** Somebody unknown speaks as if it were a member: asks who it is, one at a time. */
-  stranger(endpoint: Endpoint): void {
+  /**
+   * Who had failed is there again. If others are still missed it may be from their side of a split, and know how
+   * they are: a few of the pool ask, not all at once.
+   */
+  welcome(endpoint: Endpoint): void {
+    const { roster, poolSize, random } = this.#core;
+    if (roster.failedCount > 0 && random() < welcomers / poolSize) this.meet(endpoint);
+  }
+
+  /** Compares with somebody, one at a time: who is not known here speaks as a member. */
+  meet(endpoint: Endpoint): void {
     const core = this.#core;
-    if (this.#strangerMs > core.nowMs) return;
-    this.#strangerMs = core.nowMs + strangerMs;
+    if (this.#meetMs > core.nowMs) return;
+    this.#meetMs = core.nowMs + meetMs;
     this.#begin(endpoint);
   }
 

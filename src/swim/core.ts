@@ -66,6 +66,8 @@ export class SwimCore {
   onGossip: () => void = () => {};
   /** Membership changed. */
   onNews: () => void = () => {};
+  /** Who had failed is there again. */
+  onReturned: (member: Member) => void = () => {};
 
   constructor(setup: SwimSetup) {
     const { self, profile, random } = setup;
@@ -432,6 +434,7 @@ export class SwimCore {
     if (!onlySuspected || member.facts !== current.facts) this.soil(id);
     this.#tellEvents(member, current);
     this.onNews();
+    if (current?.state === 'failed' && member.state === 'alive') this.onReturned(member);
     if (member.state === 'suspect') return;
     const intent = this.#suspicions.takeIntent(id);
     if (intent?.incarnation === member.incarnation && !isLive(member)) this.#out(member, intent.prune);

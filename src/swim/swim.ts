@@ -41,6 +41,7 @@ export class Swim {
     core.onGossip = () => this.#armGossip();
     core.onNeedSync = () => this.#company.soon(1000);
     core.onDisputed = () => this.#company.soon(1000);
+    core.onReturned = ({ facts }) => this.#company.welcome(facts.endpoint);
     core.onNews = () => this.#company.verify();
     this.#company.onStandDown = () => this.#leave(null);
     this.#prober.start();
@@ -244,7 +245,7 @@ export class Swim {
     for (const update of updates) core.apply(update, 'gossip', sender);
     if (core.roster.get(sender) !== undefined || core.roster.pruned().has(sender)) return;
     core.counters.unknownUpdates += 1;
-    this.#company.stranger(from);
+    this.#company.meet(from);
   }
 
   #armGossip(): void {
