@@ -42,6 +42,8 @@ export interface ReplicationOptions {
   readonly nowMs: number;
   /** `safeStamp` of an earlier run on this database, 0 when unknown: then absence is made up for by whole state. */
   readonly safeStamp?: number;
+  /** Clock reading above every stamp of earlier runs on this database; left out: no earlier run is looked for. */
+  readonly startStamp?: number;
 }
 
 /** What is missing of one origin. */
@@ -115,6 +117,9 @@ export class Replication {
   #comparedMs = Number.NEGATIVE_INFINITY;
   #deferredDueMs = Number.POSITIVE_INFINITY;
   #behindSaid: OriginId | undefined;
+  readonly #startOrigin: OriginId;
+  readonly #startHead: number;
+  readonly #startStampS: number;
 
   constructor(options: ReplicationOptions) {
     const { log, self, random, nowMs } = options;
@@ -123,6 +128,9 @@ export class Replication {
     const links = this.#links;
     this.#log = log;
     this.#ownOrigin = log.origin;
+    this.#startOrigin = log.origin;
+    this.#startHead = headOf(log.originLog(log.origin)?.seen ?? []);
+    this.#startStampS = Math.floor((options.startStamp ?? 0) / 1_000_000);
     this.#random = random;
     const topology = (this.#topology = new Topology(self));
     const origins = (this.#origins = new OriginTable(log));
@@ -357,7 +365,7 @@ export class Replication {
 
   /** Whether what was seen here was compared with somebody's since the start. */
   get synced(): boolean {
-    return this.#stats.syncs > 0;
+    return this.#sync.compared;
   }
 
   /** Of all that was seen: equal digests, equal sets of dots. */
@@ -429,6 +437,7 @@ export class Replication {
   }
 
   #hear(message: HeadsMessage, now: Instant): void {
+    this.#checkLife(message.heads);
     const { lacking, differs } = this.#heads.receive(message, now, (head) => this.#checkOwn(head));
     if (differs && now.monoMs >= this.#comparedMs + compareEveryMs) {
       this.#comparedMs = now.monoMs;
@@ -465,6 +474,20 @@ export class Replication {
     this.#origins.learnHead(this.#origins.row(ownOrigin), head);
     this.#behindSaid = ownOrigin;
     this.#outbox.push({ kind: 'behind', ownOrigin, head });
+  }
+
+  /**
+   * A peer says that our log was longer, before this run began, than it was when this run began: its end was restored
+   * away, even if the log has grown beyond that since.
+   */
+  #checkLife(heads: HeadsMessage['heads']): void {
+    if (this.#log.origin !== this.#startOrigin || this.#behindSaid === this.#startOrigin) return;
+    for (const { origin, head, stampS } of heads) {
+      if (origin !== this.#startOrigin || head <= this.#startHead || stampS >= this.#startStampS) continue;
+      this.#behindSaid = origin;
+      this.#outbox.push({ kind: 'behind', ownOrigin: origin, head });
+      return;
+    }
   }
 
   #readOwn(range: SeqRange): readonly Dot[] {

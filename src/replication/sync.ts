@@ -160,9 +160,14 @@ export class Sync {
     this.#schedule();
   }
 
+  /** Somebody told all that it had seen, since the start. */
+  compared = false;
+
   same(id: number, nowMs: number): void {
     const session = this.#session;
-    if (session?.id === id && session.stage === 'opening') this.#end(nowMs);
+    if (session?.id !== id || session.stage !== 'opening') return;
+    this.compared = true;
+    this.#end(nowMs);
   }
 
   busy({ id, retryMs }: SyncBusyMessage, nowMs: number): void {
@@ -181,6 +186,7 @@ export class Sync {
   vector(message: SyncVectorMessage, now: Instant): void {
     const session = this.#session;
     if (session === undefined || session.id !== message.id || session.stage !== 'opening') return;
+    this.compared = true;
     const { log, origins, stamps, intake } = this.#options;
     const behind = stamps.safeS(now) * 1_000_000 < message.collectedBelow;
     const missing: OriginRanges[] = [];

@@ -160,6 +160,7 @@ export class World {
 
   restart(machine: Machine, log = machine.log, safeStamp = 0): void {
     machine.up = true;
+    machine.paused = false;
     machine.life += 1;
     machine.log = log;
     machine.replication = this.#replication(machine, safeStamp);
