@@ -1,5 +1,6 @@
 import type { Endpoint } from '../wire/endpoint.ts';
 import { must } from '../kernel/assert.ts';
+import { admission } from './admission.ts';
 import { Awareness } from './awareness.ts';
 import { Broadcasts } from './broadcasts.ts';
 import { Diary } from './diary.ts';
@@ -7,7 +8,7 @@ import { Disputes } from './disputes.ts';
 import { Distances } from './distances.ts';
 import { newCounters, type Lane, type SwimEffect } from './effects.ts';
 import { isLive, memberOf, nameKey, sameFacts, type Member, type MemberFacts } from './member.ts';
-import { mergeMember, overrides, updateOf } from './merge.ts';
+import { mergeMember, overrides, prunedUpdate, updateOf } from './merge.ts';
 import { incarnationMax, updateBytes, type MemberUpdate, type SwimMessage } from './messages.ts';
 import { retransmitLimit, type SwimProfile } from './profile.ts';
 import { Roster } from './roster.ts';
@@ -150,22 +151,14 @@ export class SwimCore {
     return this.broadcasts.take(bytesFree - updateBytes(first), limit, [first]);
   }
 
+  /** What is held of a member, as it is told to others. */
+  told(id: string, withFacts: boolean): MemberUpdate | undefined {
+    return this.roster.told(id, withFacts, this.selfId, this.nowMs);
+  }
+
   /** What is held here of a member, when that is not what it would like to hear: it then refutes. */
   accusation(id: string): MemberUpdate | null {
-    const member = this.roster.get(id);
-    if (member !== undefined) return member.state === 'alive' ? null : this.tell(member, false);
-    const pruned = this.roster.pruned().get(id);
-    return pruned === undefined ? null : this.prunedUpdate(id, pruned.incarnation, pruned.sinceMs);
-  }
-
-  tell(member: Member, withFacts: boolean): MemberUpdate {
-    const { id } = member.facts;
-    return updateOf(member, withFacts, this.selfId, this.nowMs - (this.roster.goneSinceMs(id) ?? this.nowMs));
-  }
-
-  prunedUpdate(id: string, incarnation: number, sinceMs: number): MemberUpdate {
-    const ageMs = Math.max(0, Math.round(this.nowMs - sinceMs));
-    return { id, incarnation, state: 'pruned', factsIncarnation: 0, facts: null, by: null, ageMs };
+    return this.roster.get(id)?.state === 'alive' ? null : (this.told(id, false) ?? null);
   }
 
   // ---- what others say ----
@@ -199,7 +192,7 @@ export class SwimCore {
       return;
     }
     if (merged === current) return this.#noNews(current, update, via);
-    if (current === undefined && !this.#mayEnter(merged, update)) return;
+    if (current === undefined && !this.#mayEnter(merged, update.ageMs)) return;
     if (!this.#mayHaveName(merged, current)) return;
     // Whom another counts as failed may have lost touch with that one only: it gets the time to say that it lives
     // (memberlist does so too). What is kept of the last run, though, is older than what others say.
@@ -355,20 +348,10 @@ export class SwimCore {
     } else if (!isLive(current)) this.roster.age(update.id, this.nowMs - update.ageMs);
   }
 
-  /** Whether a member that is not known may become known. */
-  #mayEnter(member: Member, update: MemberUpdate): boolean {
-    const { reconnectTimeoutMs, tombstoneMs, membersMax } = this.profile;
-    if (!isLive(member)) {
-      // Who is about to be forgotten, or whose name another has, is not worth to be learned of.
-      if (update.ageMs >= (member.state === 'left' ? tombstoneMs : reconnectTimeoutMs)) return false;
-      const holder = this.roster.byName(nameKey(member.facts));
-      if (holder !== undefined && isLive(holder)) return false;
-    }
-    if (this.roster.size >= membersMax) {
-      this.counters.dropped += 1;
-      return false;
-    }
-    return this.refuses(member.facts) === undefined;
+  #mayEnter(member: Member, ageMs: number): boolean {
+    const answer = admission(this.roster, this.profile, member, ageMs);
+    if (answer === 'full') this.counters.dropped += 1;
+    return answer === 'welcome' && this.refuses(member.facts) === undefined;
   }
 
   /** Takes the name from who is gone; false when somebody who lives has it. */
@@ -406,7 +389,7 @@ export class SwimCore {
     }
     const sinceMs = this.nowMs - ageMs;
     this.roster.prune(id, { incarnation, sinceMs });
-    if (spread) this.broadcast(this.prunedUpdate(id, incarnation, sinceMs));
+    if (spread) this.broadcast(prunedUpdate(id, incarnation, ageMs));
   }
 
   #store(

@@ -50,6 +50,11 @@ export function updateOf(member: Member, withFacts: boolean, by: string | null, 
   };
 }
 
+export function prunedUpdate(id: string, incarnation: number, ageMs: number): MemberUpdate {
+  const age = Math.max(0, Math.round(ageMs));
+  return { id, incarnation, state: 'pruned', factsIncarnation: 0, facts: null, by: null, ageMs: age };
+}
+
 /** 32 bits of what is held of one member; those of all, by exclusive or, are the digest of a membership. */
 export function memberHash(
   id: string,

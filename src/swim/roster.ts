@@ -1,6 +1,7 @@
 import { compareUtf8 } from '../kernel/utf8-order.ts';
 import { isLive, nameKey, type Member } from './member.ts';
-import { memberHash } from './merge.ts';
+import { memberHash, prunedUpdate, updateOf } from './merge.ts';
+import type { MemberUpdate } from './messages.ts';
 
 /** A member whom an operator had forgotten, as long as somebody might bring it back. */
 export interface Pruned {
@@ -75,6 +76,16 @@ export class Roster {
 
   pruned(): ReadonlyMap<string, Pruned> {
     return this.#pruned;
+  }
+
+  /** What is held of a member, as it is told to others; `by`: who vouches for a suspicion. */
+  told(id: string, withFacts: boolean, by: string, nowMs: number): MemberUpdate | undefined {
+    const member = this.#byId.get(id);
+    if (member !== undefined) {
+      return updateOf(member, withFacts, by, nowMs - (this.#goneSinceMs.get(id) ?? nowMs));
+    }
+    const pruned = this.#pruned.get(id);
+    return pruned && prunedUpdate(id, pruned.incarnation, nowMs - pruned.sinceMs);
   }
 
   /** All by name, then id. */

@@ -333,14 +333,10 @@ export class Syncer {
   }
 
   #summaryOf(id: string): MemberSummary | undefined {
-    const { roster } = this.#core;
-    const member = roster.get(id);
-    if (member !== undefined) {
-      const { incarnation, state, factsIncarnation } = member;
-      return { id, incarnation, state, factsIncarnation };
-    }
-    const pruned = roster.pruned().get(id);
-    return pruned && { id, incarnation: pruned.incarnation, state: 'pruned', factsIncarnation: 0 };
+    const told = this.#core.told(id, false);
+    if (told === undefined) return undefined;
+    const { incarnation, state, factsIncarnation } = told;
+    return { id, incarnation, state, factsIncarnation };
   }
 
   #sendSummary(to: Endpoint): void {
@@ -371,12 +367,7 @@ export class Syncer {
       bytes = 0;
     };
     for (const id of ids) {
-      const member = core.roster.get(id);
-      const pruned = core.roster.pruned().get(id);
-      const update =
-        member !== undefined
-          ? core.tell(member, true)
-          : pruned && core.prunedUpdate(id, pruned.incarnation, pruned.sinceMs);
+      const update = core.told(id, true);
       if (update === undefined) continue;
       bytes += updateBytes(update);
       updates.push(update);
