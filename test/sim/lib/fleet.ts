@@ -192,6 +192,26 @@ export class Fleet {
     return this.#delegate(rng);
   }
 
+  /** What the process around a machine does now and then: drops old tombstones that everybody has. */
+  housekeeping(): void {
+    const { tombstoneMs } = this.plan;
+    if (tombstoneMs === undefined) return;
+    for (const gateway of this.up) {
+      const { now, machine } = gateway;
+      const stableStamp = machine?.stableStamp(now);
+      this.clients.command(
+        gateway,
+        {
+          kind: 'collect-tombstones',
+          belowIndex: now.wallUs - tombstoneMs * 1000,
+          ...(stableStamp !== undefined && { stableStamp }),
+          limit: 1000,
+        },
+        () => {},
+      );
+    }
+  }
+
   /** Gives each zone of the plan to somebody; asks until it is done. */
   placeZones(): void {
     const rng = this.#rng.split('zones');

@@ -47,7 +47,8 @@ export class Nemesis {
     const up = fleet.gateways.filter((gateway) => gateway.isUp);
     if (up.length === 0) return undefined;
     const victim = rng.pick(up);
-    const lastMs = rng.exponential(4000);
+    // Now and then for so long that everybody is taken for failed.
+    const lastMs = rng.chance(0.2) ? rng.range(8000, 20_000) : rng.exponential(3000);
     switch (kind) {
       case 'partition-set': {
         const set = new Set<Host>(fleet.gateways.filter(() => rng.chance(0.5)));

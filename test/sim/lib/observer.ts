@@ -1,17 +1,20 @@
 import { isReplicated, Kind } from '../../../src/state/kinds.ts';
 import type { GatewayMachine } from '../../../src/node/gateway-machine.ts';
+import type { Row } from '../../../src/state/store.ts';
 import { zoneOf } from '../../../src/state/zones.ts';
 import { look } from './clients.ts';
 import type { Change, Disk } from './disk.ts';
 import type { Fleet } from './fleet.ts';
 import type { SimGateway } from './gateway.ts';
-import { isAbove, rowText } from './ledger.ts';
+import { isAbove, registerName, rowText } from './ledger.ts';
 
 interface Life {
   /** Rises when the gateway is restored from a backup. */
   number: number;
   readonly beganMs: number[];
   highestIndex: number;
+  /** The newest version of each register that this gateway has had, deleted ones too. */
+  newest: Map<string, Row>;
   /** Highest incarnation that this process has seen of each member. */
   incarnations: Map<string, number>;
   ownIncarnation: number;
@@ -51,6 +54,7 @@ export class Observer {
         number: 0,
         beganMs: [0],
         highestIndex: 0,
+        newest: new Map(),
         incarnations: new Map(),
         ownIncarnation: 0,
       });
@@ -73,6 +77,7 @@ export class Observer {
     life.number += 1;
     life.beganMs.push(this.#fleet.nowMs);
     life.highestIndex = 0;
+    life.newest = new Map();
     life.ownIncarnation = 0;
     for (const prefix of this.#fleet.prefixesOwnedBy(gateway.nodeId))
       this.#fleet.excuses.restored.add(prefix);
@@ -115,11 +120,15 @@ export class Observer {
 
   #onCommit(gateway: SimGateway, changes: readonly Change[]): void {
     const { nowMs, ledger } = this.#fleet;
-    for (const { before, after } of changes) {
+    const { newest } = this.#life(gateway);
+    for (const { after } of changes) {
       if (!isReplicated(after.kind)) continue;
+      const name = registerName(after);
+      const before = newest.get(name);
       if (before !== undefined && isAbove(before, after)) {
         this.problem(`${gateway.name}: a register went back from ${rowText(before)} to ${rowText(after)}`);
       }
+      newest.set(name, after);
       const writer = this.#fleet.writerOf(gateway, after);
       if (writer?.nodeId !== gateway.nodeId) continue;
       ledger.add({ gateway: gateway.name, ...writer, seq: after.seq, row: after, atMs: nowMs });

@@ -38,6 +38,8 @@ export interface Plan {
   /** Standard deviation, so to say, of wall clocks. */
   readonly skewMs: number;
   readonly driftPpm: number;
+  /** How long deletions are remembered at least; undefined: no tombstone is collected. */
+  readonly tombstoneMs: number | undefined;
   /** Mean time from an input until its transaction is on disk. */
   readonly commitMs: number;
   readonly zones: number;
@@ -62,7 +64,7 @@ export interface PlanLimits {
  */
 export function planOf(seed: string, rng: Rng, limits: PlanLimits = {}): Plan {
   const kinds = limits.faults ?? faultKinds;
-  const share = rng.pick([0, 0.2, 0.4, 0.7]);
+  const share = rng.pick([0, 0.15, 0.3, 0.5, 1]);
   const sometimes = (weight: number, probability: number): number => (rng.chance(probability) ? weight : 0);
   const lossy = rng.chance(0.6);
   return {
@@ -72,7 +74,7 @@ export function planOf(seed: string, rng: Rng, limits: PlanLimits = {}): Plan {
     activeMs: rng.between(8000, limits.activeMsMax ?? 25_000),
     settleMs: 180_000,
     faults: kinds.filter(() => limits.faults !== undefined || rng.chance(share)),
-    faultEveryMs: rng.range(1500, 8000),
+    faultEveryMs: rng.range(500, 5000),
     links: lossy
       ? {
           loss: rng.pick([0, 0.01, 0.02, 0.1, 0.25]),
@@ -84,6 +86,7 @@ export function planOf(seed: string, rng: Rng, limits: PlanLimits = {}): Plan {
       : {},
     skewMs: rng.pick([0, 10, 500, 60_000]),
     driftPpm: rng.pick([0, 20, 200]),
+    tombstoneMs: rng.pick([undefined, 0, 500, 3000]),
     commitMs: rng.pick([0.1, 0.5, 3]),
     zones: rng.between(0, 3),
     keysPerPrefix: rng.between(1, 4),

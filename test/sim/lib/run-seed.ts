@@ -30,6 +30,7 @@ export interface RunResult {
 
 const inspectEveryMs = 250;
 const backUpEveryMs = 3000;
+const housekeepingEveryMs = 700;
 /** Until the first gateways have joined each other. */
 const beginMs = 3000;
 
@@ -80,6 +81,7 @@ function live(fleet: Fleet, nemesis: Nemesis): number | undefined {
   const { plan, queue } = fleet;
   for (let i = 0; i < plan.gateways; i++) fleet.addGateway();
   every(fleet, inspectEveryMs, () => fleet.observer.inspect());
+  every(fleet, housekeepingEveryMs, () => fleet.housekeeping());
   if (plan.faults.includes('restore-backup')) every(fleet, backUpEveryMs, () => fleet.backUp());
   queue.runUntil(beginMs);
   fleet.placeZones();
