@@ -70,6 +70,7 @@ export class GatewayMachine {
       ...{ log: replica, self: { id: self.id, region: self.region }, random },
       nowMs: now.monoMs,
       safeStamp: Number(replica.getMeta(safeStampName) ?? 0),
+      startStamp: replica.stampNow(now),
     });
     this.questions = new Questions({
       ...{ nodeId: self.id, replica, holdMs },

@@ -255,6 +255,7 @@ export class Replication {
   zonesChanged(now: Instant): void {
     this.#deferredDueMs = Number.POSITIVE_INFINITY;
     for (const taken of this.#intake.retryDeferred(now)) this.#settle(taken, undefined, now);
+    this.#settleSuperseded(now);
     this.#wants.hurry(now.monoMs);
   }
 
@@ -322,6 +323,7 @@ export class Replication {
     this.#spread.tick(nowMs);
     this.#wants.tick(nowMs);
     if (nowMs >= this.#deferredDueMs) this.zonesChanged(now);
+    this.#settleSuperseded(now);
     if (nowMs >= this.#returnedDueMs) this.#meetReturned(nowMs);
     this.#sync.tick(now);
     this.#audit.tick(now);
@@ -425,6 +427,11 @@ export class Replication {
       this.#spread.forward(origin, writerId, fresh, message.lead, now.monoMs);
     }
     this.#settle(taken, from, now);
+    this.#settleSuperseded(now);
+  }
+
+  /** Superseded dots of which by now all is here that overwrote them. */
+  #settleSuperseded(now: Instant): void {
     for (const settled of this.#intake.settle(now)) this.#settle(settled, undefined, now);
   }
 
