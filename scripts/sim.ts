@@ -67,7 +67,7 @@ Exit code: 0 when all seeds passed, 1 when one found something; its seed and how
 function limitsOf({ gateways, seconds, faults }: Options): PlanLimits {
   return {
     ...(gateways !== undefined && { gatewaysMin: gateways, gatewaysMax: gateways }),
-    ...(seconds !== undefined && { activeMsMax: Math.max(15_000, seconds * 1000) }),
+    ...(seconds !== undefined && { activeMsMax: Math.max(8000, seconds * 1000) }),
     ...(faults !== undefined && { faults }),
   };
 }
