@@ -1,5 +1,6 @@
 // The layering of docs/ARCHITECTURE.md, checked. Arrows point one way; the core does no I/O.
-const pure = '^(src/(kernel|crdt|state|wire|swim|replication|node)|compat/(wire|filter|routes|watch)|migration/mirror)/';
+const pure =
+  '^(src/(kernel|crdt|state|wire|swim|replication|node)|compat/(wire|filter|routes|watch)|migration/mirror)/';
 
 module.exports = {
   forbidden: [
@@ -61,7 +62,8 @@ module.exports = {
     {
       name: 'replication-on-wire',
       severity: 'error',
-      comment: 'Replication moves registers whole and opaque: it knows neither membership nor what they mean.',
+      comment:
+        'Replication moves registers whole and opaque: it knows neither membership nor what they mean.',
       from: { path: '^src/replication/' },
       to: { pathNot: '^src/(kernel|crdt|wire|replication)/' },
     },

@@ -2,9 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { Command } from 'commander';
 
 const program = new Command('soak')
-  .description('Runs the property tests again and again with fresh seeds, until one fails or the time is over.')
+  .description(
+    'Runs the property tests again and again with fresh seeds, until one fails or the time is over.',
+  )
   .option('--minutes <n>', 'how long', '10')
-  .option('--paths <regex>', 'test files, as jest selects them', 'test/(crdt|state|node|swim|replication|wire|io|compat)')
+  .option(
+    '--paths <regex>',
+    'test files, as jest selects them',
+    'test/(crdt|state|node|swim|replication|wire|io|compat)',
+  )
   .addHelpText('after', '\nA failure prints its seed: GRAPEVINE_SEED=<seed> npx jest <file> repeats it.');
 
 const { minutes, paths } = program.parse().opts<{ minutes: string; paths: string }>();

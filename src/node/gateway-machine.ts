@@ -17,7 +17,7 @@ import type { Message } from './message.ts';
 import { Questions } from './questions.ts';
 import type { Replica } from './replica.ts';
 import { isLogged, Settling } from './settling.ts';
-import { WanPool, type WanPoolOptions } from './wan-pool.ts';
+import { WanPool, wanOptions } from './wan-pool.ts';
 
 /** Rounds of reactions to reactions in one batch: far above what any chain needs, so that none can hold the loop. */
 const roundsMax = 16;
@@ -427,13 +427,6 @@ export class GatewayMachine {
   ): void {
     this.#effects.push({ kind: 'notice', level, text, facts });
   }
-}
-
-function wanOptions(
-  { self, replica, incarnation, random, now }: MachineOptions,
-  { name, endpoint, profile }: NonNullable<MachineOptions['wan']>,
-): WanPoolOptions {
-  return { self: { ...self, name, endpoint, origin: replica.origin }, incarnation, profile, random, now };
 }
 
 /** Of a member that nobody measured yet: it is as far as anything on Earth. */

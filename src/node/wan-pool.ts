@@ -4,7 +4,7 @@ import type { SwimProfile } from '../swim/profile.ts';
 import { Swim } from '../swim/swim.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { Calls } from './calls.ts';
-import type { Effect } from './machine-port.ts';
+import type { Effect, MachineOptions } from './machine-port.ts';
 import type { Message } from './message.ts';
 
 export interface WanPoolOptions {
@@ -103,4 +103,12 @@ export class WanPool {
     }
     return effects.length > 0;
   }
+}
+
+/** This gateway as the WAN pool knows it. */
+export function wanOptions(
+  { self, replica, incarnation, random, now }: MachineOptions,
+  { name, endpoint, profile }: NonNullable<MachineOptions['wan']>,
+): WanPoolOptions {
+  return { self: { ...self, name, endpoint, origin: replica.origin }, incarnation, profile, random, now };
 }

@@ -1,9 +1,9 @@
 import { Kind } from './kinds.ts';
-import { deleteKv, putKv } from './kv.ts';
+import { deleteKv, putKv, type KvDelete, type KvPut } from './kv.ts';
 import type { Refusal } from './outcome.ts';
 import type { ReadView, SetAside, Store } from './store.ts';
 import { decodeKv, decodeValue, type CheckValue, type NodeValue, type ServiceValue } from './values.ts';
-import type { Command } from './command.ts';
+import type { CatalogDeregister, CatalogRegister } from './catalog.ts';
 import type { WriteScope } from './write-scope.ts';
 import { keySeparator } from './topics.ts';
 
@@ -69,8 +69,10 @@ function replay(scope: WriteScope, conflict: SetAside): void {
   else scope.put(kind, key, value, ix);
 }
 
+type Replay = KvPut | KvDelete | CatalogRegister | CatalogDeregister;
+
 /** A conflict as the write that its client wanted. A lock that it took is not taken again. Undefined: none is that. */
-export function replayOf({ kind, key, value }: SetAside): Command | undefined {
+export function replayOf({ kind, key, value }: SetAside): Replay | undefined {
   if (kind === Kind.kv) {
     if (value === null) return { kind: 'kv-delete', key };
     const { flags, value: bytes } = decodeKv(value);
