@@ -216,7 +216,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     intervalMs: 60_000,
     ...watchDatabase(config, options.onFatal),
   });
-  const unfounded = ownershipWarning({ config, store, replica, nodeId });
+  const unfounded = ownershipWarning({
+    ...{ config, store, replica, nodeId },
+    alone: machine.swim.members().length === 1,
+  });
   if (unfounded !== undefined) log.warn(unfounded);
 
   return {

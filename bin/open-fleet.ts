@@ -153,7 +153,7 @@ export async function openFleet(parts: FleetParts): Promise<Fleet> {
       case 'conflict':
         log.error(
           {
-            name: effect.name,
+            member: effect.name,
             ours: endpointText(effect.ours.endpoint),
             theirs: endpointText(effect.theirs.endpoint),
           },

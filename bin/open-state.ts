@@ -53,17 +53,18 @@ export function watchDatabase(
 
 /** Why this gateway takes no writes, for those who start it; undefined where it does, or looks for others that do. */
 export function ownershipWarning({
+  alone,
   config,
   replica,
   nodeId,
-}: State & { readonly config: AgentConfig }): string | undefined {
+}: State & { readonly config: AgentConfig; readonly alone: boolean }): string | undefined {
   const { startJoin, retryJoin } = config.join;
   if (startJoin.length > 0 || retryJoin.length > 0 || config.bootstrapExpect > 1) return undefined;
   const root = replica.zones.find((zone) => zone.prefix === '');
   if (root === undefined) {
     return 'this datacenter was not founded: writes are refused. Start the first gateway with -bootstrap (or -dev), or join one';
   }
-  if (root.ownerId === nodeId) return undefined;
+  if (root.ownerId === nodeId || !alone) return undefined;
   return (
     `the root zone is owned by node ${root.ownerId}, and this node is ${nodeId}: writes are refused. ` +
     'If this is the gateway that founded the datacenter, set its node_id back'
