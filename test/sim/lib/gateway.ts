@@ -51,6 +51,8 @@ export class SimGateway implements Host {
   run = 0;
   /** The process stands still (SIGSTOP) until this time. */
   pausedUntilMs = 0;
+  /** Ticks of this process and those before it. */
+  ticks = 0;
   #machine: GatewayMachine | undefined;
   readonly #ports: GatewayPorts;
   #inbox: Input[] = [];
@@ -178,6 +180,7 @@ export class SimGateway implements Host {
       if (this.run !== run || this.#tickAtMs !== atMs) return;
       this.#tickAtMs = Infinity;
       this.#inbox.push({ kind: 'tick' });
+      this.ticks += 1;
       this.#drain();
     });
   }

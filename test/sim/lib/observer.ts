@@ -18,7 +18,12 @@ interface Life {
   /** Highest incarnation that this process has seen of each member. */
   incarnations: Map<string, number>;
   ownIncarnation: number;
+  /** Until the last inspection. */
+  ticks: number;
 }
+
+/** Between two inspections, a quarter of a second apart. */
+const ticksMax = 200;
 
 /** Problems kept at most: the first ones tell. */
 const problemsMax = 20;
@@ -57,6 +62,7 @@ export class Observer {
         newest: new Map(),
         incarnations: new Map(),
         ownIncarnation: 0,
+        ticks: 0,
       });
     }
   }
@@ -109,7 +115,16 @@ export class Observer {
       this.#inspectIncarnations(gateway, machine);
       this.#inspectFreshness(gateway, machine);
       this.#inspectGroups(gateway);
+      this.#inspectTicks(gateway);
     }
+  }
+
+  /** A machine that asks to be called again in no time keeps a core busy for nothing. */
+  #inspectTicks(gateway: SimGateway): void {
+    const life = this.#life(gateway);
+    const ticks = gateway.ticks - life.ticks;
+    life.ticks = gateway.ticks;
+    if (ticks > ticksMax) this.problem(`${gateway.name} ticked ${ticks} times since the last inspection`);
   }
 
   #life(gateway: SimGateway): Life {
