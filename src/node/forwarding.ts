@@ -37,21 +37,29 @@ export interface ForwardingOptions {
 /** Commands that wait for owners elsewhere, at most: one more is refused. */
 const pendingMax = 50_000;
 
-/** Owners tried for one command: the zone may have moved on while it was on its way. */
-const attemptsMax = 4;
+/** While who had a zone names who has it now, who does not know of that yet: how long until they are asked again. */
+const retryMsMin = 10;
+const retryMsMax = 200;
 
 interface Pending {
   readonly token: number;
   readonly command: ForwardedCommand;
   readonly dueMs: number;
-  readonly attempt: number;
+  /** Owners that said since the last pause that it is another one. */
+  readonly asked: readonly string[];
+  readonly pauses: number;
   readonly refusal: NotOwned;
+}
+
+interface Later {
+  readonly atMs: number;
+  readonly pending: Pending;
 }
 
 interface Held {
   readonly command: Command;
   readonly dueMs: number;
-  readonly done: (outcome: CommandOutcome) => void;
+  readonly done: (outcome: CommandOutcome, now: Instant) => void;
 }
 
 /**
@@ -66,6 +74,8 @@ export class Forwarding {
   readonly #pending = new Map<number, Pending>();
   /** For an owner that is this gateway, but not ready. */
   #held: Held[] = [];
+  /** Whose zone is moving: who had it knows who has it now, who has it does not know yet. */
+  #later: Later[] = [];
   #nextId = 1;
   readonly counts = { sent: 0, received: 0, refused: 0, expired: 0, held: 0 };
 
@@ -74,25 +84,28 @@ export class Forwarding {
   }
 
   get pending(): number {
-    return this.#pending.size + this.#held.length;
+    return this.#pending.size + this.#held.length + this.#later.length;
   }
 
   get nextTickMs(): number {
     let next = Infinity;
     for (const { dueMs } of this.#pending.values()) next = Math.min(next, dueMs);
     for (const { dueMs } of this.#held) next = Math.min(next, dueMs);
+    for (const { atMs } of this.#later) next = Math.min(next, atMs);
     return next;
   }
 
   /** A command from a client of this gateway that was refused here because of who owns its zone. */
   hand(token: number, command: Command, refusal: NotOwned, now: Instant): void {
-    const { nodeId, answer, holdMs } = this.#options;
+    const { nodeId, answer, holdMs, view } = this.#options;
     const dueMs = now.monoMs + holdMs;
-    if (refusal.owner === nodeId && refusal.owner !== '') {
-      return this.#hold({ command, dueMs, done: (outcome) => answer(token, outcome) }, refusal);
+    if (refusal.owner === '') return answer(token, refusal);
+    if (isForwardable(command)) {
+      const first = { token, command: exact(view, command), dueMs, asked: [], pauses: 0, refusal };
+      return this.#pass(first, now);
     }
-    if (!isForwardable(command) || refusal.owner === '') return answer(token, refusal);
-    return this.#send({ token, command: exact(this.#options.view, command), dueMs, attempt: 1, refusal });
+    if (refusal.owner !== nodeId) return answer(token, refusal);
+    return this.#hold({ command, dueMs, done: (outcome) => answer(token, outcome) }, refusal, now);
   }
 
   receive(from: Endpoint, message: Forward | ForwardReply, now: Instant): void {
@@ -110,7 +123,7 @@ export class Forwarding {
       if (outcome.kind === 'not-owned' && outcome.owner === this.#options.nodeId && now.monoMs < each.dueMs) {
         this.#held.push(each);
       } else {
-        each.done(outcome);
+        each.done(outcome, now);
       }
     }
   }
@@ -125,11 +138,17 @@ export class Forwarding {
         reason: `${this.#name(pending.refusal.owner)} did not answer in time; whether it took the write is not known`,
       });
     }
+    const later = this.#later;
+    this.#later = [];
+    for (const each of later) {
+      if (now.monoMs >= each.atMs) this.#pass(each.pending, now);
+      else this.#later.push(each);
+    }
     this.look(now);
   }
 
-  #send(pending: Pending): void {
-    const { owner, send, answer, position, nodeId, holdMs } = this.#options;
+  #send(pending: Pending, now: Instant): void {
+    const { owner, send, answer, position, nodeId } = this.#options;
     const to = owner(pending.refusal.owner);
     const reason =
       to === undefined
@@ -152,7 +171,7 @@ export class Forwarding {
       id,
       from: nodeId,
       after: position(),
-      waitMs: Math.ceil(holdMs),
+      waitMs: Math.max(0, Math.ceil(pending.dueMs - now.monoMs)),
       command,
     });
   }
@@ -170,7 +189,7 @@ export class Forwarding {
       }
       const outcome = decide(command);
       if (outcome.kind !== 'not-owned' || outcome.owner !== nodeId) return reply(outcome);
-      return this.#hold({ command, dueMs, done: reply }, outcome);
+      return this.#hold({ command, dueMs, done: reply }, outcome, now);
     });
   }
 
@@ -179,15 +198,11 @@ export class Forwarding {
     // An answer that comes after its time, or twice.
     if (pending === undefined) return;
     this.#pending.delete(id);
-    const { answer, waiters, nodeId } = this.#options;
+    const { answer, waiters } = this.#options;
     const moved =
       outcome.kind === 'not-owned' && outcome.owner !== '' && outcome.owner !== pending.refusal.owner;
-    if (moved && pending.attempt < attemptsMax && now.monoMs < pending.dueMs) {
-      const { token, command, dueMs } = pending;
-      if (outcome.owner === nodeId) {
-        return this.#hold({ command, dueMs, done: (own) => answer(token, own) }, outcome);
-      }
-      return this.#send({ ...pending, attempt: pending.attempt + 1, refusal: outcome });
+    if (moved && now.monoMs < pending.dueMs) {
+      return this.#passOn(pending, outcome, now);
     }
     waiters.add(position, pending.dueMs, (reached) => {
       if (reached) return answer(pending.token, localised(this.#options.view, outcome));
@@ -198,8 +213,34 @@ export class Forwarding {
     });
   }
 
-  #hold(held: Held, refusal: NotOwned): void {
-    if (this.#held.length >= pendingMax) return held.done(refusal);
+  /** To whom the last answer named as the owner: at once, or where that one named another one before, in a moment. */
+  #passOn({ asked, pauses, ...pending }: Pending, refusal: NotOwned, now: Instant): void {
+    const all = [...asked, pending.refusal.owner];
+    const next = { ...pending, refusal };
+    if (!all.includes(refusal.owner)) return this.#pass({ ...next, asked: all, pauses }, now);
+    const atMs = now.monoMs + Math.min(retryMsMin * 2 ** pauses, retryMsMax);
+    // It says who owns the zone; nobody took the write.
+    if (atMs >= pending.dueMs) return this.#options.answer(pending.token, refusal);
+    this.#later.push({ atMs, pending: { ...next, asked: [], pauses: pauses + 1 } });
+    return undefined;
+  }
+
+  #pass(pending: Pending, now: Instant): void {
+    const { nodeId, decide, answer } = this.#options;
+    if (pending.refusal.owner !== nodeId) return this.#send(pending, now);
+    const { token, command, dueMs } = pending;
+    const done = (outcome: CommandOutcome, at: Instant): void => {
+      if (outcome.kind !== 'not-owned' || outcome.owner === nodeId) return answer(token, outcome);
+      // It was given on while it was waited for, or was given to this gateway, which has not heard of it yet.
+      return this.#passOn(pending, outcome, at);
+    };
+    const outcome = decide(command);
+    const waits = outcome.kind === 'not-owned' && outcome.owner === nodeId;
+    return waits ? this.#hold({ command, dueMs, done }, outcome, now) : done(outcome, now);
+  }
+
+  #hold(held: Held, refusal: NotOwned, now: Instant): void {
+    if (this.#held.length >= pendingMax) return held.done(refusal, now);
     this.counts.held += 1;
     this.#held.push(held);
   }

@@ -2,11 +2,11 @@ import { contiguousHead, noSeqs } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import type { ZoneValue } from '../state/values.ts';
-import { zoneOf, zonesUnder } from '../state/zones.ts';
+import { externalNodes, zoneOf, zonesUnder } from '../state/zones.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { AppliedWaiters } from './applied-waiters.ts';
 import { Calls } from './calls.ts';
-import { Confirming } from './confirming.ts';
+import { Confirming, type ConfirmedZone } from './confirming.ts';
 import { Forwarding, type Owner } from './forwarding.ts';
 import type { ConfirmScope, Effect } from './machine-port.ts';
 import type { Replica } from './replica.ts';
@@ -43,7 +43,15 @@ export class Questions {
       ...{ ...shared, view: replica.view, decide },
       answer: (token, outcome) => emit({ kind: 'answer', token, outcome }),
     });
-    this.confirming = new Confirming({ ...shared, ownProblem: (prefix) => this.#ownProblem(prefix) });
+    this.confirming = new Confirming({
+      ...shared,
+      ownProblem: (prefix) => this.#ownProblem(prefix),
+      termOf: (prefix) => this.#zone(prefix)?.term ?? 0,
+      hasZone: (prefix, term) => {
+        const zone = this.#zone(prefix);
+        return zone !== undefined && zone.term >= term && replica.zoneAwaits(zone).length === 0;
+      },
+    });
     this.calls = new Calls({
       ...{ nodeId, send },
       result: (token, result) => emit({ kind: 'call-result', token, result }),
@@ -69,7 +77,7 @@ export class Questions {
         return this.forwarding.receive(from, message, now);
       case 'confirm':
       case 'confirm-reply':
-        return this.confirming.receive(from, message);
+        return this.confirming.receive(from, message, now);
       case 'call': {
         const { id, service, body } = message;
         const called = { pool: 'lan', to: from, from: message.from, id, service, body } as const;
@@ -82,17 +90,10 @@ export class Questions {
 
   confirm(token: number, scope: ConfirmScope, now: Instant): void {
     const { emit } = this.#options;
-    const zones = this.#zonesOf(scope);
-    if (zones.length === 0) {
-      const reason = 'no gateway has founded this datacenter';
-      return emit({
-        kind: 'confirmed',
-        token,
-        confirmation: { kind: 'unconfirmed', zone: '', owner: '', reason },
-      });
-    }
-    return this.confirming.confirm(zones, now, (confirmation) =>
-      emit({ kind: 'confirmed', token, confirmation }),
+    this.confirming.confirm(
+      () => this.#zonesOf(scope),
+      now,
+      (confirmation) => emit({ kind: 'confirmed', token, confirmation }),
     );
   }
 
@@ -100,6 +101,7 @@ export class Questions {
   look(now: Instant): void {
     this.#waiters.look(now.monoMs);
     this.forwarding.look(now);
+    this.confirming.look(now);
   }
 
   tick(now: Instant): void {
@@ -109,7 +111,7 @@ export class Questions {
   }
 
   /** The zones whose owners must be asked for a read to be consistent, each with its owner. */
-  #zonesOf(scope: ConfirmScope): readonly Pick<ZoneValue, 'prefix' | 'ownerId'>[] {
+  #zonesOf(scope: ConfirmScope): readonly ConfirmedZone[] {
     const { zones } = this.#options.replica;
     switch (scope.kind) {
       case 'key': {
@@ -121,18 +123,22 @@ export class Questions {
       case 'catalog':
       case 'sessions': {
         // Every live gateway writes a part of it, under no zone of its own.
-        const root = zoneOf(zones, '');
-        const own = this.#options.live().map((ownerId) => ({ prefix: noZone, ownerId }));
-        return root === undefined ? [] : [root, ...own];
+        const external = this.#zone(externalNodes) ?? this.#zone('');
+        const own = this.#options.live().map((ownerId) => ({ prefix: noZone, ownerId, term: 0 }));
+        return external === undefined ? [] : [external, ...own];
       }
     }
+  }
+
+  #zone(prefix: string): ZoneValue | undefined {
+    return this.#options.replica.zones.find((zone) => zone.prefix === prefix);
   }
 
   /** Why this gateway does not decide for a zone now. */
   #ownProblem(prefix: string): string | undefined {
     if (prefix === noZone) return undefined;
     const { replica, nodeId } = this.#options;
-    const zone = replica.zones.find((each) => each.prefix === prefix);
+    const zone = this.#zone(prefix);
     if (zone?.ownerId !== nodeId) return 'the zone was given to another gateway';
     return replica.zoneReady(zone) ? undefined : 'its handoff to this gateway is in progress';
   }

@@ -57,6 +57,8 @@ export interface ConfirmReply {
   readonly id: number;
   /** The first of the zones that is not this gateway's (now), and why. */
   readonly refused: { readonly zone: string; readonly reason: string } | null;
+  /** The terms under which it owns the zones, in the order in which they were asked for; empty where it refused. */
+  readonly terms: readonly number[];
   readonly position: LogPosition;
 }
 
@@ -87,6 +89,8 @@ const position: Schema<LogPosition> = struct<LogPosition>({
 const id = uint();
 const from = hexId(nodeIdForm);
 const reason = text(4096);
+/** Of one owner that one read spans. */
+const zonesMax = 10_000;
 /** A forwarded body is bounded by the frame that carries it. */
 const body = bytes(16 * 1024 * 1024);
 
@@ -102,12 +106,13 @@ export const rpcVariants = {
     }),
   ],
   'forward-reply': [65, struct<Omit<ForwardReply, 'kind'>>({ id, outcome: forwardedOutcome, position })],
-  confirm: [66, struct<Omit<Confirm, 'kind'>>({ id, from, zones: list(text(64 * 1024), 10_000) })],
+  confirm: [66, struct<Omit<Confirm, 'kind'>>({ id, from, zones: list(text(64 * 1024), zonesMax) })],
   'confirm-reply': [
     67,
     struct<Omit<ConfirmReply, 'kind'>>({
       id,
       refused: nullable(struct<{ zone: string; reason: string }>({ zone: text(64 * 1024), reason })),
+      terms: list(uint(), zonesMax),
       position,
     }),
   ],

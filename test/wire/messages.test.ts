@@ -125,7 +125,13 @@ const rpc: readonly RpcMessage[] = [
     position: { origin, seq: 4 },
   },
   { kind: 'confirm', id: 2, from: you, zones: ['', 'config/'] },
-  { kind: 'confirm-reply', id: 2, refused: { zone: '', reason: 'delegated' }, position: { origin, seq: 4 } },
+  {
+    kind: 'confirm-reply',
+    id: 2,
+    refused: { zone: '', reason: 'delegated' },
+    terms: [],
+    position: { origin, seq: 4 },
+  },
   { kind: 'call', id: 3, from: me, service: 'keyring', body: Uint8Array.of(1) },
   { kind: 'call-reply', id: 3, error: null, body: new Uint8Array(0) },
 ];
