@@ -65,6 +65,8 @@ export class Aside {
   readonly #core: ReplicaCore;
   readonly #counts: MergeCounts;
   readonly #reactions: Reactions;
+  /** There may be conflicts of which it is not known yet whether they are. */
+  hasUndecided: boolean;
   /** Malformed records in quarantine. */
   #poison: readonly SetAside[] = [];
 
@@ -72,6 +74,7 @@ export class Aside {
     this.#core = core;
     this.#counts = counts;
     this.#reactions = reactions;
+    this.hasUndecided = core.hasSetAside;
     if (core.hasSetAside) this.readPoison();
   }
 
@@ -112,10 +115,27 @@ export class Aside {
     this.#keep(place, origin, held.seq, recordOf(held), nowUs);
   }
 
+  /** Whether what is held, under a higher term than a record, was written when that term was over. */
+  isVoid(held: Row, record: ReplicatedRecord): boolean {
+    const origin = held.term > record.term ? this.#core.origins.ofRow(held) : undefined;
+    return origin !== undefined && this.#judge(held, origin, held.seq).kind === 'over';
+  }
+
+  /** Takes over what another replica set aside. */
+  passedOn(origin: Origin, seq: number, record: ReplicatedRecord, nowUs: number): void {
+    const verdict = this.#judge(record, origin, seq);
+    if (verdict.kind === 'over') this.conflict(origin, seq, record, verdict.zone, nowUs);
+    // The other one may know more of zones, and this one will: it is looked at again then.
+    const place: Place = { table: 'conflicts', why: 'undecided', zone: '', zoneTerm: 0 };
+    if (verdict.kind === 'unknown' || verdict.kind === 'legitimate')
+      this.#keep(place, origin, seq, record, nowUs);
+  }
+
   /** Judges the conflicts anew, now that zones moved: takes those off that turned out to be right, and answers them. */
   acquitted(nowUs: number): readonly { readonly conflict: SetAside; readonly origin: Origin }[] {
     const { store, origins } = this.#core;
     const right: { conflict: SetAside; origin: Origin }[] = [];
+    this.hasUndecided = false;
     for (let after = 0; this.#core.hasSetAside;) {
       const some = store.setAside('conflicts', after, conflictsRead);
       for (const conflict of some) {
@@ -129,6 +149,8 @@ export class Aside {
         } else if (verdict.kind === 'over' && conflict.why === 'undecided') {
           store.removeSetAside('conflicts', conflict.id);
           this.conflict(origin, conflict.seq, recordOf(conflict), verdict.zone, nowUs);
+        } else if (conflict.why === 'undecided') {
+          this.hasUndecided = true;
         }
       }
       if (some.length < conflictsRead) break;
@@ -200,6 +222,7 @@ export class Aside {
       born: whole(record.born),
     });
     this.#core.hasSetAside = true;
+    this.hasUndecided ||= place.why === 'undecided';
     return true;
   }
 }

@@ -53,6 +53,7 @@ export class Merging {
   /** See `ReplicatedLog.join`. */
   join(page: Page, context: ReadonlyMap<OriginId, SeqRanges>, now: Instant): number {
     const core = this.#core;
+    const { aside = [] } = page;
     const rows = joinableRows(core, page).filter((row) => row.stamp <= now.wallUs + aheadUsMax);
     const missing = missingFrom(core, page, context);
     const stamp = rows.reduce((highest, row) => Math.max(highest, row.stamp), 0);
@@ -69,6 +70,10 @@ export class Merging {
       if (this.#record(scope, origin, row.seq, row, verdict, now.wallUs)) joined += 1;
     }
     for (const held of missing) this.#drop(scope, held);
+    for (const row of aside) {
+      const origin = must(core.origins.get(row.origin), 'a row of an origin that was not introduced');
+      if (recordProblem(row) === undefined) this.#aside.passedOn(origin, row.seq, row, now.wallUs);
+    }
     core.finish(scope);
     this.counts.joined += joined;
     this.counts.dropped += missing.length;
@@ -84,6 +89,8 @@ export class Merging {
       if (origin === origins.own) continue;
       for (const range of seen) origins.markSeen(origin, range);
     }
+    // At the end of a walk over whole state all zones have come.
+    if (this.#aside.hasUndecided) this.#acquit(nowUs);
     this.settle(nowUs);
   }
 
@@ -197,7 +204,9 @@ export class Merging {
     const core = this.#core;
     const held = core.store.get(record.kind as Kind, record.key);
     const outcome = merge(held, record);
-    if (outcome.kind === 'duplicate' || outcome.kind === 'older') return false;
+    if (outcome.kind === 'duplicate') return false;
+    // What should never have been there gives way to what is right, also where its version is the greater one.
+    if (outcome.kind === 'older' && !(held !== undefined && this.#aside.isVoid(held, record))) return false;
     if (outcome.kind === 'conflict' && held !== undefined) {
       const heldOrigin = core.origins.ofRow(held);
       // It was proved deleted (`WriteScope.dropped`), and a straggler brings it again.
@@ -234,6 +243,10 @@ export class Merging {
     for (const { row, origin, zone } of voidRows(this.#core, before)) {
       this.#aside.conflict(origin, row.seq, recordOf(row), zone, nowUs);
     }
+    this.#acquit(nowUs);
+  }
+
+  #acquit(nowUs: number): void {
     for (const { conflict, origin } of this.#aside.acquitted(nowUs)) {
       const scope = this.#core.mergeScope(conflict.stamp, nowUs);
       this.#take(scope, origin, conflict.seq, recordOf(conflict), nowUs);

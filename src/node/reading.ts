@@ -1,5 +1,6 @@
 import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
 import type { SeqRange } from '../crdt/seq-ranges.ts';
+import { compareUtf8 } from '../kernel/utf8-order.ts';
 import { isReplicated } from '../state/kinds.ts';
 import type { Cursor, DottedRecord, Page } from '../replication/log.ts';
 import type { Row, SetAside } from '../state/store.ts';
@@ -113,7 +114,22 @@ export function readPage(core: ReplicaCore, from: Cursor, rowsMax: number, bytes
 const rowsAtOnce = 32;
 
 function end(core: ReplicaCore, from: Cursor, to: Cursor | undefined, rows: readonly DottedRecord[]): Page {
-  return { from, to, rows, collectedBelow: core.collectedBelow };
+  const page = { from, to, rows, collectedBelow: core.collectedBelow };
+  const aside = core.hasSetAside ? conflictsIn(core, from, to) : [];
+  return aside.length === 0 ? page : { ...page, aside };
+}
+
+function conflictsIn(core: ReplicaCore, from: Cursor, to: Cursor | undefined): readonly DottedRecord[] {
+  const { now } = core.store.setAsideCount('conflicts');
+  return core.store
+    .setAside('conflicts', 0, now)
+    .filter((each) => isBefore(from, each) && (to === undefined || !isBefore(to, each)))
+    .map((each) => ({ ...recordOf(each), origin: each.origin, seq: each.seq }));
+}
+
+/** Whether a place is at or before another one. */
+function isBefore(a: Cursor, b: Cursor): boolean {
+  return a.kind === b.kind ? compareUtf8(a.key, b.key) <= 0 : a.kind < b.kind;
 }
 
 export function recordOf(row: Row | SetAside): ReplicatedRecord {

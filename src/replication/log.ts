@@ -45,6 +45,11 @@ export interface Page {
    * than this; else it lost it, and nobody drops it for that. Left out: nothing is dropped.
    */
   readonly collectedBelow?: number;
+  /**
+   * What the reader set aside of registers of this run: its dots are seen, yet they are not in its state. Who joins the
+   * page judges for itself. Left out (an audit of one run needs none): nothing.
+   */
+  readonly aside?: readonly DottedRecord[];
 }
 
 /**

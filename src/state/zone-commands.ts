@@ -97,7 +97,7 @@ function grant(
   const value: ZoneValue = {
     prefix,
     ownerId,
-    term: nextTerm(Math.max(zones.highestTerm(prefix), above), prefix, ownerId, takeover),
+    term: nextTerm(Math.max(zones.highestTerm(prefix), above), { prefix, ownerId, byNode: nodeId, takeover }),
     basis: { prefix: zone.value.prefix, term: zone.value.term },
     fences: fencesOf(new Set(owners), seq),
     by: { origin, seq },

@@ -126,7 +126,7 @@ export class Zones {
     return [...this.#grants].flatMap(([prefix, grants]) => {
       const zone = this.enclosing(prefix);
       if (zone === undefined || !isComplete(zone)) return [];
-      return grants.filter((grant) => !zone.chain.includes(grant));
+      return grants.filter((grant) => !zone.chain.includes(grant) && this.#isDecided(grant));
     });
   }
 
@@ -272,16 +272,25 @@ const salts = 2 ** 20;
 const delegationsPerTakeover = 1024;
 
 /**
- * A term above all that were used for the zone before. Its lower bits are a hash of who gets what and how, so that two
+ * A term above all that were used for the zone before. Its lower bits are a hash of who gets what of whom and how, so that two
  * gateways that grant at the same time, not knowing of each other, do not come to the same term (but once in a
  * million; then the register's merge decides for one of them, and what the other one's owner wrote is a stranger's).
  */
-export function nextTerm(highest: number, prefix: string, ownerId: string, takeover: boolean): number {
+export function nextTerm(
+  highest: number,
+  grant: {
+    readonly prefix: string;
+    readonly ownerId: string;
+    readonly byNode: string;
+    readonly takeover: boolean;
+  },
+): number {
+  const { prefix, ownerId, byNode, takeover } = grant;
   const count = Math.floor(highest / salts);
   const next = takeover
     ? (Math.floor(count / delegationsPerTakeover) + 1) * delegationsPerTakeover
     : count + 1;
-  return next * salts + hash(`${prefix}\0${ownerId}\0${String(takeover)}`);
+  return next * salts + hash([prefix, ownerId, byNode, String(takeover)].join('\0'));
 }
 
 /** FNV-1a (Fowler, Noll, Vo), folded to 20 bits. */

@@ -189,12 +189,13 @@ test('whatever zones are taken over on whatever side, all come to one state, and
           const last = accepted.findLast((write) => write.key === key && write.origin === origin);
           if (last === undefined) continue;
           const verdict = zones.judge(Kind.kv, key, last.term, last);
-          // From its dot on: its writer may have said it once more, not knowing.
-          const upTo = verdict.kind === 'legitimate' ? last.seq : Infinity;
           const holders = gateways.filter(({ store }) =>
-            store
-              .setAsideByDots('conflicts', origin, last.seq, upTo)
-              .some((each) => each.key === key && textIn(each.value) === last.text),
+            store.setAside('conflicts', 0, Infinity).some((each) =>
+              verdict.kind === 'legitimate'
+                ? each.origin === origin && each.seq === last.seq && each.key === key
+                : // Under whatever dot: not knowing, others may have said it once more under their own term.
+                  each.key === key && textIn(each.value) === last.text,
+            ),
           );
           if (verdict.kind === 'legitimate') {
             expect(holders.length).toBe(0);
