@@ -6,23 +6,20 @@ import { compareUtf8 } from '../kernel/utf8-order.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { hashBytes, hashNumber, hashText, mix } from './hash.ts';
 import { startCursor, type Cursor, type DottedRecord, type ReplicatedLog } from './log.ts';
-import {
-  auditOriginsMax,
-  rowsMax,
-  unsigned,
-  type AuditAskMessage,
-  type AuditHintMessage,
-  type AuditRow,
-  type AuditRowsMessage,
-  type OriginSeen,
-  type StatePageMessage,
-} from './messages.ts';
+import { auditOriginsMax, rowsMax, unsigned, type OriginSeen } from './messages.ts';
 import type { OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import { packetBytes } from './sizes.ts';
 import type { ReplicationStats } from './stats.ts';
 import type { Topology } from './topology.ts';
 import { unpackPage } from './transfer.ts';
+import type {
+  AuditAskMessage,
+  AuditHintMessage,
+  AuditRow,
+  AuditRowsMessage,
+  StatePageMessage,
+} from './sync-messages.ts';
 
 interface Round {
   readonly id: number;

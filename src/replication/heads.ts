@@ -32,8 +32,12 @@ interface Awaited {
 const driftMax = 0.0005;
 const tokensMax = 256;
 const recentMax = 64;
+/** Among many, claims do what heads one by one cannot: a few of these are enough then. */
+const fewOrigins = 64;
+const headsAmongMany = 6;
 /** Of the room on a probe, claims take so much. */
 const claimsShare = 0.35;
+const claimsAtOnceMax = 4;
 
 /**
  * Freshness, proved by local clocks alone. An entry says "at most `ageMs` ago, this was the head of that log". Who
@@ -100,7 +104,10 @@ export class Heads {
       if (claim !== undefined) claims.push(claim);
     }
     const left = bytesMax - headsHeaderBytes - claims.length * claimBytes;
-    const room = Math.min(headsMax, Math.floor(left / headBytes));
+    const room = Math.min(
+      this.#origins.size > fewOrigins ? headsAmongMany : headsMax,
+      Math.floor(left / headBytes),
+    );
     if (room < 1) return undefined;
     const held = this.#tokens.get(peerId);
     return {
@@ -220,7 +227,11 @@ export class Heads {
 
   #someRegions(bytesMax: number): readonly string[] {
     const regions = [...this.#topology.regions()];
-    const count = Math.min(regions.length, Math.floor((bytesMax * claimsShare) / claimBytes));
+    const count = Math.min(
+      regions.length,
+      claimsAtOnceMax,
+      Math.floor((bytesMax * claimsShare) / claimBytes),
+    );
     this.#regionTurn = (this.#regionTurn + count) % regions.length;
     return Array.from(
       { length: count },

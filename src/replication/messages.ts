@@ -12,7 +12,26 @@ import {
   union,
   type Schema,
 } from '../wire/schema.ts';
-import type { Cursor, DottedRecord } from './log.ts';
+import type { Cursor } from './log.ts';
+import type {
+  AuditAskMessage,
+  AuditHintMessage,
+  AuditRow,
+  AuditRowsMessage,
+  AuditSameMessage,
+  StatePageMessage,
+  StatePullMessage,
+  StateRow,
+  SyncBusyMessage,
+  SyncDoneMessage,
+  SyncGroup,
+  SyncHintMessage,
+  SyncOpenMessage,
+  SyncPageMessage,
+  SyncPullMessage,
+  SyncSameMessage,
+  SyncVectorMessage,
+} from './sync-messages.ts';
 
 // What gateways of one datacenter say to each other about the log and the state. All of it tolerates loss,
 // duplication and reordering: every message says something that is true for good, or asks for something.
@@ -77,6 +96,8 @@ export interface AckMessage {
 export interface WantMessage extends OriginRanges {
   readonly kind: 'want';
   readonly by: string;
+  /** Nothing older is missing at the asker: who collected tombstones beyond that must not answer with dots. */
+  readonly safeStampS: number;
 }
 
 export interface Head {
@@ -123,146 +144,6 @@ export interface HeadsMessage {
   readonly echo: Echo | null;
   readonly claims: readonly GroupClaim[];
   readonly heads: readonly Head[];
-}
-
-/** Opens an exchange: how all that the asker has seen digests, bucket by bucket (see `OriginTable`). */
-export interface SyncOpenMessage {
-  readonly kind: 'sync-open';
-  readonly id: number;
-  readonly by: string;
-  readonly digests: Uint8Array;
-}
-
-/** Nothing differs. */
-export interface SyncSameMessage {
-  readonly kind: 'sync-same';
-  readonly id: number;
-}
-
-/** Too many are served already, or too much was sent lately. */
-export interface SyncBusyMessage {
-  readonly kind: 'sync-busy';
-  readonly id: number;
-  readonly retryMs: number;
-}
-
-/** All that the sender has seen of the origins in those buckets whose digests differ. */
-export interface SyncVectorMessage {
-  readonly kind: 'sync-vector';
-  readonly id: number;
-  readonly by: string;
-  readonly collectedBelow: number;
-  /** Up to this second of stamps the sender has seen everything of everybody. */
-  readonly seenStampS: number;
-  /** Numbers of the buckets that differ. */
-  readonly buckets: readonly number[];
-  readonly seen: readonly OriginSeen[];
-}
-
-export interface SyncPullMessage {
-  readonly kind: 'sync-pull';
-  readonly id: number;
-  readonly by: string;
-  readonly items: readonly OriginRanges[];
-}
-
-export interface SyncGroup extends OriginName {
-  readonly superseded: readonly SeqRange[];
-  /** Newest first. */
-  readonly dots: readonly DotBody[];
-}
-
-export interface SyncPageMessage {
-  readonly kind: 'sync-page';
-  readonly id: number;
-  /** The answer covers all that was asked for: what is not in it, the sender does not have. */
-  readonly whole: boolean;
-  readonly groups: readonly SyncGroup[];
-  /** As of `DotsMessage`. */
-  readonly context: readonly OriginHead[];
-}
-
-/** The asker has all it came for: somebody else can be served. */
-export interface SyncDoneMessage {
-  readonly kind: 'sync-done';
-  readonly by: string;
-}
-
-/** "I have news that you lack": an invitation to open a sync with the sender. */
-export interface SyncHintMessage {
-  readonly kind: 'sync-hint';
-  readonly by: string;
-  readonly digest: number;
-  /** Who brought the news into the region: the root of the tree along which hints go. */
-  readonly root: string;
-}
-
-export interface StatePullMessage {
-  readonly kind: 'state-pull';
-  readonly id: number;
-  readonly by: string;
-  readonly from: Cursor;
-}
-
-/** A row of whole state; its origin is a place in the table of its message. */
-export interface StateRow extends Omit<DottedRecord, 'origin'> {
-  readonly at: number;
-}
-
-export interface StatePageMessage {
-  readonly kind: 'state-page';
-  readonly id: number;
-  readonly from: Cursor;
-  readonly to: Cursor | null;
-  readonly collectedBelow: number;
-  readonly origins: readonly OriginName[];
-  readonly rows: readonly StateRow[];
-}
-
-/** Compares a run of registers: its live rows, counted and digested. */
-export interface AuditAskMessage {
-  readonly kind: 'audit-ask';
-  readonly id: number;
-  readonly by: string;
-  readonly from: Cursor;
-  readonly to: Cursor | null;
-  readonly rows: number;
-  readonly digest: number;
-  /** Origins of the asker's rows: the answer says what its sender has seen of them. */
-  readonly origins: readonly OriginId[];
-}
-
-export interface AuditRow extends Cursor {
-  readonly at: number;
-  readonly seq: number;
-  readonly term: number;
-  readonly timeline: number;
-  readonly stamp: number;
-  /** Of the value and of everything else that replicas hold alike. */
-  readonly hash: number;
-  /** Not a tombstone. */
-  readonly live: boolean;
-}
-
-/** The runs are not equal: what the sender's rows are, and what it had seen when it read them. */
-export interface AuditRowsMessage {
-  readonly kind: 'audit-rows';
-  readonly id: number;
-  readonly by: string;
-  readonly origins: readonly OriginSeen[];
-  readonly rows: readonly AuditRow[];
-}
-
-export interface AuditSameMessage {
-  readonly kind: 'audit-same';
-  readonly id: number;
-}
-
-/** "This run differs between us": the receiver compares it from its side. */
-export interface AuditHintMessage {
-  readonly kind: 'audit-hint';
-  readonly by: string;
-  readonly from: Cursor;
 }
 
 export type ReplicationMessage =
@@ -322,6 +203,19 @@ const body = struct<DotBody>({ seq, records: list(record, registersPerDotMax) })
 const originName = struct<OriginName>({ origin: originId, nodeId });
 const cursor = struct<Cursor>({ kind: uint16, key: text(keyCharsMax) });
 
+const stateRow = struct<StateRow>({
+  at: uint(2 * rowsMax),
+  seq,
+  kind: uint16,
+  key: text(keyCharsMax),
+  term: uint(),
+  timeline: uint(),
+  stamp: uint(),
+  value: nullable(bytes(valueBytesMax)),
+  born: uint(),
+  ix: nullable(text(keyCharsMax)),
+});
+
 /** A run with its ends the right way round; as two numbers. */
 const range: Schema<SeqRange> = {
   pack: ({ from, to }) => [from, to - from],
@@ -349,7 +243,7 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
     }),
   ],
   ack: [33, struct<Omit<AckMessage, 'kind'>>({ by: uint32, tags: list(uint16, tagsMax) })],
-  want: [34, struct<Omit<WantMessage, 'kind'>>({ by: nodeId, origin: originId, ranges })],
+  want: [34, struct<Omit<WantMessage, 'kind'>>({ by: nodeId, origin: originId, ranges, safeStampS: uint32 })],
   heads: [
     35,
     struct<Omit<HeadsMessage, 'kind'>>({
@@ -419,22 +313,9 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
       from: cursor,
       to: nullable(cursor),
       collectedBelow: uint(),
-      origins: list(originName, rowsMax),
-      rows: list(
-        struct<StateRow>({
-          at: uint(rowsMax),
-          seq,
-          kind: uint16,
-          key: text(keyCharsMax),
-          term: uint(),
-          timeline: uint(),
-          stamp: uint(),
-          value: nullable(bytes(valueBytesMax)),
-          born: uint(),
-          ix: nullable(text(keyCharsMax)),
-        }),
-        rowsMax,
-      ),
+      origins: list(originName, 2 * rowsMax),
+      rows: list(stateRow, rowsMax),
+      aside: list(stateRow, rowsMax),
     }),
   ],
   'audit-ask': [

@@ -1,5 +1,5 @@
 import type { Dot, OriginId } from '../crdt/dot.ts';
-import { contiguousHead, countSeqs, headOf, type SeqRange } from '../crdt/seq-ranges.ts';
+import { contiguousHead, countSeqs, type SeqRange } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { Acks } from './acks.ts';
@@ -12,11 +12,13 @@ import type { ReplicatedLog } from './log.ts';
 import type { DotsMessage, HeadsMessage, ReplicationMessage } from './messages.ts';
 import { OriginTable } from './origins.ts';
 import { Outbox, type ReplicationEffect } from './outbox.ts';
+import { OwnLog } from './own-log.ts';
+import { returnedMs, Reunion } from './reunion.ts';
 import { Links } from './rto.ts';
 import { claimBytes, headBytes, headsHeaderBytes, packetBytes } from './sizes.ts';
 import { Spread } from './spread.ts';
 import { secondUs, Stamps } from './stamps.ts';
-import { noStats, type ReplicationStats } from './stats.ts';
+import { noStats, type Gap, type ReplicationNeeds } from './stats.ts';
 import { Sync } from './sync.ts';
 import { SyncServer } from './sync-server.ts';
 import { Topology, type Peer, type Self } from './topology.ts';
@@ -46,43 +48,16 @@ export interface ReplicationOptions {
   readonly startStamp?: number;
 }
 
-/** What is missing of one origin. */
-export interface Gap {
-  readonly origin: OriginId;
-  readonly head: number;
-  readonly missing: number;
-  readonly forMs: number;
-}
-
-export interface ReplicationNeeds {
-  readonly gaps: readonly Gap[];
-  readonly deferredDots: number;
-  readonly unacked: { readonly messages: number; readonly bytes: number };
-  readonly queues: Readonly<
-    Record<
-      'write' | 'repair' | 'resync',
-      { readonly messages: number; readonly bytes: number; readonly dropped: number }
-    >
-  >;
-  readonly syncWith: string | undefined;
-  readonly serving: number;
-  readonly stats: Readonly<ReplicationStats>;
-}
-
 /** What waits for a zone's term, or for clocks to agree, is tried again without being told that it can be. */
 const deferredEveryMs = 30_000;
 
 /** Room of a beat beside claims: some heads, owners of zones first. */
-const beatBytes = headsHeaderBytes + 3 * headBytes;
+const beatBytes = headsHeaderBytes + 4 * headBytes;
+/** A member tells its hub of itself alone. */
+const reportBytes = headsHeaderBytes + headBytes;
 
 /** A difference that lasts is looked into by a sync, but not more often than this. */
 const compareEveryMs = 10_000;
-
-/** Of what was written at once so much is spread; what is older is fetched by those who see it missing. */
-const spreadDotsMax = 4096;
-
-/** Peers that came back within so long are looked at together. */
-const returnedMs = 50;
 
 /**
  * Moves the log of every gateway to every other: a machine without I/O. Messages and time in, effects out; what it
@@ -94,7 +69,6 @@ const returnedMs = 50;
 export class Replication {
   readonly #log: ReplicatedLog;
   #ownOrigin: OriginId;
-  readonly #random: () => number;
   readonly #stats = noStats();
   readonly #topology: Topology;
   readonly #origins: OriginTable;
@@ -111,15 +85,11 @@ export class Replication {
   readonly #sync: Sync;
   readonly #server: SyncServer;
   readonly #audit: Audit;
-  #returned: Peer[] = [];
-  #returnedDueMs = Number.POSITIVE_INFINITY;
+  readonly #reunion: Reunion;
+  readonly #own: OwnLog;
   #joined = false;
   #comparedMs = Number.NEGATIVE_INFINITY;
   #deferredDueMs = Number.POSITIVE_INFINITY;
-  #behindSaid: OriginId | undefined;
-  readonly #startOrigin: OriginId;
-  readonly #startHead: number;
-  readonly #startStampS: number;
 
   constructor(options: ReplicationOptions) {
     const { log, self, random, nowMs } = options;
@@ -128,13 +98,10 @@ export class Replication {
     const links = this.#links;
     this.#log = log;
     this.#ownOrigin = log.origin;
-    this.#startOrigin = log.origin;
-    this.#startHead = headOf(log.originLog(log.origin)?.seen ?? []);
-    this.#startStampS = Math.floor((options.startStamp ?? 0) / 1_000_000);
-    this.#random = random;
     const topology = (this.#topology = new Topology(self));
     const origins = (this.#origins = new OriginTable(log));
     const outbox = (this.#outbox = new Outbox(nowMs));
+    const own = (this.#own = new OwnLog(log, origins, outbox, options.startStamp ?? 0));
     const intake = (this.#intake = new Intake(log, origins, stats));
     const spread = (this.#spread = new Spread(topology, links, outbox, stats, random));
     this.#acks = new Acks(outbox, self.id);
@@ -160,7 +127,7 @@ export class Replication {
       onTaken: (taken, now) => this.#settle(taken, undefined, now),
       onFew: (origin, writerId, dots, atMs) =>
         spread.forward(origin, writerId, { dots, context: [] }, false, atMs),
-      onOwnHead: (head) => this.#checkOwn(head),
+      onOwnHead: (head) => own.check(head),
     });
     this.#wants = new Wants({
       log,
@@ -170,11 +137,13 @@ export class Replication {
       links,
       outbox,
       spread,
+      stamps,
       stats,
       random,
       onAbsence: (peerId, atMs) => this.#sync.plan(peerId, atMs),
       isComing: (origin) => this.#sync.isComing(origin),
     });
+    this.#reunion = new Reunion(topology, this.#sync, this.#wants, random);
     this.#audit = new Audit({
       log,
       origins,
@@ -214,9 +183,7 @@ export class Replication {
       this.#joined = true;
       this.#sync.plan(undefined, now.monoMs + returnedMs);
     }
-    if (held === undefined) return;
-    this.#returned.push(peer);
-    this.#returnedDueMs = Math.min(this.#returnedDueMs, now.monoMs + returnedMs);
+    if (held !== undefined) this.#reunion.returned(peer, now.monoMs);
   }
 
   forgetPeer(id: string): void {
@@ -242,7 +209,7 @@ export class Replication {
       this.#settle({ row, whole: this.#origins.refresh(row) }, undefined, now);
     }
     this.#origins.refresh(this.#origins.row(origin));
-    const read = 'from' in dots ? this.#readOwn(dots) : dots;
+    const read = 'from' in dots ? this.#own.read(dots) : dots;
     if (read.length > 0) this.#spread.own(origin, read, contextOf(this.#log, origin, read), now.monoMs);
   }
 
@@ -310,7 +277,7 @@ export class Replication {
       this.#wants.nextMs,
       this.#sync.nextMs,
       this.#audit.nextMs,
-      this.#returnedDueMs,
+      this.#reunion.nextMs,
       this.#outbox.nextMs,
       this.#deferredDueMs,
       this.#beats.nextMs,
@@ -321,10 +288,10 @@ export class Replication {
     const nowMs = now.monoMs;
     this.#outbox.flush(nowMs);
     this.#spread.tick(nowMs);
-    this.#wants.tick(nowMs);
+    this.#wants.tick(now);
     if (nowMs >= this.#deferredDueMs) this.zonesChanged(now);
     this.#settleSuperseded(now);
-    if (nowMs >= this.#returnedDueMs) this.#meetReturned(nowMs);
+    this.#reunion.tick(nowMs);
     this.#sync.tick(now);
     this.#audit.tick(now);
     this.#beat(now);
@@ -410,7 +377,7 @@ export class Replication {
   #dots(from: Endpoint, message: DotsMessage, now: Instant): void {
     const { origin, dots } = message;
     if (origin === this.#log.origin) {
-      this.#checkOwn(dots.reduce((head, { seq }) => Math.max(head, seq), 0));
+      this.#own.check(dots.reduce((head, { seq }) => Math.max(head, seq), 0));
       if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
       return;
     }
@@ -444,8 +411,8 @@ export class Replication {
   }
 
   #hear(message: HeadsMessage, now: Instant): void {
-    this.#checkLife(message.heads);
-    const { lacking, differs } = this.#heads.receive(message, now, (head) => this.#checkOwn(head));
+    this.#own.checkLife(message.heads);
+    const { lacking, differs } = this.#heads.receive(message, now, (head) => this.#own.check(head));
     if (differs && now.monoMs >= this.#comparedMs + compareEveryMs) {
       this.#comparedMs = now.monoMs;
       this.#sync.plan(message.by, now.monoMs);
@@ -458,7 +425,7 @@ export class Replication {
   #beat(now: Instant): void {
     for (const { to, regions } of this.#beats.due(now)) {
       const peer = this.#topology.peer(to);
-      const bytesMax = beatBytes + regions.length * claimBytes;
+      const bytesMax = regions.length === 0 ? reportBytes : beatBytes + regions.length * claimBytes;
       const message = peer && this.#heads.compose(to, Math.min(packetBytes, bytesMax), now, regions);
       if (peer !== undefined && message !== undefined) {
         this.#outbox.sendNow(peer.endpoint, 'packet', message);
@@ -472,69 +439,5 @@ export class Replication {
       this.#deferredDueMs = now.monoMs + deferredEveryMs;
     }
     this.#wants.check(row, whole, source, now.monoMs);
-  }
-
-  #checkOwn(head: number): void {
-    const ownOrigin = this.#log.origin;
-    if (this.#behindSaid === ownOrigin) return;
-    if (head <= headOf(this.#log.originLog(ownOrigin)?.seen ?? [])) return;
-    this.#origins.learnHead(this.#origins.row(ownOrigin), head);
-    this.#behindSaid = ownOrigin;
-    this.#outbox.push({ kind: 'behind', ownOrigin, head });
-  }
-
-  /**
-   * A peer says that our log was longer, before this run began, than it was when this run began: its end was restored
-   * away, even if the log has grown beyond that since.
-   */
-  #checkLife(heads: HeadsMessage['heads']): void {
-    if (this.#log.origin !== this.#startOrigin || this.#behindSaid === this.#startOrigin) return;
-    for (const { origin, head, stampS } of heads) {
-      if (origin !== this.#startOrigin || head <= this.#startHead || stampS >= this.#startStampS) continue;
-      this.#behindSaid = origin;
-      this.#outbox.push({ kind: 'behind', ownOrigin: origin, head });
-      return;
-    }
-  }
-
-  #readOwn(range: SeqRange): readonly Dot[] {
-    const dots: Dot[] = [];
-    let { to } = range;
-    while (to >= range.from && dots.length < spreadDotsMax) {
-      const read = this.#log.read(this.#log.origin, { from: range.from, to }, 4096, 16 << 20);
-      const last = read.at(-1);
-      if (last === undefined) break;
-      dots.push(...read);
-      to = last.seq - 1;
-    }
-    return dots.toReversed();
-  }
-
-  /**
-   * After a partition. Of every pair of regions one gateway each meets the other's (a second one, should the first not
-   * have managed); what they fetch then spreads inside their regions by hints. When many regions came back at once
-   * (this one was cut off), one is asked first: the others will most likely have the same.
-   */
-  #meetReturned(nowMs: number): void {
-    const { self } = this.#topology;
-    const returned = this.#returned;
-    this.#returned = [];
-    this.#returnedDueMs = Number.POSITIVE_INFINITY;
-    const regions = new Set<string>();
-    for (const { id, region } of returned) {
-      if (region !== self.region) regions.add(region);
-      else if (this.#topology.relays(`returned ${id}`, region).includes(self.id)) {
-        this.#sync.plan(id, nowMs + 200 * this.#random());
-      }
-    }
-    const ordered = this.#topology.shuffled(`returned ${self.region}`, regions);
-    ordered.forEach((region, i) => {
-      const turn = this.#topology.bridges(self.region, region).indexOf(self.id);
-      const there = this.#topology.bridges(region, self.region)[0];
-      if (turn < 0 || turn > 1 || there === undefined) return;
-      this.#sync.plan(there, nowMs + turn * 1000 + (i === 0 ? 0 : 600 + 300 * this.#random()));
-    });
-    if (regions.size > 0) this.#wants.othersFetch(nowMs);
-    this.#wants.hurry(nowMs);
   }
 }

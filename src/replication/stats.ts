@@ -1,3 +1,5 @@
+import type { OriginId } from '../crdt/dot.ts';
+
 /** Counters for status and metrics; they only rise. */
 export interface ReplicationStats {
   /** Dots that came in and were new. */
@@ -48,4 +50,27 @@ export function noStats(): ReplicationStats {
     divergences: 0,
     divergencesRepaired: 0,
   };
+}
+
+/** What is missing of one origin. */
+export interface Gap {
+  readonly origin: OriginId;
+  readonly head: number;
+  readonly missing: number;
+  readonly forMs: number;
+}
+
+export interface ReplicationNeeds {
+  readonly gaps: readonly Gap[];
+  readonly deferredDots: number;
+  readonly unacked: { readonly messages: number; readonly bytes: number };
+  readonly queues: Readonly<
+    Record<
+      'write' | 'repair' | 'resync',
+      { readonly messages: number; readonly bytes: number; readonly dropped: number }
+    >
+  >;
+  readonly syncWith: string | undefined;
+  readonly serving: number;
+  readonly stats: Readonly<ReplicationStats>;
 }

@@ -104,8 +104,8 @@ export class Superseded {
     if (origin === this.#log.origin) return true;
     const seen = this.#log.originLog(origin)?.seen ?? noSeqs;
     if (contiguousHead(seen) >= head) return true;
-    const with_ = candidates.get(origin)?.seqs;
-    return with_ !== undefined && contiguousHead(unionRanges(seen, with_)) >= head;
+    const along = candidates.get(origin)?.seqs;
+    return along !== undefined && contiguousHead(unionRanges(seen, along)) >= head;
   }
 }
 

@@ -2,7 +2,7 @@ import { countSeqs, headOf, type SeqRange } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { hashText } from './hash.ts';
-import type { Page, ReplicatedLog } from './log.ts';
+import type { DottedRecord, Page, ReplicatedLog } from './log.ts';
 import {
   dotsPerMessageMax,
   originsMax,
@@ -11,17 +11,20 @@ import {
   type DotBody,
   type OriginName,
   type OriginSeen,
-  type StatePageMessage,
-  type StatePullMessage,
-  type SyncGroup,
-  type SyncOpenMessage,
-  type SyncPullMessage,
 } from './messages.ts';
 import { bucketOf, type OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import type { Stamps } from './stamps.ts';
 import { bodyBytes, packetBytes, recordBytes } from './sizes.ts';
 import { headsOver } from './superseded.ts';
+import type {
+  StatePageMessage,
+  StatePullMessage,
+  SyncGroup,
+  SyncOpenMessage,
+  SyncPullMessage,
+  StateRow,
+} from './sync-messages.ts';
 
 /** Peers that are served at once (as Corrosion has it), and how long a silent one keeps its place. */
 const permits = 3;
@@ -197,7 +200,7 @@ function packPage(
   const places = new Map<string, number>();
   const origins: OriginName[] = [];
   let bytes = 60;
-  const rows = page.rows.map(({ origin, ...row }) => {
+  const pack = ({ origin, ...row }: DottedRecord): StateRow => {
     let at = places.get(origin);
     if (at === undefined) {
       at = origins.length;
@@ -207,9 +210,20 @@ function packPage(
     }
     bytes += recordBytes(row) + 8;
     return { ...row, at };
-  });
+  };
+  const rows = page.rows.map(pack);
+  const aside = (page.aside ?? []).slice(0, rowsMax).map(pack);
   const { from, to, collectedBelow = 0 } = page;
-  const reply = { kind: 'state-page', id, from, to: to ?? null, collectedBelow, origins, rows } as const;
+  const reply = {
+    kind: 'state-page',
+    id,
+    from,
+    to: to ?? null,
+    collectedBelow,
+    origins,
+    rows,
+    aside,
+  } as const;
   return { reply, bytes };
 }
 

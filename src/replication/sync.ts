@@ -1,40 +1,26 @@
 import type { OriginId } from '../crdt/dot.ts';
-import {
-  countSeqs,
-  missingRanges,
-  noSeqs,
-  unionRanges,
-  type SeqRange,
-  type SeqRanges,
-} from '../crdt/seq-ranges.ts';
+import { countSeqs, missingRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Intake, Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
-import {
-  rangesMax,
-  type DotBody,
-  type OriginRanges,
-  type OriginSeen,
-  type StatePageMessage,
-  type SyncBusyMessage,
-  type SyncHintMessage,
-  type SyncPageMessage,
-  type SyncVectorMessage,
-} from './messages.ts';
+import type { DotBody, OriginRanges } from './messages.ts';
 import type { OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
 import type { ReplicationStats } from './stats.ts';
 import { countItems } from './sync-server.ts';
-import type { Stamps } from './stamps.ts';
+import { secondUs, type Stamps } from './stamps.ts';
 import type { Topology } from './topology.ts';
 import { Walk } from './transfer.ts';
-
-interface Wish {
-  readonly dueMs: number;
-  /** Who brought into this region what is to be had. */
-  readonly root: string | undefined;
-}
+import { Differences } from './differences.ts';
+import { Wishes } from './wishes.ts';
+import type {
+  StatePageMessage,
+  SyncBusyMessage,
+  SyncHintMessage,
+  SyncPageMessage,
+  SyncVectorMessage,
+} from './sync-messages.ts';
 
 interface Pull {
   readonly items: readonly OriginRanges[];
@@ -85,9 +71,6 @@ export interface SyncOptions {
 }
 
 const pullsMax = 3;
-const seqsPerPull = 2048;
-const itemsPerPull = 128;
-const wishesMax = 16;
 const triesMax = 3;
 /** With hardly anything of others here and so much to fetch, whole state is cheaper than its history. Guess. */
 const newcomerDots = 5000;
@@ -102,7 +85,8 @@ const fewDots = 64;
  */
 export class Sync {
   readonly #options: SyncOptions;
-  readonly #wishes = new Map<string, Wish>();
+  readonly #differences: Differences;
+  readonly #wishes = new Wishes();
   #session: Session | undefined;
   #nextId: number;
   #periodicMs: number;
@@ -110,6 +94,7 @@ export class Sync {
 
   constructor(options: SyncOptions) {
     this.#options = options;
+    this.#differences = new Differences(options.origins, options.intake);
     this.#nextId = Math.floor(options.random() * 0x7fff_ffff);
     this.#periodicMs = options.nowMs + options.timing.everyMs * (0.5 + options.random());
     this.#nextMs = this.#periodicMs;
@@ -132,9 +117,7 @@ export class Sync {
   plan(peerId: string | undefined, dueMs: number, root?: string): void {
     const id = peerId ?? this.#somebody();
     if (id === undefined || id === this.#options.topology.self.id) return;
-    const held = this.#wishes.get(id);
-    if (held !== undefined ? held.dueMs <= dueMs : this.#wishes.size >= wishesMax) return;
-    this.#wishes.set(id, { dueMs, root: root ?? held?.root });
+    this.#wishes.add(id, dueMs, root);
     this.#nextMs = Math.min(this.#nextMs, dueMs);
   }
 
@@ -187,29 +170,30 @@ export class Sync {
     const session = this.#session;
     if (session === undefined || session.id !== message.id || session.stage !== 'opening') return;
     this.compared = true;
-    const { log, origins, stamps, intake } = this.#options;
-    const behind = stamps.safeS(now) * 1_000_000 < message.collectedBelow;
+    const { log, origins, stamps } = this.#options;
+    const behind = stamps.safeS(now) * secondUs < message.collectedBelow;
     const missing: OriginRanges[] = [];
-    const told = new Set<OriginId>();
     let hereSeqs = 0;
     for (const { origin, nodeId, seen } of message.seen) {
-      told.add(origin);
-      if (origin === log.origin) this.#options.onOwnHead(seen.at(-1)?.to ?? 0);
       log.introduce(origin, nodeId);
       const row = origins.row(origin);
       const here = origins.seen(row);
-      if (origin !== log.origin) hereSeqs += countSeqs(here);
-      origins.learnHead(row, seen.at(-1)?.to ?? 0);
+      const head = seen.at(-1)?.to ?? 0;
+      origins.learnHead(row, head);
       if (missingRanges(here, seen).length > 0) session.peerLacks = true;
-      if (origin === log.origin) continue;
-      const lacking = missingRanges(missingRanges(seen, here), intake.deferredOf(origin));
+      if (origin === log.origin) {
+        this.#options.onOwnHead(head);
+        continue;
+      }
+      hereSeqs += countSeqs(here);
+      const lacking = this.#differences.lacking({ origin, ranges: seen });
       if (lacking.length > 0) missing.push({ origin, ranges: lacking });
     }
-    session.peerLacks ||= this.#hasMore(message, told);
+    session.peerLacks ||= this.#differences.hasMore(message);
     const newcomer = countItems(missing) > Math.max(newcomerDots, 4 * hereSeqs);
     if (missing.length > 0 && (behind || newcomer)) {
       session.stage = 'walking';
-      session.walk = new Walk(log, this.#context(message), message.seenStampS);
+      session.walk = new Walk(log, this.#differences.contextOf(message), message.seenStampS);
       this.#options.stats.transfers += 1;
       this.#pullPage(session, now.monoMs);
     } else {
@@ -248,7 +232,7 @@ export class Sync {
     session.dots += fresh;
     stats.syncDots += fresh;
     if (!message.whole && fresh > 0) {
-      session.queue = [...this.#remaining(pull.items), ...session.queue];
+      session.queue = [...this.#differences.remaining(pull.items), ...session.queue];
     }
     this.#pump(session, now.monoMs);
     this.#schedule();
@@ -275,68 +259,16 @@ export class Sync {
     return true;
   }
 
-  /** What the peer lacks in the buckets that differ, of origins that it did not name. */
-  #hasMore(message: SyncVectorMessage, told: ReadonlySet<OriginId>): boolean {
-    const { origins } = this.#options;
-    const buckets = new Set(message.buckets);
-    for (let row = 0; row < origins.size; row++) {
-      if (!buckets.has(origins.bucketAt(row)) || told.has(origins.originAt(row))) continue;
-      if (origins.seen(row).length > 0) return true;
-    }
-    return false;
-  }
-
-  /** All that the peer had seen: what it told, and in buckets that are equal what we have seen ourselves. */
-  #context(message: SyncVectorMessage): ReadonlyMap<OriginId, OriginSeen['seen']> {
-    const { origins } = this.#options;
-    const buckets = new Set(message.buckets);
-    const context = new Map<OriginId, SeqRanges>(message.seen.map(({ origin, seen }) => [origin, seen]));
-    for (let row = 0; row < origins.size; row++) {
-      const seen = buckets.has(origins.bucketAt(row)) ? noSeqs : origins.seen(row);
-      if (seen.length > 0) context.set(origins.originAt(row), seen);
-    }
-    return context;
-  }
-
-  #remaining(items: readonly OriginRanges[]): OriginRanges[] {
-    const { origins, intake } = this.#options;
-    const remaining: OriginRanges[] = [];
-    for (const { origin, ranges } of items) {
-      const row = origins.row(origin);
-      const known = unionRanges(origins.seen(row), intake.deferredOf(origin));
-      const lacking = missingRanges(ranges, known);
-      if (lacking.length > 0) remaining.push({ origin, ranges: lacking });
-    }
-    return remaining;
-  }
-
   #pump(session: Session, nowMs: number): void {
     while (session.pulls.size < pullsMax && session.queue.length > 0) {
-      const items = this.#cut(session);
+      const { items, left } = this.#differences.cut(session.queue);
+      session.queue = [...left];
       const id = this.#id();
       const pull = { items, dueMs: nowMs, tries: 0 };
       session.pulls.set(id, pull);
       this.#sendPull(session, id, pull, nowMs);
     }
     if (session.stage === 'pulling' && session.pulls.size === 0) this.#finish(session, nowMs);
-  }
-
-  /** The newest part of what is wanted of each origin. */
-  #cut(session: Session): readonly OriginRanges[] {
-    const { intake, origins } = this.#options;
-    const taken = session.queue.slice(0, itemsPerPull);
-    const share = Math.max(16, Math.floor(seqsPerPull / taken.length));
-    const items: OriginRanges[] = [];
-    const left: OriginRanges[] = [];
-    for (const { origin, ranges } of taken) {
-      // What came by another way meanwhile need not come again.
-      const known = unionRanges(origins.seen(origins.row(origin)), intake.deferredOf(origin));
-      const [newest, older] = splitNewest(missingRanges(ranges, known), share);
-      if (newest.length > 0) items.push({ origin, ranges: newest });
-      if (older.length > 0) left.push({ origin, ranges: older });
-    }
-    session.queue = [...left, ...session.queue.slice(itemsPerPull)];
-    return items;
   }
 
   #sendPull(session: Session, id: number, pull: Pull, nowMs: number): void {
@@ -398,20 +330,13 @@ export class Sync {
   }
 
   #startDue(nowMs: number): void {
-    let chosen: string | undefined;
-    let dueMs = Number.POSITIVE_INFINITY;
-    for (const [id, wish] of this.#wishes) {
-      if (wish.dueMs > nowMs || wish.dueMs >= dueMs) continue;
-      chosen = id;
-      ({ dueMs } = wish);
-    }
-    if (chosen === undefined) return;
-    const root = this.#wishes.get(chosen)?.root;
-    this.#wishes.delete(chosen);
-    if (this.#options.topology.peer(chosen)?.live !== true) return;
+    const wish = this.#wishes.takeDue(nowMs);
+    if (wish === undefined) return;
+    const { peerId, root } = wish;
+    if (this.#options.topology.peer(peerId)?.live !== true) return;
     const session: Session = {
       id: this.#id(),
-      peerId: chosen,
+      peerId,
       root,
       stage: 'opening',
       dueMs: nowMs,
@@ -485,7 +410,7 @@ export class Sync {
   #schedule(): void {
     let next = this.#periodicMs;
     const session = this.#session;
-    if (session === undefined) for (const { dueMs } of this.#wishes.values()) next = Math.min(next, dueMs);
+    if (session === undefined) next = Math.min(next, this.#wishes.nextMs);
     else {
       if (session.stage !== 'pulling') next = Math.min(next, session.dueMs);
       for (const { dueMs } of session.pulls.values()) next = Math.min(next, dueMs);
@@ -510,20 +435,4 @@ export class Sync {
     this.#nextId = (this.#nextId + 1) % 0xffff_ffff;
     return this.#nextId;
   }
-}
-
-function splitNewest(ranges: SeqRanges, count: number): readonly [SeqRange[], SeqRange[]] {
-  const newest: SeqRange[] = [];
-  const older: SeqRange[] = [];
-  let room = count;
-  for (let i = ranges.length - 1; i >= 0; i--) {
-    const { from, to } = ranges[i] as SeqRange;
-    const cut = newest.length >= rangesMax ? to + 1 : Math.max(from, to - room + 1);
-    if (cut <= to && room > 0) {
-      newest.unshift({ from: cut, to });
-      room -= to - cut + 1;
-      if (cut > from) older.unshift({ from, to: cut - 1 });
-    } else older.unshift({ from, to });
-  }
-  return [newest, older];
 }

@@ -1,19 +1,29 @@
 import type { OriginId } from '../crdt/dot.ts';
 import type { SeqRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
-import { startCursor, type Cursor, type Page, type ReplicatedLog } from './log.ts';
-import type { StatePageMessage } from './messages.ts';
+import { startCursor, type Cursor, type DottedRecord, type Page, type ReplicatedLog } from './log.ts';
+import type { StatePageMessage, StateRow } from './sync-messages.ts';
 
 /** The rows of a page as the log takes them; undefined when a row points past the table of origins. */
 export function unpackPage(message: StatePageMessage): Page | undefined {
-  const rows: Page['rows'][number][] = [];
-  for (const { at, ...row } of message.rows) {
-    const name = message.origins[at];
+  const rows = unpackRows(message, message.rows);
+  const aside = unpackRows(message, message.aside);
+  if (rows === undefined || aside === undefined) return undefined;
+  const { from, to, collectedBelow } = message;
+  return { from, to: to ?? undefined, rows, collectedBelow, aside };
+}
+
+function unpackRows(
+  { origins }: StatePageMessage,
+  packed: readonly StateRow[],
+): readonly DottedRecord[] | undefined {
+  const rows: DottedRecord[] = [];
+  for (const { at, ...row } of packed) {
+    const name = origins[at];
     if (name === undefined) return undefined;
     rows.push({ ...row, origin: name.origin });
   }
-  const { from, to, collectedBelow } = message;
-  return { from, to: to ?? undefined, rows, collectedBelow };
+  return rows;
 }
 
 export function sameCursor(a: Cursor, b: Cursor): boolean {

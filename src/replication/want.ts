@@ -6,6 +6,7 @@ import {
   type SeqRange,
   type SeqRanges,
 } from '../crdt/seq-ranges.ts';
+import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { DueQueue } from './due-queue.ts';
 import type { Intake } from './intake.ts';
@@ -18,6 +19,7 @@ import type { Links } from './rto.ts';
 import type { Spread } from './spread.ts';
 import type { ReplicationStats } from './stats.ts';
 import { contextOf } from './superseded.ts';
+import { secondUs, type Stamps } from './stamps.ts';
 import type { Topology } from './topology.ts';
 
 /** A hole in an origin's log, or a tail that heads tell of. */
@@ -55,6 +57,7 @@ export interface WantsOptions {
   readonly links: Links;
   readonly outbox: Outbox;
   readonly spread: Spread;
+  readonly stamps: Stamps;
   readonly stats: ReplicationStats;
   readonly random: () => number;
   /** Too much is missing to ask for it piece by piece: a sync, with this peer if possible. */
@@ -123,14 +126,15 @@ export class Wants {
     }
   }
 
-  tick(nowMs: number): void {
+  tick(now: Instant): void {
+    const nowMs = now.monoMs;
     for (let asked = 0; asked < needsPerTickMax;) {
       const row = this.#due.popDue(nowMs);
       if (row === undefined) return;
       const need = this.#needs.get(row);
       if (need === undefined || need.dueMs > nowMs) continue;
       asked += 1;
-      this.#ask(need, nowMs);
+      this.#ask(need, now);
     }
   }
 
@@ -138,6 +142,13 @@ export class Wants {
     const { log, outbox, spread, stats } = this.#options;
     const held = log.originLog(message.origin);
     if (held === undefined) return;
+    if (message.safeStampS * secondUs < log.collectedBelow) {
+      // What it lacks may have been deleted by what is gone from here: it must compare, and take over whole state.
+      const { self } = this.#options.topology;
+      const digest = this.#options.origins.digest;
+      outbox.sendNow(from, 'packet', { kind: 'sync-hint', by: self.id, digest, root: self.id });
+      return;
+    }
     const dots: DotBody[] = [];
     let room = answerBytesMax;
     // The newest first, as they are read; sent oldest first.
@@ -174,7 +185,8 @@ export class Wants {
     spread.gave(message.by, message.origin, (dots[0] as DotBody).seq, last.seq, nowMs);
   }
 
-  #ask(need: Need, nowMs: number): void {
+  #ask(need: Need, now: Instant): void {
+    const nowMs = now.monoMs;
     const { origins, outbox, topology, stats, isComing, onAbsence, random } = this.#options;
     const origin = origins.originAt(need.row);
     if (isComing(origin)) {
@@ -209,6 +221,7 @@ export class Wants {
       by: topology.self.id,
       origin,
       ranges: missing.slice(-Math.min(64, rangesMax)),
+      safeStampS: this.#options.stamps.safeS(now),
     });
   }
 

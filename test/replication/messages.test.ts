@@ -29,6 +29,7 @@ const record = fc.record({
   born: seq,
   ix: fc.option(key),
 });
+const stateRow = fc.tuple(record, fc.nat(9), seq).map(([row, at, n]) => ({ ...row, at, seq: n }));
 const body = fc.record({ seq, records: fc.array(record, { maxLength: 3 }) });
 const bodies = fc.array(body, { maxLength: 3 });
 const context = fc.array(fc.record({ origin, head: seq }), { maxLength: 3 });
@@ -40,7 +41,7 @@ const kinds: {
 } = {
   dots: fc.record({ tag: uint16, lead: fc.boolean(), origin, nodeId: fc.option(by), dots: bodies, context }),
   ack: fc.record({ by: id, tags: fc.array(uint16, { maxLength: 9 }) }),
-  want: fc.record({ by, origin, ranges }),
+  want: fc.record({ by, origin, ranges, safeStampS: id }),
   heads: fc.record({
     by,
     token: fc.record({ life: uint16, atMs: seq }),
@@ -77,10 +78,8 @@ const kinds: {
     to: fc.option(cursor),
     collectedBelow: seq,
     origins: fc.array(fc.record({ origin, nodeId: by }), { maxLength: 3 }),
-    rows: fc.array(
-      fc.tuple(record, fc.nat(9), seq).map(([row, at, n]) => ({ ...row, at, seq: n })),
-      { maxLength: 3 },
-    ),
+    rows: fc.array(stateRow, { maxLength: 3 }),
+    aside: fc.array(stateRow, { maxLength: 2 }),
   }),
   'audit-ask': fc.record({
     ...{ id, by, from: cursor, to: fc.option(cursor), rows: id, digest: id },

@@ -84,13 +84,13 @@ const replication: readonly ReplicationMessage[] = [
     ],
   },
   { kind: 'ack', by: 77, tags: [1, 2, 3] },
-  { kind: 'want', by: you, origin, ranges: [{ from: 3, to: 9 }] },
+  { kind: 'want', by: you, origin, ranges: [{ from: 3, to: 9 }], safeStampS: 1_700_000_000 },
   {
     kind: 'heads',
     by: me,
     token: { life: 5, atMs: 123_456 },
     echo: { life: 6, atMs: 1, heldMs: 20 },
-    digest: 0xffff_ffff,
+    claims: [{ region: 0xffff_ffff, digest: 7, ageMs: 1200, stampS: 1_700_000_000, seenLagS: 2 }],
     heads: [{ origin, head: 2 ** 40, stampS: 1_700_000_000, seenLagS: 1, ageMs: 250 }],
   },
   {
@@ -101,6 +101,7 @@ const replication: readonly ReplicationMessage[] = [
     collectedBelow: 0,
     origins: [{ origin, nodeId: me }],
     rows: records.map((record) => ({ ...record, at: 0, seq: 4 })),
+    aside: [],
   },
 ];
 const rpc: readonly RpcMessage[] = [
