@@ -2,7 +2,8 @@ import { FleetProcess } from '../../support/fleet-process.ts';
 import { Rng } from '../../sim/lib/rng.ts';
 import { Clients } from './clients.ts';
 import { type FaultKind, faultKinds, Nemesis } from './nemesis.ts';
-import { difference, verdict } from './verdict.ts';
+import { untilEqual } from '../equal.ts';
+import { verdict } from './verdict.ts';
 
 export interface ChaosOptions {
   readonly seed: string;
@@ -67,13 +68,4 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   } finally {
     await fleet.close();
   }
-}
-
-async function untilEqual(fleet: FleetProcess): Promise<void> {
-  await fleet.untilTogether();
-  await fleet.until('all gateways are equal', async () => {
-    const different = await difference(fleet.gateways);
-    if (different !== undefined) throw new Error(different);
-    return true;
-  });
 }
