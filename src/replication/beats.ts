@@ -4,7 +4,7 @@ import type { Topology } from './topology.ts';
 /** Bounds of the interval, and what it grows by with whom a region's hub must hear. Guesses. */
 const everyMsMin = 1000;
 const everyMsMax = 10_000;
-const perSenderMs = 35;
+const perSenderMs = 60;
 
 /**
  * Who tells whom how far it has seen, beside what rides on probes: every member its region's hub (chosen as relays are,

@@ -52,7 +52,7 @@ export interface ReplicationOptions {
 const deferredEveryMs = 30_000;
 
 /** Room of a beat beside claims: some heads, owners of zones first. */
-const beatBytes = headsHeaderBytes + 4 * headBytes;
+const beatBytes = headsHeaderBytes + 3 * headBytes;
 /** A member tells its hub of itself alone. */
 const reportBytes = headsHeaderBytes + headBytes;
 
