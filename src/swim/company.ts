@@ -154,7 +154,7 @@ export class Company {
     const core = this.#core;
     this.#reachTimer = core.timers.at(core.nowMs + delayMs, () => {
       this.#reachTimer = null;
-      if (core.contacted && core.roster.liveCount > 1) {
+      if (core.recollection.contacted && core.roster.liveCount > 1) {
         this.#reachMs = reachMsMin;
         return;
       }
@@ -184,9 +184,9 @@ export class Company {
     const core = this.#core;
     const disputed = reason === 'name' || reason === 'id';
     if (disputed) this.#refusals += 1;
-    const final = disputed && core.contacted && this.#refusals >= refusalsMax;
+    const final = disputed && core.recollection.contacted && this.#refusals >= refusalsMax;
     core.effect({ kind: 'refused', from, reason, text, final });
     if (final) this.onStandDown();
-    else if (disputed && core.contacted) this.soon(reachMsMin);
+    else if (disputed && core.recollection.contacted) this.soon(reachMsMin);
   }
 }

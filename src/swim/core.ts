@@ -11,6 +11,7 @@ import { isLive, memberOf, nameKey, sameFacts, type Member, type MemberFacts } f
 import { mergeMember, overrides, prunedUpdate, updateOf } from './merge.ts';
 import { incarnationMax, updateBytes, type MemberUpdate, type SwimMessage } from './messages.ts';
 import { retransmitLimit, type SwimProfile } from './profile.ts';
+import { Recollection } from './recollection.ts';
 import { Roster } from './roster.ts';
 import type { SwimSetup } from './setup.ts';
 import { Suspicions } from './suspicions.ts';
@@ -21,9 +22,6 @@ import { Timers } from './timers.ts';
  * member itself on joining (`direct`).
  */
 type Via = 'gossip' | 'sync' | 'direct';
-
-/** What another member holds of this one or of the pool counts as its view from here on. */
-const settleMs = 5000;
 
 /**
  * What all parts of the machine share: who is there, what is to be spread, what is to be done. Time here is *awake*
@@ -50,17 +48,12 @@ export class SwimCore {
   leaving = false;
   /** Gone: takes no more part. */
   stopped = false;
-  /** Whether anybody answered since the start. */
-  contacted = false;
-  /** Until a while after the first contact what is kept from the last run may be old, and news to nobody else. */
-  #settledAtMs = Infinity;
+  readonly recollection: Recollection;
   #seq: number;
   #effects: SwimEffect[] = [];
   readonly #suspicions: Suspicions;
   readonly #diary: Diary;
   readonly #disputes = new Disputes();
-  /** Kept from the last run, while the pool may have forgotten them since: not told to anybody. */
-  readonly #doubted = new Set<string>();
   /** Told when somebody says what is not understood here without more: the whole membership is to be compared soon. */
   onNeedSync: () => void = () => {};
   onDisputed: () => void = () => {};
@@ -75,6 +68,7 @@ export class SwimCore {
     this.profile = profile;
     this.random = random;
     this.refuses = setup.refuses ?? (() => undefined);
+    this.recollection = new Recollection(setup.known.length === 0);
     this.cluster = setup.cluster;
     this.nowMs = setup.nowMs;
     this.selfId = self.id;
@@ -115,14 +109,7 @@ export class SwimCore {
   }
 
   get settled(): boolean {
-    return this.nowMs >= this.#settledAtMs;
-  }
-
-  /** Somebody of the pool answered. */
-  contact(): void {
-    if (this.contacted) return;
-    this.contacted = true;
-    this.#settledAtMs = this.nowMs + settleMs;
+    return this.recollection.settled(this.nowMs);
   }
 
   effect(effect: SwimEffect): void {
@@ -196,13 +183,8 @@ export class SwimCore {
     if (!this.#mayHaveName(merged, current)) return;
     // Whom another counts as failed may have lost touch with that one only: it gets the time to say that it lives
     // (memberlist does so too). What is kept of the last run, though, is older than what others say.
-    if (
-      via === 'sync' &&
-      this.settled &&
-      merged.state === 'failed' &&
-      current !== undefined &&
-      isLive(current)
-    ) {
+    const lost = merged.state === 'failed' && current !== undefined && isLive(current);
+    if (lost && via === 'sync' && this.settled) {
       return this.apply({ ...update, state: 'suspect', by: sender }, 'gossip', sender);
     }
     this.counters.appliedUpdates += 1;
@@ -217,21 +199,12 @@ export class SwimCore {
     if (merged.factsIncarnation < update.factsIncarnation) this.onNeedSync();
   }
 
-  /**
-   * Somebody lacks a member that this one kept from its last run. If it does not answer either, it is forgotten, and
-   * not brought back to those who have forgotten it.
-   */
+  /** Somebody lacks a member that this one kept from its last run: all may have forgotten it. */
   doubt(id: string): void {
-    if (id !== this.selfId) this.#doubted.add(id);
-  }
-
-  isDoubted(id: string): boolean {
-    return this.#doubted.has(id);
-  }
-
-  /** It answered. */
-  trust(id: string): void {
-    if (this.#doubted.size > 0) this.#doubted.delete(id);
+    const member = this.roster.get(id);
+    if (member === undefined || id === this.selfId) return;
+    if (isLive(member)) this.recollection.doubt(id);
+    else this.forget(member);
   }
 
   /** This member itself saw no answer. */
@@ -257,7 +230,7 @@ export class SwimCore {
     this.#suspicions.takeIntent(id);
     this.broadcasts.remove(id);
     this.distances.forget(id);
-    this.#doubted.delete(id);
+    this.recollection.trust(id);
     this.soil(id);
     this.effect({ kind: 'event', event: 'forgotten', member, previous: member });
   }
@@ -296,8 +269,6 @@ export class SwimCore {
       this.effect({ kind: 'conflict', name: ours.name, ours, theirs });
     }
   }
-
-  // ---- disk ----
 
   flushPersist(): void {
     this.effect(this.#diary.flush(this.self, this.nowMs));
@@ -403,7 +374,7 @@ export class SwimCore {
     },
   ): void {
     const { id } = member.facts;
-    if (member.state === 'alive' || member.incarnation !== current?.incarnation) this.trust(id);
+    if (member.state === 'alive' || member.incarnation !== current?.incarnation) this.recollection.trust(id);
     const wasGoneMs = current?.state === member.state ? this.roster.goneSinceMs(id) : undefined;
     this.roster.set(member, wasGoneMs ?? this.nowMs - how.ageMs, this.random);
     if (member.state !== 'suspect' || current?.incarnation !== member.incarnation) this.#suspicions.drop(id);
@@ -411,7 +382,7 @@ export class SwimCore {
       this.counters.suspicions += 1;
       this.#suspicions.raise(id, member.incarnation, this.poolSize, how.by, this.nowMs);
     }
-    if (how.spread && !this.#doubted.has(id))
+    if (how.spread && !this.recollection.doubts(id))
       this.broadcast(updateOf(member, how.withFacts, how.by, how.ageMs));
     const onlySuspected = current !== undefined && isLive(current) && isLive(member);
     if (!onlySuspected || member.facts !== current.facts) this.soil(id);
@@ -443,7 +414,7 @@ export class SwimCore {
   #suspicionEnded(id: string): void {
     const member = this.roster.get(id);
     if (member?.state !== 'suspect') return;
-    if (this.#doubted.has(id)) return this.forget(member);
+    if (this.recollection.doubts(id)) return this.forget(member);
     const failed = memberOf(member.facts, 'failed', member.incarnation, member.factsIncarnation);
     this.#store(failed, member, { by: this.selfId, ageMs: 0, spread: true, withFacts: false });
   }

@@ -269,8 +269,8 @@ export class Prober {
     if (probe?.member.facts.id !== ack.sender) return;
     const alone = !ack.relayed && !ack.stream && probe.pausedMs === core.pausedMs;
     if (alone) core.distances.measured(ack.sender, core.nowMs - probe.sentMs, ack.coordinate);
-    core.contact();
-    core.trust(ack.sender);
+    core.recollection.contact(core.nowMs);
+    core.recollection.trust(ack.sender);
     if (probe.phase === 'direct' || probe.phase === 'indirect') {
       core.awareness.add(-1);
       if (ack.stream) core.counters.streamOnly += 1;

@@ -192,13 +192,14 @@ export class Syncer {
   #admit(from: Endpoint, message: PushPull): void {
     const core = this.#core;
     this.#adopt(message);
-    core.contact();
+    core.recollection.contact(core.nowMs);
     core.apply(introduced(message), 'direct', message.facts.id);
     this.#reply(from, message);
     if (message.digest === core.roster.digest) return;
     this.onDifference();
+    if (!core.recollection.confirmed(core.nowMs)) return;
     // Who knows nobody wants all; else the differences are found first.
-    if (message.members * 4 <= core.roster.size) this.#sendMembers(from, this.#allIds());
+    if (message.members * 4 <= core.roster.size) this.#sendMembers(from, this.#toldIds());
     else this.#sendSummary(from);
   }
 
@@ -228,8 +229,9 @@ export class Syncer {
       const problem = this.#problem(message);
       if (problem !== undefined) return this.#end(message.seq, { kind: 'objected', text: problem[1] });
       this.#adopt(message);
-      core.contact();
+      core.recollection.contact(core.nowMs);
       core.apply(introduced(message), 'direct', message.facts.id);
+      if (message.digest === core.roster.digest) core.recollection.confirm();
     }
     this.#end(message.seq, { kind: 'met', equal: message.digest === core.roster.digest });
   }
@@ -245,18 +247,19 @@ export class Syncer {
     const core = this.#core;
     const theirs = new Map(entries.map((entry) => [entry.id, entry]));
     const lacking: string[] = [];
-    const doubted: Member[] = [];
-    for (const id of this.#allIds()) {
+    const missed: Member[] = [];
+    for (const id of [...core.roster.ids(), ...core.roster.pruned().keys()]) {
       if (id < first || (to !== '' && id >= to)) continue;
       const held = this.#summaryOf(id);
       const told = theirs.get(id);
       if (held === undefined) continue;
       // What was kept from the last run and the other lacks may have been forgotten meanwhile.
       if (told === undefined && !core.settled) core.doubt(id);
-      if (core.isDoubted(id)) continue;
+      if (core.roster.get(id) === undefined && held.state !== 'pruned') continue;
+      if (core.recollection.doubts(id)) continue;
       if (told === undefined || overrides(held, told) || held.factsIncarnation > told.factsIncarnation)
         lacking.push(id);
-      if (told !== undefined && held.state === 'failed' && isLive(told)) this.#doubt(doubted, id);
+      if (told !== undefined && held.state === 'failed' && isLive(told)) this.#miss(missed, id);
     }
     const wanted = entries
       .filter((told) => {
@@ -267,7 +270,8 @@ export class Syncer {
     if (lacking.length > 0) this.#sendMembers(from, lacking);
     if (wanted.length > 0)
       core.send(from, 'stream', { kind: 'want', sender: core.selfId, ids: wanted.slice(0, summaryMax) });
-    for (const member of doubted) if (member.facts.id !== sender) this.#prober.call(member);
+    if (to === '') core.recollection.confirm();
+    for (const member of missed) if (member.facts.id !== sender) this.#prober.call(member);
   }
 
   onWant(from: Endpoint, ids: readonly string[]): void {
@@ -290,9 +294,9 @@ export class Syncer {
 
   // ---- inside ----
 
-  #doubt(doubted: Member[], id: string): void {
+  #miss(missed: Member[], id: string): void {
     const member = this.#core.roster.get(id);
-    if (member !== undefined && doubted.length < verifyMax) doubted.push(member);
+    if (member !== undefined && missed.length < verifyMax) missed.push(member);
   }
 
   #end(seq: number, outcome: SyncOutcome): void {
@@ -327,9 +331,11 @@ export class Syncer {
   }
 
   /** Those that were pruned too: they are news to who has not heard of it. */
-  #allIds(): string[] {
-    const { roster } = this.#core;
-    return [...roster.ids(), ...roster.pruned().keys()];
+  #toldIds(): string[] {
+    const core = this.#core;
+    return [...core.roster.ids(), ...core.roster.pruned().keys()].filter(
+      (id) => !core.recollection.doubts(id),
+    );
   }
 
   #summaryOf(id: string): MemberSummary | undefined {
@@ -341,7 +347,7 @@ export class Syncer {
 
   #sendSummary(to: Endpoint): void {
     const core = this.#core;
-    const ids = this.#allIds().toSorted((a, b) => (a < b ? -1 : 1));
+    const ids = this.#toldIds().toSorted((a, b) => (a < b ? -1 : 1));
     for (let at = 0; at < ids.length; at += summaryEntries) {
       const entries = ids
         .slice(at, at + summaryEntries)

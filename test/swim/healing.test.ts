@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { lanProfile } from '../../src/swim/profile.ts';
 import { Pool, factsOf } from './pool.ts';
+
+const hourMs = 3_600_000;
 
 /** Nothing passes between members before and from `n` on. */
 function cut(pool: Pool, n: number): void {
@@ -118,6 +121,52 @@ describe('restarts', () => {
     pool.run(3 * 3_600_000);
     heal(pool);
     expect(pool.runUntil(() => pool.nodes.every((each) => each.swim.liveCount() === 3), 60_000)).toBe(true);
+  });
+});
+
+describe('an old disk', () => {
+  const quick = { ...lanProfile, reconnectTimeoutMs: hourMs, tombstoneMs: hourMs };
+
+  test('does not bring back whom all others have forgotten', () => {
+    const pool = Pool.of(6, 51, quick);
+    const [sleeper, ...gone] = [pool.node(1), pool.node(2), pool.node(3)];
+    pool.crash(sleeper);
+    pool.run(1000);
+    for (const node of gone) pool.crash(node);
+    pool.run(2 * hourMs);
+    expect(pool.node(0).swim.members()).toHaveLength(3);
+    for (const node of pool.nodes) node.events.length = 0;
+    pool.restart(sleeper);
+    expect(sleeper.swim.members()).toHaveLength(6);
+    pool.run(120_000);
+    for (const node of pool.nodes.filter(({ up }) => up)) expect(node.swim.members()).toHaveLength(4);
+    const others = pool.nodes.filter((node) => node !== sleeper).flatMap(({ events }) => events);
+    expect(new Set(others.map(({ member }) => member.facts.name))).toEqual(new Set(['node-2']));
+    expect(pool.agreed()).toBe(true);
+  });
+
+  test('of the last one standing still finds those who started before it', () => {
+    const pool = Pool.of(4, 52);
+    for (const node of pool.nodes) pool.crash(node);
+    pool.run(10_000);
+    for (const node of pool.nodes.toReversed()) {
+      pool.restart(node);
+      pool.run(90_000);
+    }
+    pool.run(20_000);
+    for (const node of pool.nodes) expect(node.swim.liveCount()).toBe(4);
+    expect(pool.agreed()).toBe(true);
+  });
+
+  test('holds what the machine knew: members with their states, and an incarnation that was never used', () => {
+    const pool = Pool.of(4, 53);
+    pool.crash(pool.node(3));
+    pool.run(60_000);
+    const { disk, swim } = pool.node(0);
+    expect(disk.incarnation).toBe(swim.self.incarnation);
+    expect([...disk.members.values()].map(({ facts, state }) => `${facts.name} ${state}`).toSorted()).toEqual(
+      ['node-2 alive', 'node-3 alive', 'node-4 failed'],
+    );
   });
 });
 
