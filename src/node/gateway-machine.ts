@@ -139,6 +139,8 @@ export class GatewayMachine {
         return this.swim.leave(input.token, now.monoMs);
       case 'force-leave': {
         const result = this.swim.forceLeave(input.name, input.prune, now.monoMs);
+        // As Consul's, it goes from the pool of all datacenters too.
+        this.wan?.swim.forceLeave(`${input.name}.${this.#options.self.datacenter}`, input.prune, now.monoMs);
         this.#effects.push({ kind: 'force-left', token: input.token, result });
         return undefined;
       }
@@ -270,6 +272,7 @@ export class GatewayMachine {
     this.replication.tick(now);
     this.questions.tick(now);
     this.wan?.tick(now);
+    this.#settling.isOver(now);
   }
 
   #call({ token, pool, to, service, body, waitMs }: Extract<Input, { kind: 'call' }>): void {

@@ -332,6 +332,8 @@ export class SwimCore {
     if (current !== undefined && isLive(current) && nameKey(current.facts) === key) return true;
     const holder = this.roster.byName(key);
     if (holder === undefined || holder.facts.id === member.facts.id) return true;
+    // Having said goodbye, a member still knows itself by its name; who comes after it takes that elsewhere.
+    if (holder.facts.id === this.selfId && !isLive(holder)) return false;
     if (isLive(holder)) {
       this.conflict(holder.facts, member.facts);
       if (holder.facts.id === this.selfId) this.onDisputed();
