@@ -3,7 +3,8 @@ import type { Effect, Input } from '../../../src/node/machine-port.ts';
 import { ownOrigin } from '../../../src/node/replica.ts';
 import type { Command } from '../../../src/state/command.ts';
 import type { Row } from '../../../src/state/store.ts';
-import { readZones } from '../../../src/state/zones.ts';
+import type { ZoneValue } from '../../../src/state/values.ts';
+import { readZones, zoneOf } from '../../../src/state/zones.ts';
 import { bootMachine, firstOrigin, ownNode } from './boot.ts';
 import { cities } from './cities.ts';
 import { Clients } from './clients.ts';
@@ -30,11 +31,11 @@ export interface FleetOptions {
   readonly freeze?: boolean;
 }
 
-/** What a takeover or a restored backup makes of a zone: it excuses what would be wrong otherwise. */
+/** Beginnings of keys for which a takeover or a restored backup excuses what would be wrong otherwise. */
 export interface Excuses {
-  /** Zones that were taken over from an owner that may have been alive. */
+  /** In zones that were taken over from an owner that may have been alive. */
   readonly takenOver: Set<string>;
-  /** Prefixes whose keys a restored gateway owned: what nobody else had seen is gone. */
+  /** In zones that a restored gateway owned: what nobody else had seen is gone. */
   readonly restored: Set<string>;
 }
 
@@ -52,6 +53,8 @@ export class Fleet {
   readonly excuses: Excuses = { takenOver: new Set(), restored: new Set() };
   readonly regionNames: readonly string[];
   readonly #rng: Rng;
+  /** How keys begin: of those of the plan's zones, and of all others. */
+  readonly #beginnings: readonly string[];
   readonly #freeze: boolean;
   readonly #doomed = new Map<SimGateway, BatchFate>();
   readonly #backups = new Map<SimGateway, { readonly atMs: number; readonly mark: number }[]>();
@@ -70,12 +73,13 @@ export class Fleet {
     const places = rng.split('places').shuffled(cities).slice(0, plan.regions);
     this.regionNames = places.map(({ name }) => name);
     this.network = new Network(this.queue, rng.split('network'), places);
+    this.#beginnings = ['', ...Array.from({ length: plan.zones }, (_, i) => `zone-${i}/`)];
     this.observer = new Observer(this);
     this.clients = new Clients({
       queue: this.queue,
       rng: rng.split('clients'),
       gateways: this.gateways,
-      prefixes: ['', ...Array.from({ length: plan.zones }, (_, i) => `zone-${i}/`)],
+      prefixes: this.#beginnings,
       keysPerPrefix: plan.keysPerPrefix,
       clientsPerGateway: plan.clientsPerGateway,
       thinkMs: plan.thinkMs,
@@ -168,9 +172,7 @@ export class Fleet {
     this.observer.restoring(gateway);
     const restored = disk.restoredTo(backup.mark);
     gateway.store = restored;
-    for (const { prefix, ownerId } of readZones(restored)) {
-      if (ownerId === gateway.nodeId) this.excuses.restored.add(prefix);
-    }
+    this.excuseOwned(gateway, readZones(restored));
     this.ledger.restored(gateway.nodeId, (origin) => headOnDisk(restored, origin, gateway.nodeId));
     this.observer.follow(gateway, restored);
     return `as it was ${(this.nowMs - backup.atMs).toFixed(0)} ms ago`;
@@ -232,7 +234,7 @@ export class Fleet {
     const others = zones.filter(({ ownerId }) => ownerId !== by.nodeId);
     if (others.length === 0) return undefined;
     const { prefix } = rng.pick(others);
-    this.excuses.takenOver.add(prefix);
+    this.#excuse(this.excuses.takenOver, zones, prefix);
     this.clients.command(by, { kind: 'zone-takeover', prefix, reason: 'simulated' } as never, (outcome) =>
       this.log(`takeover of ${JSON.stringify(prefix)} by ${by.name}: ${outcome.kind}`),
     );
@@ -240,10 +242,11 @@ export class Fleet {
   }
 
   #delegate(rng: Rng): string | undefined {
+    if (this.up.length === 0) return undefined;
     const asked = rng.pick(this.up);
     const zones = asked.machine?.replica.zones ?? [];
     if (zones.length === 0) return undefined;
-    const prefix = rng.pick(['', ...Array.from({ length: this.plan.zones }, (_, i) => `zone-${i}/`)]);
+    const prefix = rng.pick(this.#beginnings);
     const to = rng.pick(this.gateways);
     const command: Command = { kind: 'zone-delegate', prefix, toNodeId: to.nodeId };
     this.clients.command(asked, command, ({ kind }) =>
@@ -273,10 +276,18 @@ export class Fleet {
     return first?.from === 1 ? first.to : 0;
   }
 
-  /** Prefixes of the zones that a gateway owns, as anybody who is up sees it. */
-  prefixesOwnedBy(nodeId: string): ReadonlySet<string> {
-    const zones = this.up.flatMap(({ machine }) => machine?.replica.zones ?? []);
-    return new Set(zones.filter(({ ownerId }) => ownerId === nodeId).map(({ prefix }) => prefix));
+  /** A gateway is about to be restored that owns zones, in the eyes of these. */
+  excuseOwned(gateway: SimGateway, zones: readonly ZoneValue[]): void {
+    for (const { prefix, ownerId } of zones) {
+      if (ownerId === gateway.nodeId) this.#excuse(this.excuses.restored, zones, prefix);
+    }
+  }
+
+  /** Adds the beginnings of the keys that are in this zone. */
+  #excuse(to: Set<string>, zones: readonly ZoneValue[], prefix: string): void {
+    for (const beginning of this.#beginnings) {
+      if (zoneOf(zones, `${beginning}x`)?.prefix === prefix) to.add(beginning);
+    }
   }
 
   /** No more faults; everybody who is down starts. */

@@ -85,8 +85,9 @@ export class Observer {
     life.highestIndex = 0;
     life.newest = new Map();
     life.ownIncarnation = 0;
-    for (const prefix of this.#fleet.prefixesOwnedBy(gateway.nodeId))
-      this.#fleet.excuses.restored.add(prefix);
+    for (const { machine } of this.#fleet.up) {
+      this.#fleet.excuseOwned(gateway, machine?.replica.zones ?? []);
+    }
   }
 
   /** Which life a gateway (by name) was in at a time. */
@@ -140,7 +141,7 @@ export class Observer {
       if (!isReplicated(after.kind)) continue;
       const name = registerName(after);
       const before = newest.get(name);
-      if (before !== undefined && isAbove(before, after)) {
+      if (before !== undefined && isAbove(before, after) && !isSetAside(gateway, before)) {
         this.problem(`${gateway.name}: a register went back from ${rowText(before)} to ${rowText(after)}`);
       }
       newest.set(name, after);
@@ -208,4 +209,12 @@ export class Observer {
         this.problem(`${gateway.name}: half a transaction: ${keys[0]} … ${values.join(' ')}`);
     }
   }
+}
+
+/** What was written under a grant that lost is a conflict, and gives way to what it had overwritten. */
+function isSetAside(gateway: SimGateway, row: Row): boolean {
+  const conflicts = gateway.store.setAside('conflicts', 0, Infinity);
+  return conflicts.some(({ kind, key, term, stamp }) => {
+    return kind === row.kind && key === row.key && term === row.term && stamp === row.stamp;
+  });
 }
