@@ -46,6 +46,12 @@ export function loadMembers(store: Store, rejoinAfterLeave: boolean): Kept {
   }
 }
 
+/** Whole milliseconds; one that just went is gone all the same. */
+function asStored(member: PersistedMember): Stored {
+  const { goneForMs } = member;
+  return { ...member, goneForMs: goneForMs === undefined ? 0 : Math.max(1, Math.round(goneForMs)) };
+}
+
 /** 0 ms ago is said of those that live. */
 function asKept({ goneForMs, ...member }: Stored): PersistedMember {
   return goneForMs === 0 ? member : { ...member, goneForMs };
@@ -62,7 +68,7 @@ export function memberKeeper(store: Store, kept: Kept): (members: PersistMembers
   return ({ incarnation: own, put, remove }) => {
     for (const member of put) byId.set(member.facts.id, member);
     for (const id of remove) byId.delete(id);
-    const members = [...byId.values()].map((member) => ({ ...member, goneForMs: member.goneForMs ?? 0 }));
+    const members = [...byId.values()].map(asStored);
     store.setMeta(metaName, Buffer.from(toBytes(stored, { incarnation: own, members })).toString('base64'));
   };
 }
