@@ -14,7 +14,7 @@ const reachMsMax = 30_000;
 const reachAtOnce = 3;
 const joinsMax = 256;
 const meetMs = 500;
-const welcomers = 4;
+const welcomers = 8;
 /** Gossip has reached all whom it will reach by then. */
 const verifyMs = 10_000;
 /** What differs may be on its way already: it is compared again after this, and then ever later. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { lanProfile } from '../../src/swim/profile.ts';
 import { Pool, factsOf, type Node } from './pool.ts';
 
-const hourMs = 3_600_000;
+const minuteMs = 60_000;
 
 function joinResult(node: Node, token: number) {
   return node.effects.find((effect) => effect.kind === 'join-result' && effect.token === token);
@@ -92,7 +92,7 @@ describe('forcing out', () => {
 });
 
 describe('forgetting', () => {
-  const quick = { ...lanProfile, reconnectTimeoutMs: 2 * hourMs, tombstoneMs: hourMs };
+  const quick = { ...lanProfile, reconnectTimeoutMs: 20 * minuteMs, tombstoneMs: 10 * minuteMs };
 
   test('who failed or left is forgotten by all after its time, also by who came later', () => {
     const pool = Pool.of(5, 7, quick);
@@ -101,18 +101,18 @@ describe('forgetting', () => {
     pool.tell(gone, (swim, nowMs) => swim.leave(1, nowMs));
     pool.run(10_000);
     pool.crash(gone);
-    pool.run(hourMs / 2);
+    pool.run(5 * minuteMs);
     const late = pool.add(factsOf(9));
     pool.join(late, pool.node(0));
     pool.run(5000);
     expect(pool.stateOf(late, failed)).toBe('failed');
     expect(pool.stateOf(late, gone)).toBe('left');
-    pool.run(hourMs / 2 + 120_000);
+    pool.run(7 * minuteMs);
     for (const node of [pool.node(0), pool.node(1), late]) {
       expect(pool.stateOf(node, gone)).toBeUndefined();
       expect(pool.stateOf(node, failed)).toBe('failed');
     }
-    pool.run(hourMs);
+    pool.run(11 * minuteMs);
     for (const node of [pool.node(0), pool.node(1), late]) expect(node.swim.members()).toHaveLength(4);
     expect(pool.agreed()).toBe(true);
   });
@@ -123,7 +123,7 @@ describe('forgetting', () => {
     pool.crash(failed);
     pool.run(60_000);
     expect(pool.node(0).disk.members.get(failed.facts.id)?.state).toBe('failed');
-    pool.run(2 * hourMs + 120_000);
+    pool.run(22 * minuteMs);
     expect(pool.node(0).disk.members.has(failed.facts.id)).toBe(false);
   });
 });
