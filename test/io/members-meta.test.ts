@@ -12,7 +12,7 @@ function persisted(name: string, over: Partial<PersistedMember> = {}): Persisted
 function kept(...put: readonly PersistedMember[]): MemoryStore {
   const store = new MemoryStore();
   const keep = memberKeeper(store, loadMembers(store, false));
-  store.transact(() => keep({ incarnation: 7, put, remove: [] }));
+  store.transact(() => keep({ kind: 'persist', incarnation: 7, put, remove: [] }));
   return store;
 }
 
@@ -40,7 +40,9 @@ describe('the members of the last run', () => {
     const store = kept(persisted('a'), persisted('b'));
     const keep = memberKeeper(store, loadMembers(store, false));
     const remove = [persisted('a').facts.id];
-    store.transact(() => keep({ incarnation: 8, put: [persisted('b', { incarnation: 9 })], remove }));
+    store.transact(() =>
+      keep({ kind: 'persist', incarnation: 8, put: [persisted('b', { incarnation: 9 })], remove }),
+    );
     const { incarnation, members } = loadMembers(store, false);
     expect([incarnation, members]).toEqual([8, [persisted('b', { incarnation: 9 })]]);
   });
