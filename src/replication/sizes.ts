@@ -12,7 +12,6 @@ export const streamBytesMin = 24 * 1024;
 export const streamChunkBytes = 48 * 1024;
 
 export const dotsHeaderBytes = 48;
-export const ackHeaderBytes = 10;
 export const headBytes = 36;
 export const claimBytes = 24;
 export const headsHeaderBytes = 48;

@@ -377,7 +377,7 @@ export class Sync {
     if (session.dots > 0) {
       // News for the neighbours, down a tree whose root brought it: they fetch it here, not over the WAN.
       const inRegion = session.root !== undefined && topology.livingIn(self.region).includes(session.root);
-      const root = inRegion ? (session.root as string) : self.id;
+      const root = inRegion ? session.root : self.id;
       for (const id of topology.childrenOf(`news ${root}`, root, self.id, false)) {
         const child = topology.peer(id);
         if (child !== undefined && id !== session.peerId) {

@@ -172,9 +172,9 @@ export class Zones {
     if (zone === undefined) return unknown;
     const at = zone.chain.findIndex((grant) => grant.term === term);
     if (at < 0) {
-      const void_ = this.#grantOver(kind, key, term);
-      if (void_ === undefined || !this.#isDecided(void_) || !isComplete(zone)) return unknown;
-      return void_.ownerId === writer.nodeId ? { kind: 'over', zone } : stranger;
+      const voided = this.#grantOver(kind, key, term);
+      if (voided === undefined || !this.#isDecided(voided) || !isComplete(zone)) return unknown;
+      return voided.ownerId === writer.nodeId ? { kind: 'over', zone } : stranger;
     }
     const grant = zone.chain[at] as ZoneValue;
     if (grant.ownerId !== writer.nodeId) return stranger;
@@ -247,7 +247,7 @@ export class Zones {
 }
 
 /** Whether every grant since the founding one is known. */
-function isComplete({ chain }: Zone): boolean {
+export function isComplete({ chain }: Zone): boolean {
   return chain.at(-1)?.basis === undefined;
 }
 
