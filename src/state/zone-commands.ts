@@ -3,7 +3,7 @@ import { Kind } from './kinds.ts';
 import { refused, type Refusal } from './outcome.ts';
 import type { Row } from './store.ts';
 import type { WriteScope } from './write-scope.ts';
-import { grantKey, nextTerm, type Zone, type Zones } from './zones.ts';
+import { grantKey, isComplete, nextTerm, type Zone, type Zones } from './zones.ts';
 import type { OriginId } from '../crdt/dot.ts';
 
 /** Gives a zone, or a longer prefix of it, to another gateway. Decided by its present owner. */
@@ -57,6 +57,8 @@ export function applyZoneCommand(
   const { prefix } = command;
   const zone = zones.enclosing(prefix);
   if (zone === undefined) return refused('no gateway has founded this datacenter', 409);
+  if (!isComplete(zone))
+    return refused('the history of the zone has not all arrived here yet: try again', 409);
   const isZone = zone.value.prefix === prefix;
   switch (command.kind) {
     case 'zone-place':
