@@ -82,10 +82,11 @@ export class FleetGateway extends FleetClient {
     this.#paused = false;
   }
 
-  /** Starts it (again), and waits until it serves. With a limit no file of it grows beyond that many KiB. */
-  async restart(options: { readonly fileKibMax?: number } = {}): Promise<void> {
+  /** Starts it (again), and waits until it serves. */
+  async restart(options: RestartOptions = {}): Promise<void> {
     this.#paused = false;
     this.wrapper.fileKibMax = options.fileKibMax;
+    this.wrapper.retryJoin = options.retryJoin ?? true;
     await this.agent.restart();
   }
 
@@ -131,6 +132,14 @@ export class FleetGateway extends FleetClient {
 /** What a gateway runs under; read at each start. */
 interface Wrapper {
   fileKibMax: number | undefined;
+  retryJoin: boolean;
+}
+
+export interface RestartOptions {
+  /** No file of it grows beyond that many KiB. */
+  readonly fileKibMax?: number;
+  /** False: nobody tells it whom to join. */
+  readonly retryJoin?: boolean;
 }
 
 export interface FleetStatus {
@@ -192,7 +201,7 @@ export class FleetProcess {
     const fleet = new FleetProcess(plan, encrypt, links, place);
     try {
       const [founder, ...others] = places;
-      if (founder !== undefined) await fleet.add({ ...founder, config: { bootstrap: true, retry_join: [] } });
+      if (founder !== undefined) await fleet.add({ ...founder, config: { bootstrap: true } });
       await Promise.all(others.map((each) => fleet.add(each)));
       fleet.#gateways.sort((a, b) => (a.name < b.name ? -1 : 1));
       await fleet.untilTogether();
@@ -219,7 +228,8 @@ export class FleetProcess {
 
   /** Starts one more, and waits until it serves; by default it joins the first one. */
   async add(plan: GatewayPlan): Promise<FleetGateway> {
-    const wrapper: Wrapper = { fileKibMax: undefined };
+    const wrapper: Wrapper = { fileKibMax: undefined, retryJoin: true };
+    const joins = this.#gateways.slice(0, 1).map(({ name }) => `-retry-join=${this.endpoint(name)}`);
     const agent = await startAgent(
       {
         command: 'bash',
@@ -233,6 +243,7 @@ export class FleetProcess {
           ...gatewayCommand(),
           'agent',
           `-config-file=${configFile}`,
+          ...(wrapper.retryJoin ? joins : []),
         ],
         config: ({ ports, dataDir, nodeName }) => ({
           node_name: nodeName,
@@ -240,11 +251,9 @@ export class FleetProcess {
           server: true,
           datacenter: this.#plan.datacenter ?? 'dc1',
           client_addr: '127.0.0.1',
-          log_level: 'DEBUG',
           ...this.#addresses(plan.name, ports.serfLan, ports.serfWan),
           ports: { http: ports.http, dns: -1, grpc: -1, server: ports.server, ...this.#ports(ports) },
           ...(this.encrypt === null ? {} : { encrypt: this.encrypt }),
-          retry_join: this.#gateways.slice(0, 1).map(({ name }) => this.endpoint(name)),
           retry_interval: '1s',
           limits: { http_max_conns_per_client: 15_000 },
           gossip_lan: gossipOfTests,
@@ -324,10 +333,10 @@ export class FleetProcess {
   async report(): Promise<string> {
     const parts = this.gateways.map(async (gateway) => {
       const status = await gateway
-        .get('/v1/grapevine/status', AbortSignal.timeout(3000))
-        .then(({ text }) => text.slice(0, 4000))
+        .cli('status')
+        .then(({ stdout, stderr }) => `${stdout}${stderr}`)
         .catch((error: unknown) => String(error));
-      return `--- ${gateway.name}: ${status}\n${gateway.agent.output().split('\n').slice(-25).join('\n')}`;
+      return `--- ${gateway.name}:\n${status}\n${gateway.agent.output().split('\n').slice(-25).join('\n')}`;
     });
     return (await Promise.all(parts)).join('\n');
   }

@@ -71,7 +71,8 @@ export class Nemesis {
           log(`kill -9 ${gateway.name} for ${downMs.toFixed(0)} ms`);
           await gateway.kill();
           await pause(downMs);
-          await gateway.restart();
+          // What it remembers of the others is enough.
+          await gateway.restart({ retryJoin: rng.chance(0.5) });
           log(`${gateway.name} serves again`);
         });
       case 'pause':
