@@ -3,7 +3,7 @@ interface Due<T> {
   readonly item: T;
 }
 
-/** What is due when, earliest first: a binary heap. Nothing is ever cancelled in it: who pops checks. */
+/** What is due when, earliest first: a binary heap. Nothing is ever cancelled in it: who pops, or skips, checks. */
 export class DueQueue<T> {
   readonly #heap: Due<T>[] = [];
 
@@ -14,6 +14,17 @@ export class DueQueue<T> {
   /** When the first one is due; infinity when there is none. */
   get nextMs(): number {
     return this.#heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Drops from the front what is stale, so that nobody is woken for it. */
+  skip(isStale: (item: T, atMs: number) => boolean): void {
+    for (
+      let first = this.#heap[0];
+      first !== undefined && isStale(first.item, first.atMs);
+      first = this.#heap[0]
+    ) {
+      this.popDue(first.atMs);
+    }
   }
 
   push(atMs: number, item: T): void {

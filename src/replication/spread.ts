@@ -50,6 +50,7 @@ const windowBytesMax = 4 << 20;
 const unackedBytesMax = 32 << 20;
 const sendingsMax = 16_384;
 const streamExtraMs = 100;
+const deadlineStepMs = 5;
 
 /**
  * Hands new dots on, hop by hop, and each hop until it is acknowledged: from the writer to one relay of every other
@@ -83,6 +84,7 @@ export class Spread {
   }
 
   get nextMs(): number {
+    this.#deadlines.skip(({ target }, atMs) => target.done || target.dueMs > atMs);
     return this.#deadlines.nextMs;
   }
 
@@ -182,7 +184,11 @@ export class Spread {
     const sending: Sending = { message, writerId, bytes, lane, targets: [], open: 0 };
     this.#sendings.set(message.tag, sending);
     for (const region of regions) this.#aim(sending, region, undefined, nowMs);
-    for (const child of children) this.#aim(sending, undefined, child, nowMs);
+    for (const child of children) {
+      this.#aim(sending, undefined, child, nowMs);
+      // It did not answer lately: those behind it need not wait until that is certain.
+      if (this.#avoided(child, nowMs)) this.#passBy(sending, child, nowMs);
+    }
     if (sending.open === 0) this.#sendings.delete(message.tag);
   }
 
@@ -254,7 +260,8 @@ export class Spread {
     const baseMs = this.#links.rtoMs(this.#links.get(id), this.#topology.peer(id)?.rttMs ?? 100);
     const extraMs = sending.lane === 'stream' ? streamExtraMs + 2 * baseMs : 0;
     const waitMs = (baseMs + extraMs) * 1.5 ** (target.attempts - 1) + this.#outbox.delayMs('write');
-    target.dueMs = nowMs + waitMs;
+    // Rounded up, so that many losses wake the machine once.
+    target.dueMs = Math.ceil((nowMs + waitMs) / deadlineStepMs) * deadlineStepMs;
     this.#deadlines.push(target.dueMs, { sending, target });
   }
 

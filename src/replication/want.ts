@@ -78,6 +78,7 @@ export class Wants {
   }
 
   get nextMs(): number {
+    this.#due.skip((row, atMs) => (this.#needs.get(row)?.dueMs ?? Number.POSITIVE_INFINITY) > atMs);
     return this.#due.nextMs;
   }
 

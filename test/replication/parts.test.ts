@@ -21,6 +21,20 @@ describe('what is due', () => {
     );
   });
 
+  test('wakes nobody once it is stale', () => {
+    const queue = new DueQueue<string>();
+    for (const [atMs, item] of [
+      [1, 'stale'],
+      [2, 'stale'],
+      [3, 'fresh'],
+      [4, 'stale'],
+    ] as const)
+      queue.push(atMs, item);
+    queue.skip((item) => item === 'stale');
+    expect(queue.nextMs).toBe(3);
+    expect(queue.size).toBe(2);
+  });
+
   test('stays until its time', () => {
     const queue = new DueQueue<string>();
     queue.push(10, 'ten');
