@@ -33,7 +33,12 @@ export class Diary {
       const member = this.#roster.get(id);
       const goneSinceMs = this.#roster.goneSinceMs(id);
       if (member === undefined) remove.push(id);
-      else put.push(goneSinceMs === undefined ? member : { ...member, goneForMs: nowMs - goneSinceMs });
+      else
+        put.push(
+          goneSinceMs === undefined
+            ? member
+            : { ...member, goneForMs: Math.max(0, Math.round(nowMs - goneSinceMs)) },
+        );
     }
     this.#dirty = new Set();
     return { kind: 'persist', incarnation: self.incarnation, put, remove };
