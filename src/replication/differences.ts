@@ -1,7 +1,8 @@
 import type { OriginId } from '../crdt/dot.ts';
 import { missingRanges, noSeqs, unionRanges, type SeqRange, type SeqRanges } from '../crdt/seq-ranges.ts';
 import type { Intake } from './intake.ts';
-import { rangesMax, type OriginRanges } from './messages.ts';
+import type { OriginRanges } from './body.ts';
+import { rangesMax } from './messages.ts';
 import type { OriginTable } from './origins.ts';
 import type { SyncVectorMessage } from './sync-messages.ts';
 

@@ -2,7 +2,7 @@ import type { Dot, OriginId } from '../crdt/dot.ts';
 import { addRange, hasSeq, missingRanges, noSeqs, unionRanges, type SeqRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody, OriginHead } from './messages.ts';
+import type { DotBody, OriginHead } from './body.ts';
 import { newlySuperseded, Superseded } from './superseded.ts';
 import { bodyBytes } from './sizes.ts';
 import type { OriginTable } from './origins.ts';

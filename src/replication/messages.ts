@@ -12,6 +12,7 @@ import {
   union,
   type Schema,
 } from '../wire/schema.ts';
+import type { DotBody, OriginHead, OriginName, OriginRanges, OriginSeen } from './body.ts';
 import type { Cursor } from './log.ts';
 import type {
   AuditAskMessage,
@@ -36,36 +37,8 @@ import type {
 // What gateways of one datacenter say to each other about the log and the state. All of it tolerates loss,
 // duplication and reordering: every message says something that is true for good, or asks for something.
 
-/** The records of one entry of the log that a message names once. */
-export interface DotBody {
-  readonly seq: number;
-  /** None: superseded. */
-  readonly records: readonly ReplicatedRecord[];
-}
-
-/** An origin and the node id of its writer. */
-export interface OriginName {
-  readonly origin: OriginId;
-  readonly nodeId: string;
-}
-
-export interface OriginSeen extends OriginName {
-  readonly seen: readonly SeqRange[];
-}
-
-export interface OriginRanges {
-  readonly origin: OriginId;
-  readonly ranges: readonly SeqRange[];
-}
-
 /** Logs that one context names at most: owners of zones, past and present. Guess. */
 export const contextMax = 256;
-
-/** How far the log of an origin went. */
-export interface OriginHead {
-  readonly origin: OriginId;
-  readonly head: number;
-}
 
 /** New dots on their way down the tree of their origin, or dots that were asked for. */
 export interface DotsMessage {

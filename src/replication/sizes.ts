@@ -1,5 +1,5 @@
 import type { ReplicatedRecord } from '../crdt/dot.ts';
-import type { DotBody } from './messages.ts';
+import type { DotBody } from './body.ts';
 
 // Estimates of encoded sizes, cheap and a little high: what is packed by them may be off, never wrong, since a message
 // that does not fit a packet goes over the stream.

@@ -1,7 +1,8 @@
 import type { OriginId } from '../crdt/dot.ts';
 import { DueQueue } from './due-queue.ts';
 import { hashText } from './hash.ts';
-import { unsigned, type DotBody, type DotsMessage, type OriginHead } from './messages.ts';
+import type { DotBody, OriginHead } from './body.ts';
+import { unsigned, type DotsMessage } from './messages.ts';
 import type { Lane, Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
 import { chunked } from './sizes.ts';

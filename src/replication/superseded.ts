@@ -9,7 +9,8 @@ import {
   type SeqRanges,
 } from '../crdt/seq-ranges.ts';
 import type { ReplicatedLog } from './log.ts';
-import { contextMax, type DotBody, type OriginHead } from './messages.ts';
+import type { DotBody, OriginHead } from './body.ts';
+import { contextMax } from './messages.ts';
 
 /** For so long it may take until what overwrote them is here; then they are asked for again. */
 const patienceMs = 5000;

@@ -1,7 +1,7 @@
 import type { OriginId } from '../crdt/dot.ts';
 import type { SeqRange } from '../crdt/seq-ranges.ts';
 import type { Cursor, DottedRecord } from './log.ts';
-import type { DotBody, OriginHead, OriginName, OriginRanges, OriginSeen } from './messages.ts';
+import type { DotBody, OriginHead, OriginName, OriginRanges, OriginSeen } from './body.ts';
 
 // What is said when two gateways compare: what they have seen, whole state, and runs of registers.
 

@@ -3,15 +3,8 @@ import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { hashText } from './hash.ts';
 import type { DottedRecord, Page, ReplicatedLog } from './log.ts';
-import {
-  dotsPerMessageMax,
-  originsMax,
-  rangesMax,
-  rowsMax,
-  type DotBody,
-  type OriginName,
-  type OriginSeen,
-} from './messages.ts';
+import type { DotBody, OriginName, OriginSeen } from './body.ts';
+import { dotsPerMessageMax, originsMax, rangesMax, rowsMax } from './messages.ts';
 import { bucketOf, type OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import type { Stamps } from './stamps.ts';

@@ -3,7 +3,7 @@ import { countSeqs, missingRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Intake, Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody, OriginRanges } from './messages.ts';
+import type { DotBody, OriginRanges } from './body.ts';
 import type { OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
