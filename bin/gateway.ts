@@ -68,6 +68,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ config, gateway, store, replica, log },
     onFatal: (error) =>
       options.onFatal(fatalDatabaseError(error) ?? `the state machine failed: ${String(error)}`),
+    onRefused: options.onFatal,
     onDefect: defect,
   }).catch((error: unknown) => {
     store.close();

@@ -32,6 +32,8 @@ export interface FleetParts {
   readonly replica: Replica;
   readonly log: Log;
   readonly onFatal: (error: unknown) => void;
+  /** The others do not have this gateway: another one has its name or id. The process must stop. */
+  readonly onRefused: (reason: string) => void;
   readonly onDefect: (error: unknown) => void;
 }
 
@@ -161,7 +163,9 @@ export async function openFleet(parts: FleetParts): Promise<Fleet> {
         );
         return;
       case 'refused':
-        log.error({ from: endpointText(effect.from), reason: effect.reason }, effect.text);
+        log.error({ pool: effect.pool, from: endpointText(effect.from), reason: effect.reason }, effect.text);
+        // It said goodbye already: others know another one by its name or id, and it must not go on beside that one.
+        if (effect.final && effect.pool === 'lan') parts.onRefused(effect.text);
         return;
       case 'notice':
         log[effect.level](effect.facts, effect.text);
@@ -319,8 +323,12 @@ function transportCounts(
   const counts: Record<string, number> = {};
   if (transport === undefined) return counts;
   for (const [name, value] of Object.entries(transport.stats())) {
-    if (typeof value === 'number')
-      counts[`${pool}_${name.replace(/[A-Z]/g, (at) => `_${at.toLowerCase()}`)}`] = value;
+    // Those by reason (drops, losses, errors of the socket) are summed up here; the log names the reasons.
+    const total =
+      typeof value === 'number'
+        ? value
+        : Object.values(value).reduce((sum: number, count: number) => sum + count, 0);
+    counts[`${pool}_${name.replace(/[A-Z]/g, (at) => `_${at.toLowerCase()}`)}`] = total;
   }
   return counts;
 }

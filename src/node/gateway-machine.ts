@@ -324,9 +324,11 @@ export class GatewayMachine {
         return;
       }
       case 'left':
+        this.#effects.push(effect);
+        return;
       case 'conflict':
       case 'refused':
-        this.#effects.push(effect);
+        this.#effects.push({ ...effect, pool: 'lan' });
     }
   }
 

@@ -122,7 +122,7 @@ export type Effect =
   | { readonly kind: 'force-left'; readonly token: number; readonly result: 'done' | 'unknown' }
   | { readonly kind: 'member'; readonly pool: Pool; readonly change: MemberChange }
   /** Another gateway has our name, or does not let us in. */
-  | Extract<SwimEffect, { readonly kind: 'conflict' | 'refused' }>
+  | (Extract<SwimEffect, { readonly kind: 'conflict' | 'refused' }> & { readonly pool: Pool })
   | { readonly kind: 'cluster'; readonly id: string }
   /** Another gateway asks the process around this machine: answer with `call-answer`. */
   | {

@@ -90,10 +90,12 @@ export class WanPool {
             failures: effect.failures,
           });
           break;
-        case 'conflict':
-        case 'refused':
         case 'left':
           this.#emit(effect);
+          break;
+        case 'conflict':
+        case 'refused':
+          this.#emit({ ...effect, pool: 'wan' });
           break;
         case 'persist':
         case 'cluster':
