@@ -322,12 +322,13 @@ function transportCounts(
 ): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
   if (transport === undefined) return counts;
-  for (const [name, value] of Object.entries(transport.stats())) {
-    // Those by reason (drops, losses, errors of the socket) are summed up here; the log names the reasons.
+  // Those by reason (drops, losses, errors of the socket) are summed up here; the log names the reasons.
+  for (const [name, value] of Object.entries(transport.stats()) as [
+    string,
+    number | Record<string, number>,
+  ][]) {
     const total =
-      typeof value === 'number'
-        ? value
-        : Object.values(value).reduce((sum: number, count: number) => sum + count, 0);
+      typeof value === 'number' ? value : Object.values(value).reduce((sum, count) => sum + count, 0);
     counts[`${pool}_${name.replace(/[A-Z]/g, (at) => `_${at.toLowerCase()}`)}`] = total;
   }
   return counts;
