@@ -4,9 +4,18 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { fatalDatabaseError, schemaVersion, UnusableDatabaseError } from '../../src/io/sqlite-open.ts';
+import {
+  applicationId,
+  fatalDatabaseError,
+  schemaVersion,
+  UnusableDatabaseError,
+} from '../../src/io/sqlite-open.ts';
 import { SqliteStore } from '../../src/io/sqlite-store.ts';
 import { Kind } from '../../src/state/kinds.ts';
+import { encode } from '../../src/kernel/codec.ts';
+import type { OriginId } from '../../src/crdt/dot.ts';
+import { Replica } from '../../src/node/replica.ts';
+import { encodeKv } from '../../src/state/values.ts';
 import { rowOf } from '../support/store-model.ts';
 
 let dir: string;
@@ -198,5 +207,76 @@ describe('a disk that fails while running', () => {
     ]) {
       expect(fatalDatabaseError(other)).toBeUndefined();
     }
+  });
+});
+
+describe('a database of version 1', () => {
+  /** As the first Grapevine made it. */
+  function version1(withOrigin: boolean): void {
+    const db = new Database(file);
+    db.exec(
+      `CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+       CREATE TABLE registers (
+         kind INTEGER NOT NULL, key TEXT NOT NULL, term INTEGER NOT NULL, timeline INTEGER NOT NULL,
+         stamp INTEGER NOT NULL, born INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, ix TEXT,
+         create_index INTEGER NOT NULL, modify_index INTEGER NOT NULL, value BLOB, PRIMARY KEY (kind, key)
+       ) STRICT, WITHOUT ROWID;
+       CREATE INDEX registers_by_ix ON registers (kind, ix, key) WHERE ix IS NOT NULL;
+       CREATE INDEX registers_by_dot ON registers (origin, seq) WHERE origin > 0;
+       CREATE INDEX registers_tombstones ON registers (modify_index) WHERE value IS NULL;`,
+    );
+    db.pragma(`application_id = ${applicationId}`);
+    db.pragma('user_version = 1');
+    if (withOrigin) {
+      db.exec("INSERT INTO meta VALUES ('origin', 'abababababababababababababababab'), ('node-id', 'me')");
+      const root = Buffer.from(encode({ prefix: '', ownerId: 'me', term: 1 }));
+      const kv = Buffer.from(encodeKv({ flags: 0n, lockIndex: 0, session: '', value: new Uint8Array([49]) }));
+      const put = db.prepare('INSERT INTO registers VALUES (?, ?, 1, 0, ?, ?, 1, ?, NULL, ?, ?, ?)');
+      put.run(Kind.zone, '', 100, 100, 1, 100, 100, root);
+      put.run(Kind.kv, 'k', 200, 200, 4, 200, 200, kv);
+    }
+    db.close();
+  }
+
+  test('goes on as what it was: its log is its own, all seen, and its zone is founded and ready', () => {
+    version1(true);
+    const store = new SqliteStore({ file });
+    expect(store.origins()).toEqual([{ ref: 1, id: 'ab'.repeat(16), nodeId: 'me', seen: [] }]);
+    const replica = new Replica({ store, origin: 'ab'.repeat(16) as OriginId, nodeId: 'me' });
+    expect(replica.originLog(replica.origin)?.seen).toEqual([{ from: 1, to: 4 }]);
+    expect(replica.zones).toEqual([{ prefix: '', ownerId: 'me', term: 1 }]);
+    const dots = replica.read(replica.origin, { from: 1, to: 9 }, 10, 1e6);
+    expect(dots.map(({ seq, records }) => [seq, records.length])).toEqual([
+      [4, 1],
+      [3, 0],
+      [2, 0],
+      [1, 1],
+    ]);
+    const command = {
+      kind: 'kv-put',
+      key: 'k',
+      flags: 0n,
+      value: new Uint8Array([50]),
+      mode: { kind: 'plain' },
+    } as const;
+    const step = store.transact(() => replica.step(command, 300));
+    expect(step.outcome).toMatchObject({
+      kind: 'kv',
+      applied: true,
+      row: { seq: 5, term: 1, modifyIndex: 300 },
+    });
+    expect(store.transact(() => replica.found(400, '0123456789abcdef'))).toBeUndefined();
+    expect(replica.cluster).toBe('0123456789abcdef');
+    store.close();
+    const db = new Database(file);
+    expect(db.pragma('user_version', { simple: true })).toBe(schemaVersion);
+    db.close();
+  });
+
+  test('that never started has no origin yet', () => {
+    version1(false);
+    const store = new SqliteStore({ file });
+    expect(store.origins()).toEqual([]);
+    store.close();
   });
 });

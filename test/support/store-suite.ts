@@ -1,7 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Kind } from '../../src/state/kinds.ts';
-import type { Row, Store } from '../../src/state/store.ts';
+import type { OriginId } from '../../src/crdt/dot.ts';
+import {
+  quarantineBytesMax,
+  quarantineRowsMax,
+  type OriginRow,
+  type Row,
+  type SetAside,
+  type Store,
+} from '../../src/state/store.ts';
 import {
   applyTo,
   awkwardKeys,
@@ -22,6 +30,27 @@ export interface StoreUnderTest {
   readonly reopen?: () => Store;
   /** Closes whatever is open and removes the data. */
   readonly dispose: () => void;
+}
+
+function originId(digit: string): OriginId {
+  return digit.repeat(32) as OriginId;
+}
+
+function asideOf(fields: Partial<SetAside>): Omit<SetAside, 'id'> {
+  return {
+    ...{
+      why: 'over',
+      atUs: 5,
+      zone: 'z/',
+      zoneTerm: 2,
+      origin: originId('a'),
+      seq: 1,
+      kind: Kind.kv,
+      key: 'k',
+    },
+    ...{ term: 1, timeline: 0, stamp: 3, born: 2, ix: null, value: null, replayed: false },
+    ...fields,
+  };
 }
 
 function bytewise(keys: readonly string[]): readonly string[] {
@@ -229,6 +258,150 @@ export function describeStore(title: string, open: () => StoreUnderTest): void {
         expect([...store.range(Kind.kv, '', undefined)]).toEqual([]);
         expect(store.tableIndex(Kind.kv)).toBe(7);
         expect((under.reopen?.() ?? store).tableIndex(Kind.kv)).toBe(7);
+      });
+    });
+
+    test('rows are found by the dots that wrote them, newest first, and no longer by those that were overwritten', () => {
+      withStore((store, under) => {
+        putAll(store, [
+          rowOf({ key: 'a', origin: 2, seq: 1 }),
+          rowOf({ key: 'b', origin: 2, seq: 2 }),
+          rowOf({ key: 'c', origin: 2, seq: 2, value: null }),
+          rowOf({ kind: Kind.session, key: 'b', origin: 2, seq: 3 }),
+          rowOf({ key: 'd', origin: 3, seq: 2 }),
+          rowOf({ key: 'local', origin: 0, seq: 0 }),
+        ]);
+        const dots = (origin: number, from: number, to: number): unknown =>
+          [...store.byDots(origin, from, to)].map((row) => [row.seq, row.key]);
+        const sorted = (list: unknown): unknown => (list as [number, string][]).toSorted();
+        expect(dots(2, 3, 9)).toEqual([[3, 'b']]);
+        expect((dots(2, 1, 9) as [number, string][]).map(([seq]) => seq)).toEqual([3, 2, 2, 1]);
+        expect(sorted(dots(2, 2, 2))).toEqual([
+          [2, 'b'],
+          [2, 'c'],
+        ]);
+        expect(dots(0, 0, 9)).toEqual([]);
+        putAll(store, [rowOf({ key: 'b', origin: 3, seq: 7 })]);
+        store.transact(() => store.remove(Kind.kv, 'a'));
+        expect(dots(2, 1, 2)).toEqual([[2, 'c']]);
+        expect(dots(3, 1, Number.MAX_SAFE_INTEGER)).toEqual([
+          [7, 'b'],
+          [2, 'd'],
+        ]);
+        for (const row of store.byDots(3, 1, 9)) {
+          expect(row.key).toBe('b');
+          break;
+        }
+        // Left before its end, it holds nothing up.
+        putAll(under.reopen?.() ?? store, [rowOf({ key: 'after', origin: 3, seq: 8 })]);
+      });
+    });
+
+    test('origins are kept with what was seen of them, and what is rolled back of them is not', () => {
+      withStore((store, under) => {
+        const own: OriginRow = { ref: 1, id: originId('a'), nodeId: 'n1', seen: [] };
+        const other: OriginRow = {
+          ...{ ref: 2, id: originId('b'), nodeId: 'n2' },
+          seen: [
+            { from: 1, to: 7 },
+            { from: 9, to: 9 },
+          ],
+        };
+        expect(store.origins()).toEqual([]);
+        store.transact(() => {
+          store.putOrigin(other);
+          store.putOrigin(own);
+          store.attempt(() => {
+            store.putOrigin({ ...own, seen: [{ from: 1, to: 3 }] });
+            store.putOrigin({ ...own, ref: 3, id: originId('c') });
+            return { keep: false, value: undefined };
+          });
+        });
+        expect(store.origins()).toEqual([own, other]);
+        const again = under.reopen?.() ?? store;
+        again.transact(() => again.putOrigin({ ...other, seen: [{ from: 1, to: 9 }] }));
+        expect(again.origins()).toEqual([own, { ...other, seen: [{ from: 1, to: 9 }] }]);
+      });
+    });
+
+    test.each(['quarantine', 'conflicts'] as const)(
+      'records set aside as %s come back whole, in order',
+      (table) => {
+        withStore((store, under) => {
+          const record = asideOf({ key: 'k', seq: 4, value: new Uint8Array([1]), ix: 's' });
+          const ids = store.transact(() => [
+            store.putSetAside(table, record),
+            store.putSetAside(table, asideOf({ key: 'l', seq: 5, value: null, replayed: true })),
+          ]);
+          expect(() =>
+            store.transact(() => {
+              store.putSetAside(table, record);
+              store.removeSetAside(table, ids[0] ?? 0);
+              throw new Stop();
+            }),
+          ).toThrow(Stop);
+          const again = under.reopen?.() ?? store;
+          const listed = again.setAside(table, 0, 9);
+          expect(listed.map(({ key, seq, replayed }) => [key, seq, replayed])).toEqual([
+            ['k', 4, false],
+            ['l', 5, true],
+          ]);
+          expect({ ...listed[0], value: [...(listed[0]?.value ?? [])] }).toEqual({
+            ...record,
+            value: [1],
+            id: ids[0],
+          });
+          expect(again.setAside(table, ids[0] ?? 0, 9)).toHaveLength(1);
+          expect(again.setAside(table, 0, 1)).toHaveLength(1);
+          expect(again.setAsideByDots(table, record.origin, 1, 9).map(({ seq }) => seq)).toEqual([5, 4]);
+          expect(again.setAsideByDots(table, originId('f'), 1, 9)).toEqual([]);
+          again.transact(() => {
+            if (table === 'conflicts') again.markReplayed(ids[0] ?? 0);
+            again.removeSetAside(table, ids[1] ?? 0);
+          });
+          expect(again.setAside(table, 0, 9)).toMatchObject([{ key: 'k', replayed: table === 'conflicts' }]);
+          expect(again.setAsideCount(table)).toEqual({ now: 1, ever: 2 });
+          // An id is not given twice.
+          expect(again.transact(() => again.putSetAside(table, record))).toBe((ids[1] ?? 0) + 1);
+        });
+      },
+    );
+
+    test('the quarantine holds so many records and bytes, and drops the oldest; conflicts are never dropped', () => {
+      withStore((store) => {
+        store.transact(() => {
+          for (let seq = 1; seq <= quarantineRowsMax + 5; seq++) {
+            store.putSetAside('quarantine', asideOf({ key: 'k', seq }));
+            store.putSetAside('conflicts', asideOf({ key: 'k', seq }));
+          }
+        });
+        expect(store.setAsideCount('quarantine')).toEqual({
+          now: quarantineRowsMax,
+          ever: quarantineRowsMax + 5,
+        });
+        expect(store.setAside('quarantine', 0, 1)[0]?.seq).toBe(6);
+        expect(store.setAsideCount('conflicts').now).toBe(quarantineRowsMax + 5);
+        const value = new Uint8Array(quarantineBytesMax / 4 + 1);
+        store.transact(() => {
+          for (let seq = 1; seq <= 5; seq++)
+            store.putSetAside('quarantine', asideOf({ key: 'large', seq, value }));
+        });
+        expect(store.setAside('quarantine', 0, 9999).map(({ seq }) => seq)).toEqual([3, 4, 5]);
+      });
+    });
+
+    test('kinds, the highest index and rows with a secondary key are known, also of kinds that are not', () => {
+      withStore((store, under) => {
+        expect([store.kinds(), store.highestIndex()]).toEqual([[], 0]);
+        putAll(store, [
+          rowOf({ key: 'a', modifyIndex: 7, ix: 's' }),
+          rowOf({ key: 'b', modifyIndex: 3 }),
+          rowOf({ key: 'c', modifyIndex: 2, ix: 't', value: null }),
+          rowOf({ kind: 50 as Kind, key: 'x', modifyIndex: 9 }),
+        ]);
+        const again = under.reopen?.() ?? store;
+        expect([again.kinds(), again.highestIndex()]).toEqual([[Kind.kv, 50], 9]);
+        expect(keysOf(again.indexed(Kind.kv)).toSorted()).toEqual(['a', 'c']);
       });
     });
 
