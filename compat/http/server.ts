@@ -72,8 +72,15 @@ export class HttpServer {
     this.#sweep.unref();
   }
 
-  /** Serves one request of no connection, in the order in which they come: those of other datacenters. */
-  readonly serve: RequestListener = (req, res) => this.#serve(req, res);
+  /**
+   * Serves one request of no connection: those of other datacenters. Past Express, which gives its own nature to the
+   * response object, and with that writes to a connection that is not there.
+   */
+  readonly serve: RequestListener = (req, res) => {
+    const { dispatcher, requestLog } = this.#options;
+    if (requestLog?.wanted() === true) logRequest(requestLog, req, res);
+    dispatcher.handle(req, res, () => dispatcher.notFound(req, res));
+  };
 
   get connections(): number {
     return this.#sockets.size;
