@@ -2,7 +2,7 @@ import type { GatewayMachine } from '../../../src/node/gateway-machine.ts';
 import type { MachineOptions } from '../../../src/node/machine-port.ts';
 import type { SimGateway } from './gateway.ts';
 import type { Store } from '../../../src/state/store.ts';
-import type { FaultKind } from './plan.ts';
+import type { FaultKind, Plan } from './plan.ts';
 
 /** A way to break the gateways on purpose, to see that the checks notice. */
 export interface Mutation {
@@ -16,6 +16,8 @@ export interface Mutation {
   readonly install?: () => () => void;
   /** Faults without which it does no harm. */
   readonly faults?: readonly FaultKind[];
+  /** Circumstances in which it does more harm than in others. */
+  readonly plan?: Partial<Plan>;
   /** Releases what a batch says before it is on disk. */
   readonly releasesFirst?: boolean;
 }

@@ -3,8 +3,14 @@ import { Kind } from '../../../src/state/kinds.ts';
 import { ReplicaCore } from '../../../src/node/replica-core.ts';
 import { matchesIndex } from '../../../src/state/kv.ts';
 import { zoneOf } from '../../../src/state/zones.ts';
+import type { WorkloadMix } from './clients.ts';
 import type { Mutation } from './mutation.ts';
 import { Rng } from './rng.ts';
+
+const quiet: WorkloadMix = {
+  ...{ put: 0, cas: 0, remove: 0, removeTree: 0, txn: 0 },
+  ...{ consistentRead: 0, localRead: 0, lock: 0, session: 0, catalog: 0 },
+};
 
 /**
  * Gateways broken on purpose, each in a way in which real ones have been broken. What they all have in common: nothing
@@ -83,6 +89,12 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a new owner writes before it has all that the old one wrote',
     faults: ['handoff', 'loss-burst'],
+    // One key, always written and read somewhere while its zone is handed on.
+    plan: {
+      ...{ thinkMs: 20, clientsPerGateway: 2, keysPerPrefix: 1, zones: 0, faultEveryMs: 500 },
+      links: { loss: 0.3 },
+      mix: { ...quiet, put: 1, consistentRead: 2 },
+    },
     install: () => {
       const { missing } = ReplicaCore.prototype;
       ReplicaCore.prototype.missing = () => [];

@@ -38,10 +38,8 @@ const beginMs = 3000;
 export function runSeed(seed: string, options: RunOptions = {}): RunResult {
   const rng = new Rng(seed);
   const faults = options.mutation?.faults;
-  const plan = planOf(seed, rng.split('plan'), {
-    ...(faults !== undefined && { faults }),
-    ...options.limits,
-  });
+  const limits = { ...(faults !== undefined && { faults }), ...options.limits };
+  const plan = { ...planOf(seed, rng.split('plan'), limits), ...options.mutation?.plan };
   const mend = options.mutation?.install?.();
   const fleet = new Fleet({
     plan,
