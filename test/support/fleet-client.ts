@@ -64,7 +64,9 @@ export class FleetClient {
   async json<T>(path: string, body?: unknown): Promise<T> {
     const answer =
       body === undefined ? await this.get(path) : await this.ask('PUT', path, JSON.stringify(body));
-    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.text}`);
+    if (answer.status !== 200 || answer.text === '') {
+      throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer)}`);
+    }
     return JSON.parse(answer.text) as T;
   }
 
