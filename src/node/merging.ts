@@ -36,7 +36,15 @@ export class Merging {
     this.#core = core;
     this.#reactions = new Reactions(core);
     this.#aside = new Aside(core, this.counts, this.#reactions);
+    // Whatever was not said when the last process stopped: all that this gateway owns is looked over once.
+    if (core.origins.headSeq > 0) this.#reactions.zonesReady(core.readyZones());
   }
+
+  /**
+   * While set, nothing is logged because of what others wrote: a gateway that does not know yet whether its database
+   * is a restored backup must not use up a number of its log. `settle` makes up for it.
+   */
+  quiet = false;
 
   /** See `ReplicatedLog.merge`. */
   dot(dot: Dot, now: Instant): MergeResult {
@@ -100,7 +108,7 @@ export class Merging {
     const before = core.takeZonesBefore();
     if (before !== undefined) this.#zonesMoved(before, nowUs);
     this.#reactions.zonesReady(core.becomeReady());
-    if (this.#reactions.pending) {
+    if (this.#reactions.pending && !this.quiet) {
       const scope = core.scope(nowUs);
       this.#reactions.run(scope);
       core.finish(scope);

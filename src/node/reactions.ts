@@ -71,7 +71,11 @@ export class Reactions {
     this.#ready = [];
     for (const change of changes) follow(scope, change);
     this.#overrule(scope, conflicts);
-    for (const zone of ready) this.#takeCharge(scope, zone);
+    for (const { value } of ready) {
+      // As it is now: it may have moved on since.
+      const zone = this.#core.zones.get(value.prefix);
+      if (zone !== undefined && this.#core.isReady(zone)) this.#takeCharge(scope, zone);
+    }
   }
 
   /**

@@ -155,6 +155,11 @@ export class ReplicaCore {
     return this.#ready.has(zone);
   }
 
+  /** Zones that are owned here and complete. */
+  readyZones(): readonly Zone[] {
+    return [...this.#ready];
+  }
+
   /** Zones that are complete by now, and were not before. */
   becomeReady(): readonly Zone[] {
     if (this.#awaited.size === 0) return none;

@@ -124,6 +124,19 @@ export class Replica implements ReplicatedLog {
     return this.#store.getMeta(name);
   }
 
+  /**
+   * While set, nothing is logged because of what others wrote (locks of ended sessions, the owner's word on conflicts),
+   * as long as it is not known whether this database is a restored backup. `settle` makes up for it.
+   */
+  set quiet(on: boolean) {
+    this.#merging.quiet = on;
+  }
+
+  /** Does what is left to do because of what others wrote. */
+  settle(now: Instant): void {
+    this.#merging.settle(now.wallUs);
+  }
+
   /** Something small that this gateway keeps beside its registers, in the same transaction. */
   setMeta(name: string, value: string): void {
     this.#store.setMeta(name, value);

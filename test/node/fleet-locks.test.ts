@@ -138,6 +138,25 @@ describe('locks of a session of another gateway', () => {
   });
 });
 
+describe('a gateway that may be a restored backup', () => {
+  test('logs nothing of its own accord before it knows, and makes up for it then, also after a restart', () => {
+    for (const restarts of [false, true]) {
+      const [a, b] = fleet();
+      acquire(a, 'k');
+      converge([a, b]);
+      b.do({ kind: 'session-destroy', id: session });
+      a.replica.quiet = true;
+      const { headSeq } = a.replica;
+      a.pull(b);
+      expect([a.replica.headSeq, holder(a, 'k')]).toEqual([headSeq, session]);
+      if (restarts) a.restarted();
+      a.replica.quiet = false;
+      a.transact((replica) => replica.settle(a.now));
+      expect([a.replica.headSeq, holder(a, 'k')]).toEqual([headSeq + 1, '']);
+    }
+  });
+});
+
 describe('sessions on nodes that others own', () => {
   test('are destroyed by their maker when a check of the node that they list turns critical', () => {
     const [a, b] = fleet();
