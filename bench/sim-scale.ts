@@ -73,7 +73,7 @@ export function benchSimScale(): boolean {
     for (const { name, unit, goal, figure } of rows) {
       const [value, limit] = [figure(result), goal(result)];
       reached &&= value <= limit;
-      const goalText = limit === Infinity ? '' : `${limit.toFixed(limit < 10 ? 1 : 0)}`;
+      const goalText = limit === Infinity ? '' : limit.toFixed(limit < 10 ? 1 : 0);
       const verdict = limit === Infinity ? '' : value <= limit ? 'reached' : 'missed';
       const text = `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`;
       console.log(`${name.padEnd(50)} ${text.padStart(14)} ${goalText.padStart(8)}  ${verdict}`);

@@ -17,7 +17,6 @@ export interface Schema<T> {
   unpack(raw: unknown, at: string): T;
 }
 
-
 function malformed(at: string, wanted: string): never {
   throw new MalformedError(`${at}: not ${wanted}`);
 }

@@ -137,7 +137,7 @@ describe('keys of several owners, through any gateway', () => {
         ({ agent }) => new Consul({ host: '127.0.0.1', port: agent.httpPort }),
       ) as [Consul, Consul];
       const seen: string[] = [];
-      const watch = watcher.watch({ method: watcher.kv.get, options: { key: 'us/watched' } as never });
+      const watch = watcher.watch({ method: watcher.kv.get, options: { key: 'us/watched' } });
       try {
         const all = new Promise<void>((resolve, reject) => {
           watch.on('error', reject);

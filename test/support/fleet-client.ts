@@ -107,7 +107,9 @@ export class FleetClient {
         last = await this.get(blocking, deadline);
       } catch (error) {
         if (!deadline.aborted) throw error;
-        throw new Error(`${path} is not as wanted in time; last: ${last?.status} ${last?.text}`);
+        throw new Error(`${path} is not as wanted in time; last: ${last?.status} ${last?.text}`, {
+          cause: error,
+        });
       }
       if (wanted(last)) return last;
     }

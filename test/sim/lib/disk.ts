@@ -41,15 +41,6 @@ interface Call {
   readonly args: readonly unknown[];
 }
 
-/** The process dies before its transaction is on disk: nothing of it is. */
-export class DiedBeforeCommit extends Error {
-  override readonly name = 'DiedBeforeCommit';
-}
-
-export class DiskFull extends Error {
-  override readonly name = 'DiskFull';
-}
-
 /** One register as a committed transaction left it. */
 export interface Change {
   readonly before: Row | undefined;

@@ -74,9 +74,9 @@ export function checkLinearizable<State, Call, Result>(
   }
 }
 
-function explain<Call, Result, State>(
+function explain<Call, Result>(
   operations: readonly Operation<Call, Result>[],
-  stack: readonly { readonly entry: Entry; readonly state: State }[],
+  stack: readonly { readonly entry: Entry }[],
   stuck: Entry,
   state: string,
 ): string {
