@@ -101,7 +101,8 @@ function waitMs({ srttMs, varMs }: Estimate, slackMs: number): number {
 }
 
 function smoothed(held: Estimate | undefined, rttMs: number): Estimate {
-  if (held === undefined) return { srttMs: rttMs, varMs: rttMs / 4 };
+  // Far less than TCP begins with: a copy too many costs less than a region that waits for a third trip.
+  if (held === undefined) return { srttMs: rttMs, varMs: rttMs / 20 };
   held.varMs += (Math.abs(rttMs - held.srttMs) - held.varMs) / 4;
   held.srttMs += (rttMs - held.srttMs) / 8;
   return held;
