@@ -109,8 +109,8 @@ export class Reactions {
     const conflicts: Overruled[] = [];
     for (let after = 0; this.#core.hasSetAside;) {
       const some = store.setAside('conflicts', after, conflictsRead);
-      for (const { kind, key, term } of some) {
-        if (zones.ofRegister(kind, key) === zone) conflicts.push({ kind, key, term });
+      for (const { kind, key, term, why } of some) {
+        if (why === 'over' && zones.ofRegister(kind, key) === zone) conflicts.push({ kind, key, term });
       }
       after = some.at(-1)?.id ?? after;
       if (some.length < conflictsRead) break;

@@ -197,9 +197,13 @@ function unexplained({ gateways, accepted }: Run): readonly string[] {
       if (verdict.kind !== 'over') problems.push(`${key} of ${origin} is ${verdict.kind}`);
       // Under whatever dot: not knowing, others may have said it once more under their own term.
       const isKept = ofKey.some(({ value }) => textIn(value) === last.text);
+      // Or gave way to a write that was right then, and is kept aside in its place now.
       const overwritten = accepted.some(
         (write) =>
-          write.key === key && write.origin !== origin && hasSeq(write.after.get(origin) ?? [], last.seq),
+          write.key === key &&
+          write.origin !== origin &&
+          (hasSeq(write.after.get(origin) ?? [], last.seq) ||
+            (write.term > last.term && zones.judge(Kind.kv, key, write.term, write).kind === 'over')),
       );
       if (!isKept && !overwritten) problems.push(`${key} of ${origin} is lost`);
     }
