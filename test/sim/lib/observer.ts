@@ -90,6 +90,10 @@ export class Observer {
     }
   }
 
+  wasRestored(nodeId: string): boolean {
+    return [...this.#lives].some(([gateway, { number }]) => gateway.nodeId === nodeId && number > 0);
+  }
+
   /** Which life a gateway (by name) was in at a time. */
   lifeAt(name: string, atMs: number): number {
     for (const [gateway, life] of this.#lives) {

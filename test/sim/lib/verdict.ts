@@ -1,3 +1,5 @@
+import type { OriginId } from '../../../src/crdt/dot.ts';
+import { headOf, missingRanges, noSeqs, unionRanges, type SeqRanges } from '../../../src/crdt/seq-ranges.ts';
 import { isReplicated } from '../../../src/state/kinds.ts';
 import type { Row } from '../../../src/state/store.ts';
 import { byKey, type RegisterOperation } from '../../support/history/history.ts';
@@ -27,23 +29,34 @@ export function difference(fleet: Fleet): string | undefined {
   return missing(fleet);
 }
 
-/** Dots that somebody has and somebody else has not. */
+/** Dots that somebody has and somebody else has not, and those that nobody has although there are later ones. */
 function missing(fleet: Fleet): string | undefined {
-  const origins = new Set(
-    fleet.up.flatMap(({ machine }) => [...(machine?.replica.origins() ?? [])].map(({ origin }) => origin)),
-  );
-  for (const origin of origins) {
-    let head = 0;
+  const origins = new Map<OriginId, string>();
+  for (const { machine } of fleet.up) {
+    for (const { origin, nodeId } of machine?.replica.origins() ?? []) origins.set(origin, nodeId);
+  }
+  for (const [origin, nodeId] of origins) {
+    let all: SeqRanges = noSeqs;
+    for (const gateway of fleet.up) all = unionRanges(all, seenBy(gateway, origin));
     for (const gateway of fleet.up) {
-      const seen = gateway.machine?.replica.originLog(origin)?.seen ?? [];
-      head = Math.max(head, seen.at(-1)?.to ?? 0);
+      const lacking = missingRanges(all, seenBy(gateway, origin));
+      if (lacking.length > 0) return `${gateway.name} lacks ${rangesOf(lacking)} of ${origin.slice(0, 8)}`;
     }
-    for (const gateway of fleet.up) {
-      const seen = fleet.seenUpTo(gateway, origin);
-      if (seen < head) return `${gateway.name} has ${seen} of ${head} dots of ${origin.slice(0, 8)}`;
+    // What only a gateway had that was restored since is gone.
+    const holes = missingRanges([{ from: 1, to: headOf(all) }], all);
+    if (headOf(all) > 0 && holes.length > 0 && !fleet.observer.wasRestored(nodeId)) {
+      return `nobody has ${rangesOf(holes)} of ${origin.slice(0, 8)}`;
     }
   }
   return undefined;
+}
+
+function seenBy({ machine }: SimGateway, origin: OriginId): SeqRanges {
+  return machine?.replica.originLog(origin)?.seen ?? noSeqs;
+}
+
+function rangesOf(ranges: SeqRanges): string {
+  return ranges.map(({ from, to }) => `${from}-${to}`).join(' ');
 }
 
 function liveRegisters(gateway: SimGateway): ReadonlyMap<string, Row> {
