@@ -50,6 +50,7 @@ export class FleetGateway extends FleetClient {
   readonly agent: AgentProcess;
   readonly wrapper: Wrapper;
   #paused = false;
+  #down = false;
 
   constructor(plan: GatewayPlan, agent: AgentProcess, wrapper: Wrapper) {
     super(agent.url);
@@ -59,9 +60,15 @@ export class FleetGateway extends FleetClient {
     this.wrapper = wrapper;
   }
 
+  /** It was killed, and not started again. */
+  get isDown(): boolean {
+    return this.#down;
+  }
+
   /** SIGKILL, and waits for the end. */
   async kill(): Promise<void> {
     this.#paused = false;
+    this.#down = true;
     await this.agent.kill();
   }
 
@@ -88,6 +95,7 @@ export class FleetGateway extends FleetClient {
     this.wrapper.fileKibMax = options.fileKibMax;
     this.wrapper.retryJoin = options.retryJoin ?? true;
     await this.agent.restart();
+    this.#down = false;
   }
 
   /** Its data directory is lost; the process must be down. */

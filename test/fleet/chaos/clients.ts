@@ -13,6 +13,8 @@ export interface ClientsOptions {
   readonly gateways: readonly FleetGateway[];
   /** Of keys, one for each zone; they end with a slash. */
   readonly prefixes: readonly string[];
+  /** Below this one keys are only ever written once. */
+  readonly taken: string;
   readonly rng: Rng;
   readonly clientsPerGateway: number;
   /** Mean time between the operations of one client. */
@@ -39,7 +41,8 @@ const mix = [
   [14, 'cas'],
   [12, 'consistent-read'],
   [20, 'local-read'],
-  [10, 'put-once'],
+  [8, 'put-once'],
+  [8, 'put-taken'],
   [6, 'count'],
   [6, 'pair'],
   [8, 'list'],
@@ -116,7 +119,8 @@ export class Clients {
     own: { session?: Session },
   ): Promise<boolean> {
     const prefix = rng.pick(this.#options.prefixes);
-    const key = `${prefix}reg/${this.#epoch()}/${rng.below(3)}`;
+    // One of them is busier than the others.
+    const key = `${prefix}reg/${this.#epoch()}/${rng.chance(0.6) ? 0 : rng.below(3)}`;
     switch (what) {
       case 'put': {
         const value = this.#value(gateway);
@@ -135,6 +139,8 @@ export class Clients {
         return this.#read(gateway, key, false).then((seen) => seen !== undefined);
       case 'put-once':
         return this.#putOnce(gateway, prefix, rng.chance(0.05) ? 30_000 : rng.below(300));
+      case 'put-taken':
+        return this.#putOnce(gateway, this.#options.taken, 20);
       case 'count':
         return this.#count(gateway, prefix);
       case 'pair':

@@ -1,10 +1,20 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { databaseFile } from '../../../src/io/data-dir.ts';
 import type { FleetGateway, FleetProcess } from '../../support/fleet-process.ts';
 import type { Rng } from '../../sim/lib/rng.ts';
 import { pause } from './clients.ts';
 
-export const faultKinds = ['kill', 'pause', 'cut', 'cut-off', 'handoff', 'full-disk'] as const;
+export const faultKinds = [
+  'kill',
+  'pause',
+  'cut',
+  'cut-off',
+  'handoff',
+  'full-disk',
+  'blackout',
+  'takeover',
+] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 const weights: Readonly<Record<FaultKind, number>> = {
@@ -14,12 +24,16 @@ const weights: Readonly<Record<FaultKind, number>> = {
   'cut-off': 3,
   handoff: 5,
   'full-disk': 1,
+  blackout: 1,
+  takeover: 2,
 };
 
 export interface NemesisOptions {
   readonly fleet: FleetProcess;
   /** Zones that are handed over. */
   readonly zones: readonly string[];
+  /** The zone that is taken over from owners that are cut off. */
+  readonly taken: string;
   readonly rng: Rng;
   readonly faults: readonly FaultKind[];
   readonly log: (text: string) => void;
@@ -106,22 +120,34 @@ export class Nemesis {
       }
       case 'handoff': {
         const zone = rng.pick(this.#options.zones);
-        const [to, through] = rng.shuffled(fleet.gateways);
-        if (to === undefined || through === undefined) return;
-        const order = JSON.stringify({ Prefix: zone, Gateway: to.name });
-        const answer = await through
-          .put('/v1/grapevine/zones/delegate', order, AbortSignal.timeout(10_000))
-          .then(({ status, text }) => `${status} ${status === 200 ? '' : text}`)
-          .catch((error: unknown) => String(error));
-        return log(`zone ${JSON.stringify(zone)} to ${to.name} through ${through.name}: ${answer}`);
+        // Several at once: owners that hardly got it give it on.
+        for (let left = rng.between(1, 8); left > 0; left--) await this.#handOff(zone, rng);
+        return;
       }
+      case 'blackout':
+        return this.#blackout(rng);
+      case 'takeover':
+        return this.#takeOver(rng);
       case 'full-disk':
         return this.#with(rng, (gateway) => this.#fullDisk(gateway, rng));
     }
   }
 
+  async #handOff(zone: string, rng: Rng): Promise<void> {
+    const { fleet, log } = this.#options;
+    const [to, through] = rng.shuffled(fleet.gateways);
+    if (to === undefined || through === undefined) return;
+    const order = JSON.stringify({ Prefix: zone, Gateway: to.name });
+    const answer = await through
+      .put('/v1/grapevine/zones/delegate', order, AbortSignal.timeout(10_000))
+      .then(({ status, text }) => `${status} ${status === 200 ? '' : text}`)
+      .catch((error: unknown) => String(error));
+    log(`zone ${JSON.stringify(zone)} to ${to.name} through ${through.name}: ${answer}`);
+  }
+
   async #with(rng: Rng, harm: (gateway: FleetGateway) => Promise<void>): Promise<void> {
     const free = this.#options.fleet.gateways.filter((each) => !this.#busy.has(each));
+    if (free.length === 0) return;
     const gateway = rng.pick(free);
     this.#busy.add(gateway);
     try {
@@ -131,13 +157,57 @@ export class Nemesis {
     }
   }
 
-  /** No file of it may grow much beyond what the largest has; when it has ended of that, it gets room again. */
+  /** An owner is cut off, its clients write on, and somebody else takes its zone. */
+  async #takeOver(rng: Rng): Promise<void> {
+    const { fleet, taken, log } = this.#options;
+    const free = fleet.gateways.filter((each) => !this.#busy.has(each));
+    const taker = rng.pick(fleet.gateways);
+    const zone = await taker
+      .status()
+      .then(({ Zones }) => Zones.find(({ Prefix }) => Prefix === taken))
+      .catch(() => undefined);
+    const owner = free.find(({ name }) => name === zone?.Owner);
+    if (owner === undefined || owner === taker) return log('no takeover now');
+    this.#busy.add(owner);
+    try {
+      fleet.links?.cutOff([owner.name]);
+      await pause(rng.range(500, 3000));
+      if (rng.chance(0.3)) await owner.kill();
+      const answer = await taker
+        .put('/v1/grapevine/zones/takeover', JSON.stringify({ Prefix: taken, Reason: 'chaos' }))
+        .then(({ status, text }) => `${status} ${status === 200 ? '' : text}`)
+        .catch((error: unknown) => String(error));
+      log(`${taker.name} took ${taken} from ${owner.name}: ${answer}`);
+      await pause(rng.range(500, 3000));
+      for (const { name } of fleet.gateways) if (name !== owner.name) fleet.links?.heal(owner.name, name);
+      if (owner.isDown) await owner.restart({ retryJoin: rng.chance(0.5) });
+      log(`${owner.name} is back`);
+    } finally {
+      this.#busy.delete(owner);
+    }
+  }
+
+  /** All are gone at once, and come back one after the other. */
+  async #blackout(rng: Rng): Promise<void> {
+    const { fleet, log } = this.#options;
+    if (this.#busy.size > 0) return log('no blackout now');
+    for (const gateway of fleet.gateways) this.#busy.add(gateway);
+    log('blackout');
+    await Promise.all(fleet.gateways.map((gateway) => gateway.kill()));
+    for (const gateway of rng.shuffled(fleet.gateways)) {
+      await gateway.restart({ retryJoin: false });
+      this.#busy.delete(gateway);
+    }
+    return log('all serve again');
+  }
+
+  /** No file of it may grow much beyond what its database has; when it has ended of that, it gets room again. */
   async #fullDisk(gateway: FleetGateway, rng: Rng): Promise<void> {
     const { log } = this.#options;
     await gateway.kill();
-    const { dataDir } = gateway.agent;
-    const sizes = readdirSync(dataDir).map((name) => statSync(join(dataDir, name)).size);
-    const fileKibMax = Math.ceil(Math.max(...sizes) / 1024) + rng.between(200, 900);
+    // The log grows beyond that before it is taken into the database.
+    const bytes = statSync(join(gateway.agent.dataDir, databaseFile)).size;
+    const fileKibMax = Math.ceil(bytes / 1024) + rng.between(100, 500);
     log(`${gateway.name} gets files of ${fileKibMax} KiB`);
     // It may end before it serves.
     await gateway.restart({ fileKibMax }).catch(() => undefined);

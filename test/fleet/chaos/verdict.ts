@@ -1,3 +1,4 @@
+import type { ConflictRow } from '../../../compat/fleet/shapes.ts';
 import type { FleetProcess } from '../../support/fleet-process.ts';
 import { byKey, type RegisterOperation } from '../../support/history/history.ts';
 import { checkLinearizable } from '../../support/history/linearizability.ts';
@@ -19,7 +20,7 @@ export async function verdict(fleet: FleetProcess, clients: Clients): Promise<re
   return [
     ...clients.problems,
     ...(await counterProblems(fleet.gateways)),
-    ...onceProblems(clients, valueOf),
+    ...onceProblems(clients, valueOf, await conflicts(fleet)),
     ...countProblems(clients, valueOf),
     ...historyProblems(clients, valueOf),
     ...lockProblems(clients),
@@ -37,11 +38,29 @@ function addSuspicions(fleet: FleetProcess, clients: Clients): void {
   }
 }
 
-function onceProblems({ once }: Clients, valueOf: (key: string) => string | null): readonly string[] {
-  const lost = [...once].filter(([key, value]) => valueOf(key) !== value).map(([key]) => key);
+/** Keys that takeovers set aside, with their values: what somebody lists is not lost. */
+async function conflicts(fleet: FleetProcess): Promise<ReadonlySet<string>> {
+  const all = new Set<string>();
+  for (const gateway of fleet.gateways) {
+    const answer = await gateway.get('/v1/grapevine/zones/conflicts?export');
+    for (const line of answer.text.split('\n').filter((each) => each !== '')) {
+      const { Key, Value } = JSON.parse(line) as ConflictRow;
+      all.add(`${Key} ${Buffer.from(Value ?? '', 'base64').toString()}`);
+    }
+  }
+  return all;
+}
+
+function onceProblems(
+  { once }: Clients,
+  valueOf: (key: string) => string | null,
+  setAside: ReadonlySet<string>,
+): readonly string[] {
+  const lost = [...once].filter(([key, value]) => valueOf(key) !== value && !setAside.has(`${key} ${value}`));
+  const keys = lost.slice(0, 5).map(([key]) => `${key} (${valueOf(key) ?? 'nothing'})`);
   return lost.length === 0
     ? []
-    : [`${lost.length} of ${once.size} acknowledged writes are lost: ${lost.slice(0, 5).join(', ')}`];
+    : [`${lost.length} of ${once.size} acknowledged writes are lost: ${keys.join(', ')}`];
 }
 
 function countProblems({ counters }: Clients, valueOf: (key: string) => string | null): readonly string[] {
