@@ -1,4 +1,4 @@
-import { countSeqs, headOf, type SeqRange } from '../crdt/seq-ranges.ts';
+import { countSeqs, headOf, type SeqRange, type SeqRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { hashText } from './hash.ts';
@@ -118,12 +118,10 @@ export class SyncServer {
           bytes += records.length === 0 ? 2 : bodyBytes({ seq, records });
         }
         const last = read.at(-1);
-        if (
-          last !== undefined &&
-          last.seq > range.from &&
-          (dots >= dotsPerMessageMax || bytes >= pageBytesMax)
-        ) {
+        // The log counts bytes in its own way, so what it left out is looked for, not calculated.
+        if (last !== undefined && hasBelow(held.seen, range.from, last.seq)) {
           whole = false;
+          break;
         }
       }
       if (bodies.length + superseded.length > 0) {
@@ -177,6 +175,11 @@ export class SyncServer {
   release(by: string): void {
     this.#served.delete(by);
   }
+}
+
+/** Whether something was seen from `from` up to, not including, `end`. */
+function hasBelow(seen: SeqRanges, from: number, end: number): boolean {
+  return seen.some((range) => range.from < end && range.to >= from);
 }
 
 function addNewestFirst(ranges: SeqRange[], seq: number): void {

@@ -44,6 +44,16 @@ describe('a newcomer', () => {
     expect(world.runUntil(() => world.alike(), 5000)).toBeDefined();
     expect(newcomer.replication.needs(world.now(newcomer)).stats.transfers).toBe(0);
   });
+
+  test('gets large dots one page after the other, in one sync', () => {
+    const world = new World({ seed: 4, regions: [2, 1] });
+    world.run(1000);
+    for (let i = 0; i < 200; i++) world.write(world.at(0), `key-${i}`, value(i, 50_000));
+    world.run(10_000);
+    const newcomer = world.join(1);
+    expect(world.runUntil(() => world.alike(), 20_000)).toBeDefined();
+    expect(newcomer.replication.needs(world.now(newcomer)).stats.syncs).toBeLessThan(5);
+  });
 });
 
 describe('who was away past the collecting of tombstones', () => {
