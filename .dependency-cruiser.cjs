@@ -1,6 +1,6 @@
 // The layering of docs/ARCHITECTURE.md, checked. Arrows point one way; the core does no I/O.
 const pure =
-  '^(src/(kernel|crdt|state|wire|swim|replication|node)|compat/(wire|filter|routes|watch)|migration/mirror)/';
+  '^(src/(kernel|crdt|state|wire|swim|replication|node)|compat/(wire|filter|routes|watch)|migration/(mirror|evidence))/';
 
 module.exports = {
   forbidden: [
@@ -89,9 +89,26 @@ module.exports = {
       name: 'migration-speaks-http-only',
       severity: 'error',
       comment:
-        'The migrator talks to a gateway as any client does: it must work against one on another machine.',
-      from: { path: '^migration/' },
+        'The commands talk to a gateway as any client does: they must work against one on another machine. Only what ' +
+        'runs inside a gateway (migration/live) knows its state.',
+      from: { path: '^migration/', pathNot: '^migration/live/' },
       to: { path: '^(compat/(routes|http|watch|agent|checks)|src/(io|runtime|node|state)|bin|test)/' },
+    },
+    {
+      name: 'live-migration-on-ports',
+      severity: 'error',
+      comment: 'It asks a gateway through migration/live/ports.ts, and meets HTTP at the interceptor.',
+      from: { path: '^migration/live/' },
+      to: {
+        path: '^(compat/(agent|checks|config|dns|fleet|watch)|src/(io|runtime|node|swim|replication)|bin|test)/',
+      },
+    },
+    {
+      name: 'evidence-and-report-are-apart',
+      severity: 'error',
+      comment: 'A report is read on any machine: it knows no gateway.',
+      from: { path: '^migration/(evidence|report)/' },
+      to: { path: '^(migration/(live|copy|target)|compat/(?!wire)|src/(?!kernel)|bin|test)/' },
     },
     {
       name: 'nobody-imports-bin',

@@ -10,6 +10,8 @@ export const Kind = {
   check: 5,
   zone: 6,
   coordinate: 7,
+  /** Phase rules and the source of a migration. */
+  migration: 8,
 
   /** serfHealth of a member as this gateway sees it: derived from membership. */
   memberHealth: 64,
