@@ -28,6 +28,8 @@ interface Round {
   readonly from: Cursor;
   readonly to: Cursor | undefined;
   readonly dueMs: number;
+  /** What tombstones could be gone when it began: of what went since, the other side may still show what they deleted. */
+  readonly collectedBelow: number;
   /** A hinted round compares what the other side asked us to look at; it hints nobody in turn. */
   readonly hinted: boolean;
   /** Set once it differs beyond explanation: the page that mends it is joined in this context. */
@@ -53,7 +55,8 @@ const patienceMs = 5000;
  * Compares a run of registers with some peer, now and then, by digest; tombstones left out, since each gateway collects
  * them in its own time. Runs that differ are compared row by row, and exactly: a difference is a divergence only where
  * the side with the older row had seen the dot of the newer one, so news that is still under way is never mistaken for
- * one, and no quiet moment need be waited for. A divergence is counted and mended by joining both ways.
+ * one, and no quiet moment need be waited for. Of two rows with one version (two wrote where one may) neither is the
+ * newer: both sides must have seen both. A divergence is counted and mended by joining both ways.
  */
 export class Audit {
   readonly #options: AuditOptions;
@@ -89,8 +92,10 @@ export class Audit {
   asked(message: AuditAskMessage, from: Endpoint): void {
     const { log, outbox, topology } = this.#options;
     const rows = this.#run(message.from, message.to ?? undefined);
-    const live = rows?.filter(isLive);
-    if (live?.length === message.rows && digestOf(live) === message.digest) {
+    // Too many tombstones between: nothing can be said of it all, and part of it would look like a loss.
+    if (rows === undefined || rows.length > rowsMax) return;
+    const live = rows.filter(isLive);
+    if (live.length === message.rows && digestOf(live) === message.digest) {
       outbox.sendNow(from, 'packet', { kind: 'audit-same', id: message.id });
       return;
     }
@@ -99,21 +104,19 @@ export class Audit {
     const place = (origin: OriginId): number => {
       let at = places.get(origin);
       if (at === undefined) {
-        at = origins.length;
-        places.set(origin, at);
         const held = log.originLog(origin);
-        if (held !== undefined && at < 2 * auditOriginsMax) {
-          origins.push({ origin, nodeId: held.nodeId, seen: held.seen });
-        }
+        const told = held !== undefined && origins.length < 2 * auditOriginsMax;
+        // One past the end: of more origins than fit it is not told what was seen, and so nothing is concluded.
+        at = told ? origins.length : 2 * auditOriginsMax;
+        places.set(origin, at);
+        if (told) origins.push({ origin, nodeId: held.nodeId, seen: held.seen });
       }
       return at;
     };
     for (const origin of message.origins) if (log.originLog(origin) !== undefined) place(origin);
     const told: AuditRow[] = [];
-    for (const row of (rows ?? []).slice(0, rowsMax)) {
+    for (const row of rows) {
       const at = place(row.origin);
-      // Of more origins than fit nothing is told: such rows are compared another time.
-      if (at >= origins.length) continue;
       const { kind, key, seq, term, timeline, stamp } = row;
       const hash = unsigned(hashRow(row));
       told.push({ kind, key, at, seq, term, timeline, stamp, hash, live: isLive(row) });
@@ -181,7 +184,9 @@ export class Audit {
     this.#nextId = (this.#nextId + 1) % 0xffff_ffff;
     const { to } = page;
     const id = this.#nextId;
-    this.#round = { id, peerId, from, to, dueMs: nowMs + patienceMs, hinted, repair: undefined };
+    const { collectedBelow } = log;
+    const dueMs = nowMs + patienceMs;
+    this.#round = { id, peerId, from, to, dueMs, collectedBelow, hinted, repair: undefined };
     stats.audits += 1;
     const small = names.length * 18 + from.key.length + (to?.key.length ?? 0) + 80 < packetBytes;
     outbox.sendNow(peer.endpoint, small ? 'packet' : 'stream', {
@@ -227,9 +232,11 @@ export class Audit {
       if (other === undefined ? row.value === null : unsigned(hashRow(row)) === other.hash) continue;
       const order = other === undefined ? 1 : compareVersions(row, other);
       // Ours is newer, or only ours is there: explained unless they had seen its dot. Else the other way round.
-      if (order > 0) diverged += Number(hasSeq(theirSeen.get(row.origin) ?? [], row.seq));
-      else if (other !== undefined) diverged += Number(this.#hadSeen(message, other));
+      const theyHad = order >= 0 && hasSeq(theirSeen.get(row.origin) ?? [], row.seq);
+      const weHad = order <= 0 && other !== undefined && this.#hadSeen(message, other);
+      diverged += Number(order === 0 ? theyHad && weHad : theyHad || weHad);
     }
+    if (this.#options.log.collectedBelow !== round.collectedBelow) return diverged;
     for (const other of theirs.values()) diverged += Number(other.live && this.#hadSeen(message, other));
     return diverged;
   }
