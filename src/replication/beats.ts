@@ -4,7 +4,7 @@ import type { Topology } from './topology.ts';
 /** Bounds of the interval, and what it grows by with whom a region's hub must hear. Guesses. */
 const everyMsMin = 1000;
 const everyMsMax = 10_000;
-const perSenderMs = 60;
+const perSenderMs = 45;
 
 /**
  * Who tells whom how far it has seen, beside what rides on probes: every member its region's hub (chosen as relays are,
@@ -35,7 +35,7 @@ export class Beats {
     const neighbours = this.#topology.livingIn(self.region);
     const everyMs = Math.min(
       everyMsMax,
-      Math.max(everyMsMin, perSenderMs * Math.max(neighbours.length, regions.length)),
+      Math.max(everyMsMin, perSenderMs * (neighbours.length + regions.length)),
     );
     this.#nextMs = now.monoMs + everyMs * (0.9 + 0.2 * this.#random());
     const hub = this.#hub(self.region);

@@ -125,14 +125,19 @@ export class Heads {
 
   /**
    * Takes in what a peer says; answers the rows whose head is above what is seen here, and whether what it claims of
-   * regions goes on differing from what is here. `ownHead` is called with what it knows of our own log.
+   * regions goes on differing from what is here, and a round trip where one shows. `ownHead` is called with what it knows of our own log.
    */
   receive(
     message: HeadsMessage,
     now: Instant,
     ownHead: (head: number) => void,
-  ): { readonly lacking: readonly number[]; readonly differs: boolean } {
-    const travelMs = this.#travelMs(message, now.monoMs);
+  ): {
+    readonly lacking: readonly number[];
+    readonly differs: boolean;
+    readonly roundTripMs: number | undefined;
+  } {
+    const roundTripMs = this.#roundTripMs(message, now.monoMs);
+    const travelMs = roundTripMs && roundTripMs.tripMs + roundTripMs.sinceMs * driftMax + 1;
     this.#tokens.delete(message.by);
     this.#tokens.set(message.by, { ...message.token, receivedMs: now.monoMs });
     if (this.#tokens.size > tokensMax) {
@@ -156,7 +161,7 @@ export class Heads {
         if (!this.#groups.hear(claim, travelMs, now.monoMs)) differs = true;
       }
     }
-    return { lacking, differs };
+    return { lacking, differs, roundTripMs: roundTripMs?.tripMs };
   }
 
   /** An origin is whole up to here: proofs that waited for it hold now. */
@@ -212,12 +217,15 @@ export class Heads {
     if (stampS > (provenStampS[row] as number)) provenStampS[row] = stampS;
   }
 
-  /** At most so long was the message under way; undefined when nothing proves it. */
-  #travelMs({ echo }: HeadsMessage, nowMs: number): number | undefined {
+  /** What an echo tells: the message itself was under way for no longer. Undefined when nothing proves it. */
+  #roundTripMs(
+    { echo }: HeadsMessage,
+    nowMs: number,
+  ): { readonly tripMs: number; readonly sinceMs: number } | undefined {
     if (echo === null || echo.life !== this.#life) return undefined;
     const sinceMs = nowMs - this.#startMs - echo.atMs;
-    const travelMs = sinceMs - echo.heldMs;
-    return travelMs < 0 ? undefined : travelMs + sinceMs * driftMax + 1;
+    const tripMs = sinceMs - echo.heldMs;
+    return tripMs < 0 ? undefined : { tripMs, sinceMs };
   }
 
   /** Own clock as it travels: whole milliseconds, rounded down (a token that seems older only adds to ages). */

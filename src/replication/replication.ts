@@ -412,7 +412,10 @@ export class Replication {
 
   #hear(message: HeadsMessage, now: Instant): void {
     this.#own.checkLife(message.heads);
-    const { lacking, differs } = this.#heads.receive(message, now, (head) => this.#own.check(head));
+    const heard = this.#heads.receive(message, now, (head) => this.#own.check(head));
+    const { lacking, differs, roundTripMs } = heard;
+    const region = this.#topology.peer(message.by)?.region;
+    if (region !== undefined && roundTripMs !== undefined) this.#links.heard(region, roundTripMs);
     if (differs && now.monoMs >= this.#comparedMs + compareEveryMs) {
       this.#comparedMs = now.monoMs;
       this.#sync.plan(message.by, now.monoMs);

@@ -135,7 +135,7 @@ export class Spread {
         if (who === undefined) continue;
         const link = this.#links.open(who.id);
         if (target.attempts === 1 && sending.lane === 'packet' && !target.blurred) {
-          this.#links.measured(link, nowMs - target.sentAtMs);
+          this.#links.measured(link, this.#topology.peer(who.id)?.region, nowMs - target.sentAtMs);
         }
         this.#links.acknowledged(link);
         this.#close(sending, target);
@@ -258,7 +258,8 @@ export class Spread {
   }
 
   #arm(sending: Sending, target: Target, id: string, nowMs: number): void {
-    const baseMs = this.#links.rtoMs(this.#links.get(id), this.#topology.peer(id)?.rttMs ?? 100);
+    const peer = this.#topology.peer(id);
+    const baseMs = peer === undefined ? 100 : this.#links.rtoMs(peer);
     const extraMs = sending.lane === 'stream' ? streamExtraMs + 2 * baseMs : 0;
     const waitMs = (baseMs + extraMs) * 1.5 ** (target.attempts - 1) + this.#outbox.delayMs('write');
     // Rounded up, so that many losses wake the machine once.

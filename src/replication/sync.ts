@@ -300,8 +300,8 @@ export class Sync {
   }
 
   #patienceMs(peerId: string): number {
-    const hintMs = this.#options.topology.peer(peerId)?.rttMs ?? 100;
-    return 600 + 3 * (this.#options.links.get(peerId)?.srttMs ?? hintMs);
+    const peer = this.#options.topology.peer(peerId);
+    return 600 + 3 * (peer === undefined ? 100 : this.#options.links.roundTripMs(peer));
   }
 
   /** Repeats what was not answered, and gives up after some times. */
@@ -359,7 +359,7 @@ export class Sync {
     const peer = topology.peer(session.peerId);
     if (peer === undefined) return;
     session.tries += 1;
-    session.dueMs = nowMs + openSlackMs + 1.5 * (links.get(peer.id)?.srttMs ?? peer.rttMs);
+    session.dueMs = nowMs + openSlackMs + 1.5 * links.roundTripMs(peer);
     const digests = origins.packDigests();
     const { id } = session;
     outbox.sendNow(peer.endpoint, 'packet', { kind: 'sync-open', id, by: topology.self.id, digests });

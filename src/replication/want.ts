@@ -245,7 +245,7 @@ export class Wants {
     id ??= this.#anybody();
     const peer = id === undefined ? undefined : topology.peer(id);
     if (peer === undefined) return { to: undefined, rttMs: 100, id: undefined };
-    return { to: peer.endpoint, rttMs: links.get(peer.id)?.srttMs ?? peer.rttMs, id };
+    return { to: peer.endpoint, rttMs: links.roundTripMs(peer), id };
   }
 
   /** Whether somebody else of the region gets it first: so that it crosses the WAN once. */

@@ -70,13 +70,23 @@ describe('a budget', () => {
 });
 
 describe('waiting for an acknowledgement', () => {
+  const peer = { id: 'peer', region: 'north', rttMs: 100 };
+
   test('follows what was measured, and never goes below a floor', () => {
     const links = new Links();
     const link = links.open('peer');
-    expect(links.rtoMs(link, 100)).toBeGreaterThan(100);
-    for (let i = 0; i < 50; i++) links.measured(link, 80);
-    expect(links.rtoMs(link, 1)).toBeGreaterThanOrEqual(90);
-    expect(links.rtoMs(link, 1)).toBeLessThan(110);
+    expect(links.rtoMs(peer)).toBeGreaterThan(100);
+    for (let i = 0; i < 50; i++) links.measured(link, 'north', 80);
+    expect(links.rtoMs(peer)).toBeGreaterThanOrEqual(90);
+    expect(links.rtoMs(peer)).toBeLessThan(110);
+  });
+
+  test('of a peer that is new goes by its region', () => {
+    const links = new Links();
+    for (let i = 0; i < 50; i++) links.heard('north', 20);
+    expect(links.roundTripMs(peer)).toBeCloseTo(20);
+    expect(links.rtoMs(peer)).toBeLessThan(60);
+    expect(links.rtoMs({ ...peer, region: 'south' })).toBeGreaterThan(100);
   });
 
   test('a peer that lost twice in a row is avoided for a while, until it answers', () => {
