@@ -2,6 +2,8 @@
 export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   testEnvironment: 'node',
+  // Tests are CommonJS, d3 is not, except under this condition of its packages.
+  testEnvironmentOptions: { customExportConditions: ['umd', 'node', 'node-addons'] },
   setupFiles: ['<rootDir>/test/support/property-seed.ts'],
   coverageProvider: 'v8',
   transform: {
