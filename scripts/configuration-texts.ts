@@ -74,6 +74,44 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
     '',
   ],
 
+  'migration.source': [
+    'The Consul that is moved away from: its address, or several, of which the first that answers is used. ' +
+      'See docs/migration.md.',
+    '',
+  ],
+  'migration.source_id': [
+    'Its identity, where servers were replaced and it is known to be the same.',
+    'made of its datacenter and the ids of its servers',
+  ],
+  'migration.token': ['For what this gateway asks of it on its own behalf; clients pass on their own.', ''],
+  'migration.token_file': ['A file that holds that token.', ''],
+  'migration.ca_file': ['CA that signed its certificate.', ''],
+  'migration.cert_file': ['Certificate to show to it.', ''],
+  'migration.key_file': ['Key of that certificate.', ''],
+  'migration.tls_server_name': ['Name that its certificate must carry.', 'the name in the address'],
+  'migration.tls_skip_verify': ['Do not check its certificate.', '`false`'],
+  'migration.limits.requests_per_second': [
+    'Requests that this gateway makes of it on its own behalf, at most.',
+    '`200`',
+  ],
+  'migration.limits.connections': [
+    'Connections to it on its own behalf, at most. It takes `http_max_conns_per_client` of an address.',
+    '`64`',
+  ],
+  'migration.limits.timeout': ['Time for one answer of it.', '`30s`'],
+  'migration.limits.hold': [
+    'How long a cutover may hold writes; then it is called off, and they go on as before. `100ms` to `10s`.',
+    '`2s`',
+  ],
+  'migration.limits.lag': ['Copying may lag so far behind, and gates still open.', '`5s`'],
+  'migration.limits.reverse_keys': [
+    'Keys that may wait to be copied back after a cutover. Beyond them the way back is lost, and status says so.',
+    '`1000000`',
+  ],
+  'migration.shadow.percent': ['Share of the reads that are compared, by hash of the key.', '`10`'],
+  'migration.shadow.requests_per_second': ['Reads at the source for comparing, at most.', '`100`'],
+  'migration.report_window': ['How long a window of evidence a cutover needs.', '`24h`'],
+
   bind_addr: [
     'Address for traffic between gateways; it is advertised.',
     '`0.0.0.0`; `127.0.0.1` in dev mode',

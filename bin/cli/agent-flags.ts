@@ -161,6 +161,24 @@ const groups: readonly (readonly [heading: string, flags: readonly AgentFlag[]])
     ],
   ],
   [
+    'Moving a Consul over (docs/migration.md):',
+    [
+      flag(
+        textFlag('migration-source', 'address', 'The Consul that is moved away from; several: with commas.'),
+        'migration.source',
+      ),
+      flag(
+        textFlag('migration-source-id', 'id', 'Its identity. Default: made of its datacenter and servers.'),
+        'migration.source_id',
+      ),
+      flag(
+        textFlag('migration-token-file', 'path', 'File with the token for what this gateway asks of it.'),
+        'migration.token_file',
+      ),
+      flag(textFlag('migration-ca-file', 'path', 'CA that signed its certificate.'), 'migration.ca_file'),
+    ],
+  ],
+  [
     'DNS:',
     [
       flag(textFlag('domain', 'name', 'Domain that is answered for. Default: consul.'), 'domain'),

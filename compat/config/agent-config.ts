@@ -167,6 +167,37 @@ export interface TelemetryConfig {
   readonly blockedPrefixes: readonly string[];
 }
 
+/** The Consul that is moved away from, and how this gateway treats it. */
+export interface MigrationConfig {
+  /** Addresses, the first that answers is used; empty: this gateway has no source. */
+  readonly sources: readonly string[];
+  /** Instead of an identity made of its datacenter and its servers. */
+  readonly sourceId: string | undefined;
+  /** For what this gateway asks on its own behalf; clients have their own. */
+  readonly token: string;
+  readonly tokenFile: string | undefined;
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly tlsServerName: string | undefined;
+  readonly tlsSkipVerify: boolean;
+  readonly requestsPerSecondMax: number;
+  readonly connectionsMax: number;
+  readonly timeoutMs: number;
+  /** How long writes are held at a cutover at most; then it is called off. */
+  readonly holdMsMax: number;
+  /** Gates let pass what lags no more than this. */
+  readonly lagMsMax: number;
+  /** Keys that may wait to be copied back; beyond, the way back is lost. */
+  readonly reverseKeysMax: number;
+  /** Share of reads that are compared, 0 to 100. */
+  readonly shadowPercent: number;
+  /** Reads at the source for comparing, at most. */
+  readonly shadowRequestsPerSecondMax: number;
+  /** How long a window of evidence a cutover needs. */
+  readonly reportWindowMs: number;
+}
+
 /**
  * Everything that `grapevine agent` was told, checked and with defaults filled in (those of Consul 1.8.7 unless said
  * otherwise). Nothing in it changes; a reload loads another one from the same `loadOptions`.
@@ -213,6 +244,7 @@ export interface AgentConfig {
   readonly gossip: GossipConfig;
   /** Zones that are placed by rule, each prefix once. */
   readonly zones: readonly ZoneRule[];
+  readonly migration: MigrationConfig;
   readonly leave: {
     /** On SIGTERM; `skipOnInterrupt` is SIGINT's. */
     readonly onTerminate: boolean;

@@ -11,6 +11,7 @@ import {
   port,
   text,
   textMap,
+  textOrTexts,
   texts,
   uint,
 } from './schema-kinds.ts';
@@ -57,6 +58,29 @@ export const fragmentSchema = block({
     region: text(),
     allow_plaintext_gossip: flag(),
     zones: listOf(block({ prefix: text(), region: text(), gateway: text() })),
+  }),
+
+  // Moving a Consul over, while its clients live.
+  migration: block({
+    source: textOrTexts('an address such as "http://10.0.0.1:8500", or a list of them'),
+    source_id: text(),
+    token: text(),
+    token_file: text(),
+    ca_file: text(),
+    cert_file: text(),
+    key_file: text(),
+    tls_server_name: text(),
+    tls_skip_verify: flag(),
+    limits: block({
+      requests_per_second: int(),
+      connections: int(),
+      timeout: duration(),
+      hold: duration(),
+      lag: duration(),
+      reverse_keys: int(),
+    }),
+    shadow: block({ percent: decimal(), requests_per_second: int() }),
+    report_window: duration(),
   }),
 
   // Where it listens.

@@ -130,9 +130,19 @@ class Walk {
           return this.#wrongKind(path, "expected type 'int', got unconvertible type", value, schema);
         }
         return this.#number(schema, value, path);
+      case 'union':
+        return this.#texts(schema, raw, path);
       default:
         return unwrapBlocks(raw);
     }
+  }
+
+  /** A string or a list of them: the only union there is. */
+  #texts(schema: object, raw: unknown, path: string): unknown {
+    const value = this.#single(raw);
+    if (typeof value === 'string') return value;
+    if (Array.isArray(raw) && raw.every((item) => typeof item === 'string')) return raw;
+    return this.#wrongKind(path, "expected type 'string', got unconvertible type", value, schema);
   }
 
   #number(schema: object, value: number, path: string): number | undefined {

@@ -12,6 +12,7 @@ import type { ConfigProblem } from './problems.ts';
 import { resolveAgent } from './resolve-agent.ts';
 import { resolveFleet } from './resolve-fleet.ts';
 import { resolveIdentity } from './resolve-identity.ts';
+import { resolveMigration } from './resolve-migration.ts';
 import { resolveNetwork } from './resolve-network.ts';
 import { resolveServing } from './resolve-serving.ts';
 import { commandLine, Settings } from './settings.ts';
@@ -71,6 +72,7 @@ export async function loadAgentConfig(
   const serving = resolveServing(settings);
   const fleet = resolveFleet(settings, network, identity.server);
   const agent = resolveAgent(settings);
+  const migration = resolveMigration(settings);
   await refuseFileAsDataDir(settings, identity.dataDir);
   const warnings = [...found.warnings, ...settings.warnings];
   if (settings.problems.length > 0) return err({ problems: settings.problems, warnings });
@@ -80,6 +82,7 @@ export async function loadAgentConfig(
     ...serving,
     ...fleet,
     ...agent,
+    migration,
     ignoredKeys: [...ignoredKeys],
     warnings,
     sources: found.sources.map((source) => source.name),

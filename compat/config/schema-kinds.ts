@@ -26,6 +26,8 @@ export const decimal = () => worded(z.number(), 'a number');
 export const duration = () => text('a duration such as "10s", "5m" or "1h30m"');
 export const port = () => int('a port number from 1 to 65535; -1 turns it off');
 export const texts = () => worded(z.array(z.string()), 'a list of strings');
+/** One string, or a list of them. */
+export const textOrTexts = (words: string) => worded(z.union([z.string(), z.array(z.string())]), words);
 export const textMap = () => worded(z.record(z.string(), z.string()), 'an object whose values are strings');
 export const opaque = () => z.any();
 export const opaqueMap = () => worded(z.record(z.string(), z.any()), 'an object');
