@@ -40,7 +40,7 @@ export interface FleetParts {
 /** What other gateways ask of this one's process; to be had once its other parts are there. */
 export type Services = Pick<
   ConstructorParameters<typeof GossipServices>[0],
-  'onEvent' | 'renewSession' | 'http'
+  'onEvent' | 'renewSession' | 'http' | 'migration'
 >;
 
 export interface Fleet {
@@ -73,6 +73,10 @@ export async function openFleet(parts: FleetParts): Promise<Fleet> {
     http: (body) => {
       const http = late?.http;
       return http === undefined ? Promise.reject(new Error('not ready yet')) : http(body);
+    },
+    migration: (body, from) => {
+      const migration = late?.migration;
+      return migration === undefined ? Promise.reject(new Error('not ready yet')) : migration(body, from);
     },
   });
   let counts = { malformed: 0 };

@@ -1,14 +1,13 @@
 import { z } from 'zod';
 import type { Effect } from '../../src/node/machine-port.ts';
 import type { CallResult } from '../../src/node/calls.ts';
-import type { CallService } from '../../src/node/rpc-messages.ts';
 import type { UserEvent } from '../events/user-event.ts';
 import type { KeyringAnswer, KeyringOrder } from './port.ts';
 
 // What gateways ask of each other beside state: to do something with a keyring, to tell a user event, to renew a
 // session that was created there. Bodies are JSON: these are rare, and small.
 
-type Called = Extract<Effect, { readonly kind: 'called' }>;
+type Called = Omit<Extract<Effect, { readonly kind: 'called' }>, 'kind' | 'id' | 'to'>;
 
 /** The keys of one pool on this gateway, as `Keyring` has them. */
 export interface KeyringKeys {
@@ -27,6 +26,8 @@ export interface GossipServicesOptions {
   readonly renewSession: (id: string) => boolean;
   /** A request that was handed on from another datacenter. */
   readonly http?: (body: Uint8Array) => Promise<Uint8Array>;
+  /** What the migration of another gateway asks of the one of this. */
+  readonly migration?: (body: Uint8Array, from: string) => Promise<Uint8Array>;
 }
 
 const keyOrder = z.discriminatedUnion('kind', [
@@ -66,9 +67,9 @@ export class GossipServices {
     this.#options = options;
   }
 
-  async answer(called: Pick<Called, 'service' | 'body'>): Promise<CallResult> {
+  async answer(called: Called): Promise<CallResult> {
     try {
-      return { ok: true, body: await this.#serve(called.service, called.body) };
+      return { ok: true, body: await this.#serve(called) };
     } catch (error) {
       return { ok: false, error: error instanceof Error ? error.message.slice(0, 1000) : 'failed' };
     }
@@ -88,7 +89,7 @@ export class GossipServices {
     return { node, ok: true, keys, primary: keys[0] ?? '' };
   }
 
-  async #serve(service: CallService, body: Uint8Array): Promise<Uint8Array> {
+  async #serve({ service, body, pool, from }: Called): Promise<Uint8Array> {
     switch (service) {
       case 'keyring':
         return pack(this.orderKeyring(keyOrder.parse(unpack(body))));
@@ -103,6 +104,12 @@ export class GossipServices {
         const { http } = this.#options;
         if (http === undefined) throw new Error('requests of other datacenters are not served here');
         return http(body);
+      }
+      case 'migration': {
+        const { migration } = this.#options;
+        if (migration === undefined) throw new Error('it does not serve migrations yet');
+        if (pool !== 'lan') throw new Error('a migration is a matter of one datacenter');
+        return migration(body, from);
       }
     }
   }

@@ -78,7 +78,7 @@ export interface CallReply {
   readonly body: Uint8Array;
 }
 
-export type CallService = 'keyring' | 'event' | 'session' | 'http';
+export type CallService = 'keyring' | 'event' | 'session' | 'http' | 'migration';
 
 export type RpcMessage = Forward | ForwardReply | Confirm | ConfirmReply | Call | CallReply;
 
@@ -118,7 +118,12 @@ export const rpcVariants = {
   ],
   call: [
     68,
-    struct<Omit<Call, 'kind'>>({ id, from, service: oneOf('keyring', 'event', 'session', 'http'), body }),
+    struct<Omit<Call, 'kind'>>({
+      id,
+      from,
+      service: oneOf('keyring', 'event', 'session', 'http', 'migration'),
+      body,
+    }),
   ],
   'call-reply': [69, struct<Omit<CallReply, 'kind'>>({ id, error: nullable(reason), body })],
 } as const;
