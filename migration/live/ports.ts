@@ -3,6 +3,7 @@ import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { MigrationKind, MigrationSource, PhaseRule } from '../../src/state/migration.ts';
 import type { ReadView } from '../../src/state/store.ts';
 import type { Clock } from '../clock.ts';
+import type { TlsSettings } from '../source/address.ts';
 
 // What the parts of a live migration ask of the gateway they run in, and of each other: interfaces only.
 
@@ -68,6 +69,102 @@ export interface Phases {
   /** The rule that a prefix is in and all rules below it. */
   under(prefix: string): readonly PhaseRule[];
   onChange(listener: () => void): () => void;
+}
+
+/** The source as it is configured here. */
+export interface SourceSettings {
+  /** Not empty; the first that answers is used. */
+  readonly addresses: readonly string[];
+  /** For what this gateway asks on its own behalf. */
+  readonly token: string;
+  readonly tls: TlsSettings;
+  readonly requestsPerSecondMax: number;
+  readonly connectionsMax: number;
+  readonly timeoutMs: number;
+}
+
+export interface LiveSettings {
+  /** Undefined: this gateway has none, and answers only what it can answer itself. */
+  readonly source: SourceSettings | undefined;
+  /** What the source is called, instead of an identity made of its servers. */
+  readonly sourceId: string | undefined;
+  readonly holdMsMax: number;
+  readonly lagMsMax: number;
+  readonly reverseKeysMax: number;
+  /** 0 to 100. */
+  readonly shadowPercent: number;
+  readonly shadowRequestsPerSecondMax: number;
+  readonly reportWindowMs: number;
+}
+
+/** Who tails the source, and copies back. */
+export interface Runner {
+  readonly isHere: boolean;
+  /** Undefined: nobody that lives has a source. */
+  readonly nodeName: string | undefined;
+  onChange(listener: () => void): () => void;
+}
+
+/** What every part is made with: `export function openXyz(context: PartContext): XyzPart`. Nothing runs before start(). */
+export interface PartContext {
+  readonly gateway: GatewayPort;
+  readonly phases: Phases;
+  readonly settings: LiveSettings;
+  readonly runner: Runner;
+  readonly hold: HoldGate;
+  readonly evidence: EvidenceSink;
+}
+
+/** What gates and steps ask of the copying from the source (tail/). Meaningful at the runner. */
+export interface TailControl {
+  /** Under a rule; undefined: nothing of it was looked at yet. */
+  progress(of: MigrationKind, prefix: string): TailProgress | undefined;
+  pause(reason: string): void;
+  resume(): void;
+  /** Why it is paused by an operator; undefined: it is not. */
+  readonly paused: string | undefined;
+  /** Lets pass, or not, what the breaker holds back below the prefix. */
+  answerBreaker(prefix: string, allow: boolean): boolean;
+  /** Reads all of the prefix once, consistently, and applies what differs. Answers what it found. */
+  compareNow(
+    of: MigrationKind,
+    prefix: string,
+    waitMs: number,
+  ): Promise<{ readonly entries: number; readonly changed: number }>;
+}
+
+export interface TailProgress {
+  /** Everything was copied at least once since this runner, or one before it, began. */
+  readonly backfilled: boolean;
+  readonly items: number;
+  readonly bytes: number;
+  /** Items that are known to be there; undefined: not yet counted. */
+  readonly itemsTotal: number | undefined;
+  readonly itemsPerSecond: number;
+  /** How far behind the source what is here may be. Infinity: not known. */
+  readonly lagMs: number;
+  readonly etaMs: number | undefined;
+  /** All of them, in words. Empty: as fast as it goes. */
+  readonly throttledBy: readonly string[];
+  /** A question of the mass-delete breaker. */
+  readonly breaker: string | undefined;
+  readonly verifiedThroughIndex: number;
+  /** The last trouble with the source; undefined: none now. */
+  readonly problem: string | undefined;
+}
+
+/** What gates and steps ask of the dual writes (dual/), on every gateway. */
+export interface DualControl {
+  /** Writes below the prefix that this gateway took and that are not done on both sides, its intents among them. */
+  open(of: MigrationKind, prefix: string): number;
+  /** Keys whose fate at the source is not known: how many below the prefix, and the age of the oldest. */
+  repairs(prefix: string): { readonly keys: number; readonly oldestMs: number };
+  /** Keys to be read again at the source, and relayed. */
+  repair(keys: readonly string[]): void;
+  /** Sets `_gw/term/<prefix>` at the source: writers that have not heard of this term fail from now on. */
+  fence(prefix: string, term: number, waitMs: number): Promise<void>;
+  /** Endpoints that clients used since the start and that are refused here, with how often. */
+  usedEndpoints(): Readonly<Record<string, number>>;
 }
 
 /** A part of the migration as the composition runs it. */
