@@ -108,7 +108,7 @@ module.exports = {
       severity: 'error',
       comment: 'A report is read on any machine: it knows no gateway.',
       from: { path: '^migration/(evidence|report)/' },
-      to: { path: '^(migration/(live|copy|target)|compat/(?!wire)|src/(?!kernel)|bin|test)/' },
+      to: { path: '^(migration/(live|copy|target)/|compat/(?!wire/)|src/(?!kernel/|state/migration)|bin/|test/)' },
     },
     {
       name: 'nobody-imports-bin',

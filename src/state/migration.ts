@@ -38,6 +38,7 @@ export interface PastStep {
   readonly sinceMs: number;
   readonly byNode: string;
   readonly reason: string;
+  readonly overridden: readonly string[];
 }
 
 /** The source, as the fleet agreed on it. */
