@@ -24,6 +24,8 @@ export const Kind = {
   agentCheck: 68,
   /** Progress of mirroring a source Consul: committed together with the records it covers. */
   mirror: 69,
+  /** Keys whose dual write is under way, or whose fate at the source is to be looked up: see migration/live/dual. */
+  dualKey: 70,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];

@@ -14,7 +14,7 @@ export interface LocalCommand {
   readonly catalog: readonly CatalogCommand[];
 }
 
-export type LocalKind = typeof Kind.agentService | typeof Kind.agentCheck;
+export type LocalKind = typeof Kind.agentService | typeof Kind.agentCheck | typeof Kind.dualKey;
 
 export type LocalOutcome = { readonly kind: 'local' } | Refusal;
 

@@ -78,6 +78,7 @@ export function touchedTopics(before: Row | undefined, after: Row, into: Set<str
     case Kind.agentService:
     case Kind.agentCheck:
     case Kind.mirror:
+    case Kind.dualKey:
       return;
   }
 }
