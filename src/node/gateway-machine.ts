@@ -60,6 +60,7 @@ export class GatewayMachine {
       startMs: now.monoMs,
       synced: () => this.replication.synced,
     });
+    replica.quiet = !this.#settling.isOver;
     this.#safeStampDueMs = now.monoMs + safeStampIntervalMs;
     this.swim = new Swim({
       ...{ self: { ...self, origin: replica.origin }, cluster, incarnation, known, profile, random },
@@ -163,16 +164,26 @@ export class GatewayMachine {
     for (let round = 0; round < roundsMax; round++) {
       let busy = this.#drainSwim();
       busy = this.wan?.drain() === true || busy;
+      // First: where a backup was restored, what was logged just now must not be told under numbers that are used up.
+      busy = this.#drainReplication() || busy;
       busy = this.#spread() || busy;
       busy = this.#drainReplication() || busy;
       const touched = this.replica.takeTouched();
       for (const name of touched) this.#touched.add(name);
       if (touched.has(topic.zones)) this.#zonesChanged();
+      this.#settle();
       this.questions.look(now);
       if (!busy && touched.size === 0) break;
     }
     this.#keepSafeStamp();
     this.replica.flush();
+  }
+
+  /** What may be logged of its own accord is made up for as soon as anything may. */
+  #settle(): void {
+    if (!this.#settling.look(this.#now)) return;
+    this.replica.quiet = false;
+    this.replica.settle(this.#now);
   }
 
   /** How far this replica surely had everything: what the next run on this database may rely on. */
@@ -220,7 +231,7 @@ export class GatewayMachine {
   }
 
   #decide(command: Command): CommandOutcome {
-    if (!this.#settling.isOver(this.#now) && isLogged(command)) {
+    if (!this.#settling.isOver && isLogged(command)) {
       const reason = 'it has just started, and asks the others first how far its own log goes';
       return { kind: 'not-owned', zone: '', owner: this.nodeId, reason };
     }
@@ -272,7 +283,6 @@ export class GatewayMachine {
     this.replication.tick(now);
     this.questions.tick(now);
     this.wan?.tick(now);
-    this.#settling.isOver(now);
   }
 
   #call({ token, pool, to, service, body, waitMs }: Extract<Input, { kind: 'call' }>): void {
@@ -383,8 +393,7 @@ export class GatewayMachine {
           effect.bulk,
         );
       case 'behind':
-        this.#remint(effect.head);
-        return this.#settling.end();
+        return this.#remint(effect.head);
     }
   }
 
@@ -392,11 +401,12 @@ export class GatewayMachine {
   #remint(known: number): void {
     const { replica } = this;
     const origin = this.#options.newOrigin();
+    const before = replica.origin;
     this.#notice(
       'warn',
       'this database is older than what it wrote before: a restored backup. Going on under a new origin',
       {
-        origin: replica.origin,
+        origin: before,
         head: replica.headSeq,
         known,
         new_origin: origin,
@@ -404,7 +414,11 @@ export class GatewayMachine {
     );
     replica.remint(origin, this.#startHead);
     this.#spreadTo = 0;
+    const { replication } = this;
+    replication.reminted(known, this.#now);
     this.swim.updateSelf({ ...this.swim.self.facts, origin }, this.#now.monoMs);
+    this.#settling.catchUp(this.#now, () => replication.seenUpTo(before, replication.headKnown(before)));
+    replica.quiet = true;
   }
 
   #peerChanged(member: Member): void {

@@ -4,7 +4,7 @@ import { isReadOnly } from '../state/txn.ts';
 
 /** Nobody was heard of for so long: nobody is there. */
 const silenceMsMax = 1000;
-/** Others are there, but none would compare. */
+/** Others are there, but none would compare, or has what is asked for. */
 const settleMsMax = 5000;
 
 export interface SettlingOptions {
@@ -24,20 +24,33 @@ export class Settling {
   readonly #options: SettlingOptions;
   #over: boolean;
   #heard = false;
+  #catchingUp: { readonly dueMs: number; readonly isDone: () => boolean } | undefined;
 
   constructor(options: SettlingOptions) {
     this.#options = options;
     this.#over = options.alone;
   }
 
+  /** Whether it may log, as of the last look. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** When to look again; Infinity once it is over. */
   get nextMs(): number {
     if (this.#over) return Infinity;
+    if (this.#catchingUp !== undefined) return this.#catchingUp.dueMs;
     return this.#options.startMs + (this.#heard ? settleMsMax : silenceMsMax);
   }
 
-  isOver({ monoMs }: Instant): boolean {
-    if (!this.#over && (monoMs >= this.nextMs || this.#options.synced())) this.#over = true;
+  /**
+   * At the end of a batch, once it is known whether others said that a backup was restored: answers whether it is over
+   * now, and was not before.
+   */
+  look({ monoMs }: Instant): boolean {
+    if (this.#over) return false;
+    const isDone = this.#catchingUp?.isDone ?? this.#options.synced;
+    this.#over = monoMs >= this.nextMs || isDone();
     return this.#over;
   }
 
@@ -46,8 +59,13 @@ export class Settling {
     this.#heard = true;
   }
 
-  end(): void {
-    this.#over = true;
+  /**
+   * It is a restored backup: what it logged after that must come back to it first, as far as somebody has it. There
+   * it may have given zones away.
+   */
+  catchUp({ monoMs }: Instant, isDone: () => boolean): void {
+    this.#over = false;
+    this.#catchingUp = { dueMs: monoMs + settleMsMax, isDone };
   }
 }
 

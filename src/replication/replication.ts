@@ -195,19 +195,25 @@ export class Replication {
     this.#stamps.membersChanged();
   }
 
+  /**
+   * This gateway goes on under another origin: its log so far is somebody else's now, and what others have of it, up to
+   * this seq at least, is missing here.
+   */
+  reminted(knownHead: number, now: Instant): void {
+    const { origin } = this.#log;
+    const row = this.#origins.row(this.#ownOrigin);
+    const { region } = this.#topology.self;
+    this.#groups.exit(region, this.#ownOrigin, false);
+    this.#groups.enter(region, origin);
+    this.#groups.setOwn(origin);
+    this.#ownOrigin = origin;
+    this.#origins.learnHead(row, knownHead);
+    this.#settle({ row, whole: this.#origins.refresh(row) }, undefined, now);
+  }
+
   /** Dots of this gateway's own log, oldest first, or their range: written in this very step. */
   committed(dots: readonly Dot[] | SeqRange, now: Instant): void {
     const { origin } = this.#log;
-    if (origin !== this.#ownOrigin) {
-      // Minted anew: the old log is somebody else's now, and what others have of it is missing here.
-      const row = this.#origins.row(this.#ownOrigin);
-      const { region } = this.#topology.self;
-      this.#groups.exit(region, this.#ownOrigin, false);
-      this.#groups.enter(region, origin);
-      this.#groups.setOwn(origin);
-      this.#ownOrigin = origin;
-      this.#settle({ row, whole: this.#origins.refresh(row) }, undefined, now);
-    }
     this.#origins.refresh(this.#origins.row(origin));
     const read = 'from' in dots ? this.#own.read(dots) : dots;
     if (read.length > 0) this.#spread.own(origin, read, contextOf(this.#log, origin, read), now.monoMs);

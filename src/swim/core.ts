@@ -79,7 +79,7 @@ export class SwimCore {
     this.broadcasts = new Broadcasts(profile.broadcastsMax);
     this.distances = new Distances(random);
     this.#suspicions = new Suspicions(profile, this.timers, (id) => this.#suspicionEnded(id));
-    this.#diary = new Diary(this.roster, this.timers);
+    this.#diary = new Diary(this.roster, this.timers, self.id, setup.known.length > 0);
     this.#diary.onDue = () => this.flushPersist();
     for (const { facts, state, incarnation, factsIncarnation, goneForMs = 0 } of setup.known) {
       if (facts.id === self.id || this.roster.size >= profile.membersMax) continue;

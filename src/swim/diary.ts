@@ -5,22 +5,35 @@ import type { Timer, Timers } from './timers.ts';
 
 const persistMs = 2000;
 
-/** What of the members is to be written to disk: changes only, a few seconds' worth at a time. */
+/**
+ * What of the members is to be written to disk: changes only, a few seconds' worth at a time. But whoever knows nobody
+ * yet keeps the first ones at once: killed a moment later it would look for nobody, and take itself for alone.
+ */
 export class Diary {
   readonly #roster: Roster;
   readonly #timers: Timers;
   #dirty = new Set<string>();
   #timer: Timer | null = null;
+  readonly #selfId: string;
+  #knowsOthers: boolean;
   /** Asked for when the time has come. */
   onDue: () => void = () => {};
 
-  constructor(roster: Roster, timers: Timers) {
+  constructor(roster: Roster, timers: Timers, selfId: string, knowsOthers: boolean) {
     this.#roster = roster;
     this.#timers = timers;
+    this.#selfId = selfId;
+    this.#knowsOthers = knowsOthers;
   }
 
   soil(id: string, nowMs: number): void {
     this.#dirty.add(id);
+    if (!this.#knowsOthers && id !== this.#selfId) {
+      this.#knowsOthers = true;
+      if (this.#timer !== null) this.#timer.run = null;
+      this.#timer = this.#timers.at(nowMs, () => this.onDue());
+      return;
+    }
     this.#timer ??= this.#timers.at(nowMs + persistMs, () => this.onDue());
   }
 

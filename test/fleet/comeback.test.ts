@@ -127,6 +127,39 @@ describe('gateways that come, go and come back', () => {
   );
 
   test(
+    'one restored from a backup does not write in a zone that it has given away since',
+    async () => {
+      await fleet.delegate('given/', 'g2');
+      await g2.putKey('given/k', 'as owner');
+      await Promise.all(fleet.gateways.map((each) => each.untilKey('given/k', 'as owner')));
+      await g2.kill();
+      const backup = await g2.copyData(fleet.place);
+      await g2.restart();
+      await fleet.untilTogether();
+      await fleet.delegate('given/', 'g1');
+      await g1.putKey('given/k', 'of the new owner');
+      await g2.untilKey('given/k', 'of the new owner');
+      await g2.kill();
+      await g2.restoreData(backup);
+      await g2.restart();
+      // At once, when it may not have heard of anything yet.
+      const written: string[] = [];
+      for (let n = 0; n < 20; n++) {
+        const answer = await g2.put(`/v1/kv/given/early-${n}`, 'early');
+        if (answer.text === 'true') written.push(`given/early-${n}`);
+        else expect([answer.status, answer.text]).toEqual([500, expect.stringMatching(/^No cluster leader/)]);
+      }
+      await untilEqual(fleet);
+      for (const gateway of fleet.gateways) {
+        const there = await gateway.keys('given/');
+        expect(written.filter((key) => !there.has(key))).toEqual([]);
+        expect(there.get('given/k')?.value).toBe('of the new owner');
+      }
+    },
+    testMsMax,
+  );
+
+  test(
     'all may stop at once and start in any order: they find each other by what they remember',
     async () => {
       await Promise.all(fleet.gateways.map((each) => each.kill()));

@@ -158,6 +158,18 @@ describe('an old disk', () => {
     expect(pool.agreed()).toBe(true);
   });
 
+  test('holds whom it met first at once: killed a moment later, it looks for them', () => {
+    const pool = Pool.of(3, 54);
+    const node = pool.add(factsOf(9));
+    pool.join(node, pool.node(0));
+    pool.runUntil(() => node.swim.liveCount() === 4, 1000);
+    pool.run(5);
+    expect(node.disk.members.size).toBeGreaterThan(0);
+    pool.crash(node);
+    pool.restart(node);
+    expect(pool.runUntil(() => node.swim.liveCount() === 4, 2000)).toBe(true);
+  });
+
   test('holds what the machine knew: members with their states, and an incarnation that was never used', () => {
     const pool = Pool.of(4, 53);
     pool.crash(pool.node(3));
