@@ -25,6 +25,8 @@ export interface GatewayPort {
   call(nodeName: string, topic: string, body: unknown, waitMs: number): Promise<unknown>;
   /** Answers such calls. One handler per topic. What it gets came from the network: it validates. */
   serve(topic: string, handler: (body: unknown, from: string) => Promise<unknown>): void;
+  /** Node id of who owns the zone that a prefix is in; undefined: nobody yet. */
+  ownerOf(prefix: string): string | undefined;
   /** Own log: its origin and the seq of the newest entry. */
   ownHead(): { readonly origin: string; readonly seq: number };
   /** Resolves once this replica has seen so much of a log; rejects after `waitMs`. */
@@ -201,6 +203,9 @@ export interface Acknowledged {
   /** When the source had acknowledged, and when this gateway had it (monotonic milliseconds). */
   readonly sourceMs: number;
   readonly hereMs: number;
+  /** The client's request, and when it came: for what a client may expect of its own writes. None: a repair. */
+  readonly request?: ApiRequest;
+  readonly startedMs?: number;
 }
 
 /** What shadow reads are told; never throws, never waits. */
