@@ -216,4 +216,18 @@ describe('a lock', () => {
   test.each(rows)('%s', (_title, history, verdict) => {
     expect(checkLinearizable(lockModel, history).kind).toBe(verdict);
   });
+
+  test('that may have been taken from its holders at any of many times is decided in few steps', () => {
+    const lost = (session: string, from: number): LockOperation => {
+      const call: LockCall = { kind: 'invalidate', session, final: false };
+      return operation<LockCall, LockResult>(call, from, Infinity, undefined);
+    };
+    const history = Array.from({ length: 60 }, (_, i) => {
+      const holder = i % 2 === 0 ? 'a' : 'b';
+      return [acquire(holder, 10 * i, 10 * i + 1, true), lost('a', 10 * i), lost('b', 10 * i)];
+    }).flat();
+    expect(checkLinearizable(lockModel, history, 20_000).kind).toBe('linearizable');
+    const wrong = [...history, acquire('c', 700, 701, true), release('d', 702, 703, true)];
+    expect(checkLinearizable(lockModel, wrong, 20_000).kind).toBe('violated');
+  });
 });

@@ -29,6 +29,7 @@ export function checkLinearizable<State, Call, Result>(
 ): Linearizability {
   const head = listOf(operations);
   const taken = new Taken(operations.length);
+  const twins = twinsOf(operations);
   const seen = new Set<string>();
   const stack: { readonly entry: Entry; readonly state: State }[] = [];
   let state = model.initial;
@@ -39,6 +40,11 @@ export function checkLinearizable<State, Call, Result>(
     if (steps > stepsMax) return { kind: 'unknown', steps };
     // All that have an end have taken effect.
     if (entry === undefined) return { kind: 'linearizable' };
+    const twin = twins[entry.of];
+    if (!entry.isEnd && twin !== undefined && !taken.has(twin)) {
+      entry = entry.after;
+      continue;
+    }
     if (!entry.isEnd) {
       const operation = operations[entry.of] as Operation<Call, Result>;
       const next = model.step(state, operation.call, operation.result);
@@ -74,6 +80,29 @@ export function checkLinearizable<State, Call, Result>(
   }
 }
 
+/**
+ * Of operations that nobody was told the end of, and that are the same, it does not matter which one took effect: each
+ * is tried only after the one that was begun before it.
+ */
+function twinsOf(operations: readonly Operation<unknown, unknown>[]): readonly (number | undefined)[] {
+  const twins: (number | undefined)[] = operations.map(() => undefined);
+  const last = new Map<string, number>();
+  const open = operations
+    .map((operation, of) => ({ operation, of }))
+    .filter(({ operation }) => !isKnown(operation))
+    .toSorted((a, b) => a.operation.invokedAt - b.operation.invokedAt || a.of - b.of);
+  for (const { operation, of } of open) {
+    const call = JSON.stringify(operation.call);
+    twins[of] = last.get(call);
+    last.set(call, of);
+  }
+  return twins;
+}
+
+function isKnown({ result, completedAt }: Operation<unknown, unknown>): boolean {
+  return result !== undefined && completedAt !== Infinity;
+}
+
 function explain<Call, Result>(
   operations: readonly Operation<Call, Result>[],
   stack: readonly { readonly entry: Entry }[],
@@ -95,8 +124,7 @@ function explain<Call, Result>(
 function listOf(operations: readonly Operation<unknown, unknown>[]): Entry {
   const entries: { readonly at: number; readonly entry: Entry }[] = [];
   operations.forEach((operation, of) => {
-    const isKnown = operation.result !== undefined && operation.completedAt !== Infinity;
-    const end: Entry | undefined = isKnown
+    const end: Entry | undefined = isKnown(operation)
       ? { of, end: undefined, isEnd: true, before: undefined, after: undefined }
       : undefined;
     entries.push({
@@ -156,6 +184,10 @@ class Taken {
     const word = index >> 5;
     this.#words[word] = (this.#words[word] as number) & ~(1 << (index & 31));
     this.#full = Math.min(this.#full, word);
+  }
+
+  has(index: number): boolean {
+    return ((this.#words[index >> 5] as number) & (1 << (index & 31))) !== 0;
   }
 
   text(): string {
