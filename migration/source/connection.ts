@@ -44,6 +44,8 @@ export type ConnectionOptions = {
     readonly waitMs: number;
     readonly attempt: number;
   }) => void;
+  /** Called when the bound on requests per second makes a request wait. */
+  readonly onThrottle?: (waitMs: number) => void;
 };
 
 export type WireRequest = {
@@ -53,6 +55,10 @@ export type WireRequest = {
   readonly body?: string;
   /** An answer above this is not read to its end. */
   readonly bytesMax: number;
+  /** For this request alone, in place of the connection's: a blocking query takes as long as it waits. */
+  readonly timeoutMs?: number;
+  /** Ends this request alone, beside the connection's. */
+  readonly signal?: AbortSignal;
 };
 
 export type WireAnswer =
@@ -125,12 +131,18 @@ export class Connection {
       }
       const waitMs = Math.max(verdict.notBeforeMs, backoffMs(attempt, backoff, this.#options.chance()));
       this.#options.onRetry?.({ reason: verdict.reason, waitMs, attempt: attempt + 1 });
-      await this.#options.clock.sleep(waitMs, this.#options.signal);
+      await this.#options.clock.sleep(waitMs, this.#signalOf(request));
     }
   }
 
   close(): void {
     for (const agent of this.#agents) agent.destroy();
+  }
+
+  #signalOf(request: WireRequest): AbortSignal | undefined {
+    const { signal } = this.#options;
+    if (request.signal === undefined || signal === undefined) return request.signal ?? signal;
+    return AbortSignal.any([request.signal, signal]);
   }
 
   get #limits(): { perSecond: number; burst: number } {
@@ -148,7 +160,8 @@ export class Connection {
     | { kind: 'failure'; code: string }
     | { tooLarge: true }
   > {
-    await this.#enter();
+    const signal = this.#signalOf(request);
+    await this.#enter(signal);
     try {
       const response = await this.#http.request<Buffer>({
         method: request.method,
@@ -157,7 +170,8 @@ export class Connection {
         ...(request.body === undefined
           ? {}
           : { data: request.body, headers: { 'Content-Type': 'application/json' } }),
-        ...(this.#options.signal === undefined ? {} : { signal: this.#options.signal }),
+        ...(request.timeoutMs === undefined ? {} : { timeout: request.timeoutMs }),
+        ...(signal === undefined ? {} : { signal }),
       });
       const header = (name: string): string | undefined => {
         const value: unknown = response.headers[name];
@@ -174,14 +188,16 @@ export class Connection {
     }
   }
 
-  async #enter(): Promise<void> {
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
     if (this.#inFlight >= this.#options.concurrencyMax) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#inFlight += 1;
     const taken = takeToken(this.#bucket, this.#limits, this.#options.clock.now());
     this.#bucket = taken.bucket;
-    if (taken.waitMs > 0) await this.#options.clock.sleep(taken.waitMs, this.#options.signal);
+    if (taken.waitMs === 0) return;
+    this.#options.onThrottle?.(taken.waitMs);
+    await this.#options.clock.sleep(taken.waitMs, signal);
   }
 
   #leave(): void {

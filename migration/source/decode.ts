@@ -1,6 +1,7 @@
 import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '../../compat/wire/go-json.ts';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
 import type { CatalogEntry, KvEntry } from './consul-reader.ts';
+import type { RawEntry } from './live-reader.ts';
 
 /** Decoders of Consul's answers. Errors are one line that names the field. */
 
@@ -91,6 +92,59 @@ export function decodeCatalogEntry(object: JsonObject, what: string): Result<Cat
   if (createIndex === null || modifyIndex === null)
     return err(`${what}: CreateIndex or ModifyIndex is no index`);
   return ok({ createIndex, modifyIndex, raw: object });
+}
+
+/** Integers that a number cannot hold are made strings: only Flags may be so large. Within a string the quotes differ. */
+const wideFlags = /"Flags":(\d{16,})/g;
+
+/**
+ * Entries of a list, or of a transaction's results, with values left in base64: several times as fast as
+ * `decodeKvList` where most entries are known already.
+ */
+export function decodeRawKv(body: string, of: 'list' | 'txn' = 'list'): Result<RawEntry[], string> {
+  let json: unknown;
+  try {
+    json = JSON.parse(body.replace(wideFlags, '"Flags":"$1"'));
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
+  const list = of === 'list' ? json : (json as { Results?: unknown } | null)?.Results;
+  if (list === null || list === undefined) return ok([]);
+  if (!Array.isArray(list)) return err('expected an array');
+  const entries: RawEntry[] = [];
+  for (const item of list as readonly unknown[]) {
+    const fields = (of === 'list' ? item : (item as { KV?: unknown } | null)?.KV) as Record<
+      string,
+      unknown
+    > | null;
+    if (typeof fields !== 'object' || fields === null) return err('an entry that is no object');
+    const key = fields['Key'];
+    if (typeof key !== 'string') return err('an entry without Key');
+    const text = fields['Value'] ?? '';
+    const modifyIndex = fields['ModifyIndex'];
+    const createIndex = fields['CreateIndex'];
+    const flags = fields['Flags'] ?? 0;
+    const session = fields['Session'];
+    if (typeof text !== 'string') return err(`${JSON.stringify(key)}: Value is not base64`);
+    if (!isIndex(modifyIndex) || !isIndex(createIndex) || (of === 'list' && modifyIndex === 0)) {
+      return err(`${JSON.stringify(key)}: CreateIndex or ModifyIndex is no index`);
+    }
+    if (typeof flags !== 'string' && !isIndex(flags))
+      return err(`${JSON.stringify(key)}: Flags is no uint64`);
+    entries.push({
+      key,
+      text,
+      flags: BigInt(flags),
+      session: typeof session === 'string' ? session : '',
+      createIndex,
+      modifyIndex,
+    });
+  }
+  return ok(entries);
+}
+
+function isIndex(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/;

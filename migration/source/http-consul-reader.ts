@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { isJsonObject, renderJson, type JsonObject } from '../../compat/wire/go-json.ts';
 import type { Result } from '../../src/kernel/result.ts';
 import { encodeKeyPath, isPathSafe, longestPathSafePrefix } from '../mirror/key-rules.ts';
-import { Connection, ConnectionError, type WireAnswer } from './connection.ts';
+import { bodyText as text, isConsul404, metaOf, type Answer } from './answers.ts';
+import { ConnectionError, type Connection, type WireAnswer } from './connection.ts';
 import type {
   CatalogEntry,
   ConsulReader,
@@ -40,8 +41,6 @@ export const defaultBounds: AnswerBounds = {
   children: 256 * mebibyte,
   other: 64 * mebibyte,
 };
-
-type Answer = Extract<WireAnswer, { kind: 'answer' }>;
 
 /** Reads Consul's HTTP API: a Consul agent or server, or a gateway. */
 export class HttpConsulReader implements ConsulReader {
@@ -246,25 +245,6 @@ export class HttpConsulReader implements ConsulReader {
   #trouble(kind: 'denied' | 'refused' | 'bad-answer', path: string, why: string): ConnectionError {
     return new ConnectionError(kind, `${this.address}: ${path.split('?')[0] ?? path}: ${why}`);
   }
-}
-
-function text(answer: Answer): string {
-  return answer.body.toString('utf8');
-}
-
-function metaOf(answer: Answer): ReadMeta {
-  const header = answer.header('x-consul-index') ?? '';
-  const index = /^\d+$/.test(header) ? Number(header) : Number.NaN;
-  return {
-    index: Number.isSafeInteger(index) ? index : null,
-    knownLeader: answer.header('x-consul-knownleader') === 'true',
-    filtered: answer.header('x-consul-results-filtered-by-acls') === 'true',
-  };
-}
-
-/** Consul's own 404 carries an index; a load balancer's does not and says nothing about keys. */
-function isConsul404(answer: Answer): boolean {
-  return answer.status === 404 && answer.header('x-consul-index') !== undefined;
 }
 
 function stringOf(object: JsonObject, name: string): string {
