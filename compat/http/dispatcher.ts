@@ -38,9 +38,10 @@ import {
   type Owners,
 } from './consistency.ts';
 import { IncomingRequest } from './incoming-request.ts';
+import type { Answered, Interceptor, Passed } from './interceptor.ts';
 import { frontPage, notFoundPage, redirect } from './pages.ts';
 import { cleanPath } from './paths.ts';
-import { pushHeaders, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
+import { pushHeaders, writePassed, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
 import { Router } from './router.ts';
 
 export interface DispatcherOptions extends Owners {
@@ -52,6 +53,8 @@ export interface DispatcherOptions extends Owners {
   readonly highestIndex: () => number;
   /** How to hand a request to another datacenter; undefined where no path to it is known. */
   readonly foreign?: (datacenter: string) => ((request: ApiRequest) => Promise<Reply>) | undefined;
+  /** Who answers while the fleet migrates; asked of every request. */
+  readonly interceptor?: Interceptor | undefined;
   readonly random: () => number;
   /** http_config.response_headers, sent with every answer. */
   readonly responseHeaders: Readonly<Record<string, string>>;
@@ -77,6 +80,8 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #router: Router;
   readonly #baseHeaders: FlatHeaders;
+  /** Who wants to know how a request is answered. */
+  readonly #watched = new WeakMap<ServerResponse, (answered: Omit<Answered, 'tookMs'>) => void>();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -115,6 +120,8 @@ export class Dispatcher {
     }
     if (cleaned.kind === 'redirect') return redirect(req, res, cleaned.path, rawQuery);
     if (match !== undefined) return this.#serve(req, res, match.route, cleaned.path, match.rest, rawQuery);
+    const passable = this.#options.interceptor?.passes?.(cleaned.path) === true;
+    if (passable) return this.#serve(req, res, unknownRoute, cleaned.path, '', rawQuery);
     this.#options.onRequest?.(undefined, req.method ?? '');
     return cleaned.path === '/' ? this.#page(req, res, frontPage) : notFound();
   }
@@ -200,6 +207,16 @@ export class Dispatcher {
     }
     const { context } = this.#options;
     const handOn = this.#handsOn(route, request);
+    const { interceptor } = this.#options;
+    if (interceptor !== undefined && handOn === undefined) {
+      const other = interceptor.intercept(request, route);
+      if (other !== undefined) {
+        return other.kind === 'passed'
+          ? this.#pass(req, res, other)
+          : this.#deliver(req, res, other, options);
+      }
+      this.#watch(res, interceptor, request, route);
+    }
     // What only changes things is the other datacenter's to check; a read may turn out to be of this agent alone.
     if (handOn !== undefined && request.method !== 'GET') return this.#handOn(req, res, request, handOn);
     const result = (route.methods[request.method] as NonNullable<Route['methods'][Method]>)(request, context);
@@ -214,6 +231,30 @@ export class Dispatcher {
       );
     }
     return this.#deliver(req, res, result, options);
+  }
+
+  #pass(req: IncomingMessage, res: ServerResponse, { reply, cancel }: Passed): void {
+    if (res.destroyed || req.socket.destroyed) cancel();
+    else res.once('close', cancel);
+    reply.then(
+      (passed) => writePassed(res, passed),
+      (error: unknown) =>
+        this.#guarded(req, res, () => {
+          throw error;
+        }),
+    );
+  }
+
+  #watch(res: ServerResponse, interceptor: Interceptor, request: ApiRequest, route: Route): void {
+    const tell = interceptor.watches?.(request, route);
+    if (tell === undefined) return;
+    const startedMs = performance.now();
+    this.#watched.set(res, (answered) => {
+      this.#watched.delete(res);
+      res.once('finish', () =>
+        setImmediate(() => tell({ ...answered, tookMs: performance.now() - startedMs })),
+      );
+    });
   }
 
   #handsOn(route: Route, request: ApiRequest): ((request: ApiRequest) => Promise<Reply>) | undefined {
@@ -399,10 +440,12 @@ export class Dispatcher {
     const { index } = shared.answer;
     headers.push('X-Consul-Index', index > 0 ? String(index) : '1');
     pushConsistency(headers, this.#options, read, options, how);
+    if (this.#options.interceptor !== undefined) this.#watched.get(res)?.(shared.answer);
     writeShared(req, res, shared, headers);
   }
 
   #reply(req: IncomingMessage, res: ServerResponse, reply: Reply, extra: FlatHeaders = []): void {
+    if (this.#options.interceptor !== undefined) this.#watched.get(res)?.({ ...reply, index: 0 });
     writeReply(req, res, reply, [...this.#baseHeaders, ...extra]);
   }
 }
@@ -411,3 +454,14 @@ export class Dispatcher {
 const streamBacklogBytesMax = 1024 * 1024;
 
 const noBody = new Uint8Array();
+
+/** What is no endpoint here, while somebody else is asked about it. */
+const unknownRoute: Route = {
+  path: '',
+  methods: Object.fromEntries(
+    methods.map((method) => [method, ({ path }: ApiRequest) => notFoundPage(path)]),
+  ),
+  common: 'none',
+  streamsBody: true,
+  state: 'refused',
+};

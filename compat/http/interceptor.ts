@@ -33,6 +33,8 @@ export interface Answered {
 export interface Interceptor {
   /** Undefined: this gateway answers by its own route. */
   intercept(request: ApiRequest, route: Route): RouteResult | Passed | undefined;
+  /** Whether a path that is no endpoint here is asked about all the same: with a route whose path is ''. */
+  passes?(path: string): boolean;
   /** Whether somebody wants to know how this request is answered here: asked once, before the answer. */
   watches?(request: ApiRequest, route: Route): ((answered: Answered) => void) | undefined;
 }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline, Readable } from 'node:stream';
 import { gzip } from 'node:zlib';
 import type { Reply } from '../wire/http.ts';
+import type { PassedReply } from './interceptor.ts';
 import type { SharedAnswer } from '../watch/live-queries.ts';
 
 /** Bodies below this are not worth compressing (Consul since 1.9: 1400 bytes). */
@@ -61,6 +63,25 @@ export function writeShared(
   // A long body is encoded once and then sent as bytes; a short one goes out in one piece with its headers.
   const bytes = (shared.bytes ??= typeof answer.body === 'string' ? Buffer.from(answer.body) : answer.body);
   send(res, answer.status, headers, bytes, bytes.length);
+}
+
+/** Sends an answer of somebody else: its own status, headers and body, and none of ours. */
+export function writePassed(res: ServerResponse, passed: PassedReply): void {
+  const { status, headers, body } = passed;
+  if (res.destroyed || res.headersSent) {
+    if (body instanceof Readable) body.destroy();
+    return;
+  }
+  res.sendDate = !headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'date');
+  res.writeHead(status, [...headers]);
+  if (body instanceof Uint8Array) {
+    res.end(body);
+    return;
+  }
+  // One that breaks off closes the connection, so that nobody takes a part for the whole.
+  pipeline(body instanceof Readable ? body : Readable.from(body, { objectMode: false }), res, (error) => {
+    if (error) res.destroy();
+  });
 }
 
 function byteLength(body: string | Uint8Array): number {

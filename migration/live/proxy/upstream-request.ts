@@ -1,0 +1,100 @@
+import { parseGoDuration } from '../../../compat/wire/go-duration.ts';
+import type { ApiRequest, Method } from '../../../compat/wire/http.ts';
+import { encodeKeyPath } from '../../mirror/key-rules.ts';
+
+/** A request as it goes to the source. */
+export interface UpstreamRequest {
+  readonly method: Method;
+  /** Path and query, percent-encoded. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array> | undefined;
+  /** How long it may block over there; undefined: it does not. */
+  readonly blocksMs: number | undefined;
+}
+
+/** Those of a client that mean something to Consul. Its connection is its own, and so is ours. */
+const passedOn = [
+  'accept',
+  'accept-encoding',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-type',
+  'user-agent',
+  'x-consul-namespace',
+  'x-consul-partition',
+  'x-consul-token',
+] as const;
+
+/** Consul's own: what it waits for by default and at most, and the random sixteenth that it adds. */
+const waitMsDefault = 300_000;
+const waitMsMax = 600_000;
+const jitterFraction = 16;
+
+/** Events have hashes for indexes: one is not above another. */
+const unorderedIndexes = '/v1/event/list';
+
+/**
+ * A client's request, to be passed on. An index that the source never showed is left out: the client has it from a
+ * gateway, and would wait for it over there for as long as it may.
+ */
+export function upstreamRequest(request: ApiRequest, highWater: number): UpstreamRequest {
+  const { method, query, body } = request;
+  const strip = method === 'GET' && request.path !== unorderedIndexes && indexOf(request) > BigInt(highWater);
+  const raw = strip ? without(query.raw, 'index') : query.raw;
+  const headers: Record<string, string> = {};
+  for (const name of passedOn) {
+    const value = request.header(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  return {
+    method,
+    path: `${encodeKeyPath(request.path)}${raw === '' ? '' : `?${raw}`}`,
+    headers,
+    body: body.length > 0 ? body : method === 'GET' ? undefined : streamOf(request),
+    blocksMs: method === 'GET' && !strip && blocks(request) ? blocksMs(query.get('wait')) : undefined,
+  };
+}
+
+function streamOf(request: ApiRequest): AsyncIterable<Uint8Array> | undefined {
+  return request.header('content-length') === '0' ? undefined : request.stream;
+}
+
+function blocks(request: ApiRequest): boolean {
+  return (
+    indexOf(request) > 0n || (request.query.has('hash') && request.path.startsWith('/v1/agent/')) === true
+  );
+}
+
+function indexOf({ query }: ApiRequest): bigint {
+  const text = query.get('index');
+  return /^\d{1,20}$/.test(text) ? BigInt(text) : 0n;
+}
+
+/** The whole wait with what may be added to it. */
+function blocksMs(text: string): number {
+  const parsed = parseGoDuration(text === '' ? '0' : text);
+  const ms = parsed.ok ? parsed.value / 1e6 : 0;
+  const bounded = Math.min(ms <= 0 ? waitMsDefault : ms, waitMsMax);
+  return bounded * (1 + 1 / jitterFraction);
+}
+
+/** A query without one of its parameters. */
+export function without(raw: string, name: string): string {
+  return raw
+    .split('&')
+    .filter((pair) => {
+      const cut = pair.indexOf('=');
+      return decode(cut < 0 ? pair : pair.slice(0, cut)) !== name;
+    })
+    .join('&');
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return text;
+  }
+}
