@@ -30,6 +30,7 @@ import { listen, openHttp, tlsOnReload } from './open-http.ts';
 import { openState, ownershipWarning, snapshotDirectory, watchDatabase } from './open-state.ts';
 import { openDns } from './open-dns.ts';
 import { openFleet, type Fleet } from './open-fleet.ts';
+import { migrationSettings, openMigration } from './open-migration.ts';
 import { renewElsewhere } from './renew-elsewhere.ts';
 
 export interface GatewayOptions {
@@ -60,6 +61,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { logging } = options;
   let config = options.config;
   const log = logging.log.child({ name: 'agent' });
+  const settingsOfMigration = migrationSettings(config.migration);
   const { store, replica, nodeId } = openState(config);
   const gateway = gatewayFacts(() => config, nodeId, options.version);
   const defect = (error: unknown): void =>
@@ -141,6 +143,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onChange: () => live.touch([eventsTopic]),
   });
 
+  const { migrator, serve: serveMigration } = openMigration({
+    ...{ settings: settingsOfMigration, gateway, replica, fleet, log },
+    metrics: agent.metrics,
+  });
   const context: RouteContext = {
     view: store,
     gateway,
@@ -174,6 +180,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       catalog: (kind, entry) => digestCatalog(kind, canonicalCatalogValue(kind, entry)),
     },
     agent: agent.port,
+    migration: migrator.port,
   };
   const http = openHttp({ config, context, live, agent, replica, log, logging, fleet: fleet.port });
   const stopMetrics = startMetrics(agent.metrics, {
@@ -206,7 +213,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEvent: (event) => events.receive(event),
     renewSession: (id) => timers.renew(id, Date.now()),
     http: (body) => serveForeign(body, http.serve),
+    migration: serveMigration,
   });
+  migrator.start();
   const stopJoining = joinFleet({ config, gateway, fleet, store, log, onExhausted: options.onFatal });
   sessionExpiry.start();
   const stopHousekeeping = startHousekeeping({
@@ -234,6 +243,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       await dns?.close();
       await agent.stop();
       await http.close(stopGraceMs);
+      await migrator.stop();
       loop.stop();
       await fleet.close();
       store.close();

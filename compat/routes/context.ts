@@ -4,6 +4,7 @@ import type { EventLog } from '../events/event-log.ts';
 import type { Freshness, ReadScope } from '../fleet/port.ts';
 import type { SnapshotPort } from '../snapshot/snapshot-port.ts';
 import type { WaitLimits } from '../wire/read-options.ts';
+import type { MigrationPort } from './migration-port.ts';
 import type { MirrorDigest } from './mirror-digest.ts';
 import type { SessionClocks } from './session-clocks.ts';
 
@@ -54,4 +55,5 @@ export interface RouteContext {
   readonly mirrorDigest: MirrorDigest;
   /** The gateway's own agent, and what its endpoints ask of the process. */
   readonly agent: AgentPort;
+  readonly migration?: MigrationPort;
 }

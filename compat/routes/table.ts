@@ -12,6 +12,7 @@ import { fleetStatusRoutes } from './fleet-status.ts';
 import { healthRoutes } from './health.ts';
 import { keyringRoutes } from './keyring.ts';
 import { kvRoutes } from './kv.ts';
+import { migrationRoutes } from './migration.ts';
 import { mirrorRoutes } from './mirror.ts';
 import { operatorRoutes } from './operator.ts';
 import { refusedRoutes } from './refused.ts';
@@ -38,6 +39,7 @@ export const routeTable: readonly Route[] = [
   ...fleetStatusRoutes,
   ...healthRoutes,
   ...keyringRoutes,
+  ...migrationRoutes,
   ...mirrorRoutes,
   ...operatorRoutes,
   ...refusedRoutes,

@@ -63,6 +63,8 @@ export interface PartMetrics {
 
 /** The rules as they are in force here. */
 export interface Phases {
+  /** False: this gateway just started, and may not have heard of the newest steps: it answers for no rule yet. */
+  readonly known: boolean;
   readonly rules: readonly PhaseRule[];
   readonly source: MigrationSource | undefined;
   /** The rule of a key; undefined: no migration concerns it. */

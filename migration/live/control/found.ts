@@ -1,0 +1,110 @@
+import { Connection } from '../../source/connection.ts';
+import { HttpConsulReader } from '../../source/http-consul-reader.ts';
+import { sourceIdentity } from '../../source/identity.ts';
+import type { MigrationKind } from '../../../src/state/migration.ts';
+import type { LivePart, PartContext, SourceSettings } from '../ports.ts';
+import { ruleAt } from './phases.ts';
+
+const againMs = 2000;
+const everyMs = 15_000;
+
+/**
+ * Writes the first rules of a fleet that was given a source: everything passthrough, and who the source is. Done by
+ * the runner, once; later it looks whether the source is still the one that the fleet agreed on.
+ */
+export function foundMigration(context: PartContext): LivePart {
+  const { gateway, phases, settings, runner } = context;
+  const abort = new AbortController();
+  let running: Promise<void> | undefined;
+  let problem: string | undefined;
+  let seenId: string | undefined;
+
+  const round = async (source: SourceSettings): Promise<void> => {
+    const id = settings.sourceId ?? (await identityOf(context, source, abort.signal));
+    seenId = id;
+    const agreed = phases.source;
+    if (agreed === undefined) {
+      await mustDo(context, { kind: 'migration-source', source: { id, timeline: 0 } });
+    } else if (agreed.id !== id) {
+      throw new Error(
+        `the source here is ${id}, and this fleet migrates from ${agreed.id}: name the right one in migration.source, ` +
+          'or carry its identity on with migration.source_id if only servers were replaced',
+      );
+    }
+    for (const of of ['kv', 'catalog'] as const) {
+      if ((ruleAt(phases, of, '')?.step ?? 0) > 0) continue;
+      // oxlint-disable-next-line no-await-in-loop -- two
+      await firstRule(context, of);
+    }
+  };
+
+  const loop = async (source: SourceSettings): Promise<void> => {
+    while (!abort.signal.aborted) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one look after the other
+        if (runner.isHere) await round(source);
+        problem = undefined;
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        if (text !== problem && !abort.signal.aborted)
+          gateway.log.warn({ problem: text }, 'the source of the migration');
+        problem = text;
+      }
+      const founded = phases.source !== undefined && problem === undefined;
+      // oxlint-disable-next-line no-await-in-loop -- one look after the other
+      await gateway.clock.sleep(founded ? everyMs : againMs, abort.signal);
+    }
+  };
+
+  return {
+    start: () => {
+      if (settings.source !== undefined) running = loop(settings.source);
+    },
+    stop: async () => {
+      abort.abort();
+      await running;
+    },
+    status: () => ({ seenId: seenId ?? null, problem: problem ?? null }),
+  };
+}
+
+async function identityOf(
+  { gateway }: PartContext,
+  source: SourceSettings,
+  signal: AbortSignal,
+): Promise<string> {
+  const connection = new Connection({
+    address: source.addresses[0] ?? '',
+    token: source.token,
+    tls: source.tls,
+    timeoutMs: source.timeoutMs,
+    concurrencyMax: 2,
+    requestsPerSecondMax: 20,
+    attemptsMax: 2,
+    clock: gateway.clock,
+    chance: gateway.random,
+    signal,
+  });
+  try {
+    const reader = new HttpConsulReader(connection);
+    return await sourceIdentity(reader, await reader.self());
+  } finally {
+    connection.close();
+  }
+}
+
+async function firstRule(context: PartContext, of: MigrationKind): Promise<void> {
+  await mustDo(context, {
+    ...{ kind: 'migration-step', of, prefix: '', phase: 'passthrough', expectStep: 0 },
+    ...{ reason: 'the first start with a source', overridden: [], fences: [] },
+  });
+}
+
+async function mustDo(
+  { gateway }: PartContext,
+  command: Parameters<PartContext['gateway']['propose']>[0],
+): Promise<void> {
+  const outcome = await gateway.propose(command);
+  if (outcome.kind === 'refused') throw new Error(outcome.message);
+  if (outcome.kind === 'not-owned') throw new Error('the owner of the root zone cannot be reached');
+}

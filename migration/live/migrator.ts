@@ -1,0 +1,90 @@
+import type { Interceptor } from '../../compat/http/interceptor.ts';
+import type { MigrationPort } from '../../compat/routes/migration-port.ts';
+import { Kind } from '../../src/state/kinds.ts';
+import { foundMigration } from './control/found.ts';
+import { HoldBook } from './control/hold-book.ts';
+import { Peers } from './control/peers.ts';
+import { ReplicaPhases, type PhaseFacts } from './control/phases.ts';
+import { ProvisionalRules } from './control/provisional.ts';
+import { chooseRunner, RunnerChoice } from './control/runner.ts';
+import type { EvidenceSink, GatewayPort, LivePart, LiveSettings, PartContext } from './ports.ts';
+
+/** The migration of one gateway. */
+export interface Migrator {
+  /** For HTTP: who answers a request. */
+  readonly interceptor: Interceptor;
+  readonly port: MigrationPort;
+  /** Once the gateway takes commands and calls. */
+  start(): void;
+  /** Before the state machine ends. */
+  stop(): Promise<void>;
+}
+
+/** Makes the parts of a migration and connects them. Nothing runs before `start()`. */
+export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migrator {
+  const hasSource = settings.source !== undefined;
+  const provisional = new ProvisionalRules(gateway, hasSource);
+  const phases = new ReplicaPhases(() => provisional.over(readFacts(gateway)));
+  const hold = new HoldBook();
+  const peers = new Peers({ gateway, phases, hasSource, older: () => 0 });
+  const runner = new RunnerChoice(gateway.nodeId, () =>
+    chooseRunner(gateway.gateways(), (nodeId) => peers.hasSource(nodeId), gateway.ownerOf('')),
+  );
+  const sinks: EvidenceSink[] = [];
+  const context: PartContext = {
+    ...{ gateway, phases, settings, runner, hold },
+    evidence: {
+      observed: (observed) => sinks.forEach((sink) => sink.observed(observed)),
+      acknowledged: (write) => sinks.forEach((sink) => sink.acknowledged(write)),
+      mark: (what, detail) => sinks.forEach((sink) => sink.mark(what, detail)),
+    },
+  };
+  /** Started in this order, stopped in the opposite one. */
+  const parts: readonly LivePart[] = [];
+  const founding = foundMigration(context);
+  const stops: (() => void)[] = [];
+  let seenIndex = -1;
+
+  return {
+    interceptor: { intercept: () => undefined },
+    port: {
+      ask: () => Promise.resolve({ status: 501, body: 'not built yet' }),
+      order: () => Promise.resolve({ status: 501, body: 'not built yet' }),
+    },
+    start: () => {
+      const look = (): void => {
+        const index = gateway.view.tableIndex(Kind.migration);
+        if (index === seenIndex) return;
+        seenIndex = index;
+        phases.refresh();
+      };
+      stops.push(
+        gateway.onCommit(look),
+        peers.onHeard(() => runner.look()),
+      );
+      stops.push(gateway.onGatewaysChanged(() => runner.look()));
+      look();
+      runner.look();
+      peers.start();
+      for (const part of parts) part.start();
+      founding.start();
+    },
+    stop: async () => {
+      await founding.stop();
+      for (const part of parts.toReversed()) {
+        // oxlint-disable-next-line no-await-in-loop -- those that are built on others end first
+        await part.stop();
+      }
+      peers.stop();
+      hold.releaseAll();
+      for (const stop of stops.splice(0)) stop();
+    },
+  };
+}
+
+function readFacts(gateway: GatewayPort): PhaseFacts {
+  // The reader of the registers comes with them (src/state).
+  return gateway.view.tableIndex(Kind.migration) === 0 ? nothing : nothing;
+}
+
+const nothing: PhaseFacts = { rules: [], source: undefined };
