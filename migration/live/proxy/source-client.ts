@@ -35,6 +35,8 @@ export interface SourceQuestion {
   /** '': none. */
   readonly token: string;
   readonly body?: Uint8Array | string;
+  /** How long it may block over there. Left out: it does not. */
+  readonly blocksMs?: number;
 }
 
 /** Bodies up to this are passed on in one piece; longer ones as they come. Guess. */
@@ -199,12 +201,12 @@ export class SourceClient {
 
   /** Asks the source something on this gateway's own behalf, or with a client's token. Never rejects. */
   async ask(question: SourceQuestion): Promise<SourceAnswer | NoAnswer> {
-    const { method, path, token, body } = question;
+    const { method, path, token, body, blocksMs } = question;
     const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': 'grapevine' };
     if (token !== '') headers['X-Consul-Token'] = token;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     const request: UpstreamRequest = {
-      ...{ method, path, headers, blocksMs: undefined },
+      ...{ method, path, headers, blocksMs },
       body: typeof body === 'string' ? Buffer.from(body) : body,
     };
     const sent = await this.#send(request, this.#stopping.signal);
