@@ -29,8 +29,8 @@ export function isMirrorKind(name: string): name is MirrorKindName {
 }
 
 export interface RecordContext {
-  /** The gateway's own node: its entries are its own. */
-  readonly ownNode: string;
+  /** Nodes of gateways, in lower case: their entries are their own. */
+  readonly gatewayNodes: ReadonlySet<string>;
   readonly valueBytesMax: number;
   readonly digest: MirrorDigest;
 }
@@ -57,8 +57,8 @@ export function decodeRecord(
   const node = key.slice(0, cut);
   const id = key.slice(cut + 1);
   if (kind !== 'node' && id === '') return err(`Key of a ${kind} is <node>/<id>`);
-  if (node.toLowerCase() === context.ownNode.toLowerCase()) {
-    return err(`node ${JSON.stringify(node)} is this gateway's own`);
+  if (context.gatewayNodes.has(node.toLowerCase())) {
+    return err(`node ${JSON.stringify(node)} is a gateway's own`);
   }
   const held = kind === 'node' ? catalogKey(node) : catalogKey(node, id);
   if (deleted) return ok({ ...version, key: held, value: null, ix: null, name: key });

@@ -41,6 +41,7 @@ function stateRoute({ query }: ApiRequest, context: RouteContext): RouteResult {
     Timeline: state.timeline,
     Cursors: state.cursors,
     GatewayNode: gateway.nodeName,
+    GatewayNodes: gatewayNodes(context),
     Datacenter: gateway.datacenter,
     OtherSources: otherSources,
   };
@@ -60,6 +61,12 @@ function heldRoute({ query }: ApiRequest, { view, mirrorDigest }: RouteContext):
   const page = { prefix: query.get('prefix'), after: query.get('after'), limit };
   const held = kind === 'kv' ? heldKv(view, page, mirrorDigest) : heldCatalog(view, kind, page, mirrorDigest);
   return json({ Entries: held.slice(0, limit), More: held.length > limit }, query.has('pretty'));
+}
+
+/** Names of all gateways of this fleet: their nodes are their own, whatever a source says of them. */
+function gatewayNodes({ gateway, agent }: RouteContext): readonly string[] {
+  const others = agent.cluster.members(false).map(({ name }) => name);
+  return [...new Set([gateway.nodeName, ...others])].toSorted(compareUtf8);
 }
 
 function sourceProblem(source: string): Reply | undefined {
@@ -169,7 +176,7 @@ function applyRoute({ body, query }: ApiRequest, context: RouteContext): RouteRe
   const records: MirrorRecord[] = [];
   const refused: Refused[] = [];
   const recordContext = {
-    ownNode: context.gateway.nodeName,
+    gatewayNodes: new Set(gatewayNodes(context).map((name) => name.toLowerCase())),
     valueBytesMax: context.limits.kvValueBytesMax,
     digest: context.mirrorDigest,
   };

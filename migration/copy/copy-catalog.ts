@@ -255,7 +255,7 @@ function isServerService(name: unknown): boolean {
 }
 
 function isCopied(run: CopyRun, name: string): boolean {
-  const own = name.toLowerCase() === run.gatewayNode.toLowerCase();
+  const own = run.gatewayNodes.has(name.toLowerCase());
   if (!own && isNodeNameMirrored(name)) return true;
   // A run that goes on within the catalog has these in its counts already.
   if (run.position === null) {
@@ -277,9 +277,8 @@ async function heldCatalog(run: CopyRun): Promise<Map<string, HeldByKind>> {
       held[kind].push(asHeld(entry));
     }
   }
-  // The gateway's own registers are its agent's, whatever the source says.
-  for (const name of byNode.keys())
-    if (name.toLowerCase() === run.gatewayNode.toLowerCase()) byNode.delete(name);
+  // A gateway's own registers are its agent's, whatever the source says.
+  for (const name of byNode.keys()) if (run.gatewayNodes.has(name.toLowerCase())) byNode.delete(name);
   return byNode;
 }
 

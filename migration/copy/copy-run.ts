@@ -69,7 +69,8 @@ export const done: LeafEnd = { kind: 'done' };
 /** What one run has learned and done so far; shared by the KV and the catalog part. */
 export class CopyRun {
   readonly options: CopyOptions;
-  readonly gatewayNode: string;
+  /** In lower case. */
+  readonly gatewayNodes: ReadonlySet<string>;
   readonly selection: string;
   notices: NoticeBook;
   counts: CountsByKind;
@@ -88,7 +89,7 @@ export class CopyRun {
 
   constructor(options: CopyOptions, state: MirrorState, cursor: CopyCursor | null) {
     this.options = options;
-    this.gatewayNode = state.gatewayNode;
+    this.gatewayNodes = new Set(state.gatewayNodes.map((name) => name.toLowerCase()));
     this.selection = selectionOf(options);
     this.timeline = Math.max(1, state.timeline);
     const usable =

@@ -43,7 +43,7 @@ export const noticeTexts: Readonly<Record<NoticeCode, string>> = {
   session: 'sessions: they expire with the source; clients make new ones here',
   'sessions-unseen': 'sessions could not be listed',
   'source-server': "the source servers' own service `consul`",
-  'gateway-node': "nodes that bear the gateway's own name",
+  'gateway-node': "nodes that bear a gateway's name",
   'odd-node-name': 'nodes whose name has a slash, a dot segment or a non-printable character',
   'mesh-service': 'services of the mesh, copied as plain services',
   'delete-withheld': 'deletes held back by the mass-delete breaker: --allow-deletes lets them through',

@@ -123,10 +123,16 @@ export function decodeRawKv(body: string, of: 'list' | 'txn' = 'list'): Result<R
     const text = fields['Value'] ?? '';
     const modifyIndex = fields['ModifyIndex'];
     const createIndex = fields['CreateIndex'];
+    const lockIndex = fields['LockIndex'] ?? 0;
     const flags = fields['Flags'] ?? 0;
     const session = fields['Session'];
     if (typeof text !== 'string') return err(`${JSON.stringify(key)}: Value is not base64`);
-    if (!isIndex(modifyIndex) || !isIndex(createIndex) || (of === 'list' && modifyIndex === 0)) {
+    if (
+      !isIndex(modifyIndex) ||
+      !isIndex(createIndex) ||
+      !isIndex(lockIndex) ||
+      (of === 'list' && modifyIndex === 0)
+    ) {
       return err(`${JSON.stringify(key)}: CreateIndex or ModifyIndex is no index`);
     }
     if (typeof flags !== 'string' && !isIndex(flags))
@@ -136,6 +142,7 @@ export function decodeRawKv(body: string, of: 'list' | 'txn' = 'list'): Result<R
       text,
       flags: BigInt(flags),
       session: typeof session === 'string' ? session : '',
+      lockIndex,
       createIndex,
       modifyIndex,
     });

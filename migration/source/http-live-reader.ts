@@ -270,8 +270,8 @@ function nameIn(object: JsonObject, name: string): string {
 }
 
 function rawOf(entry: KvEntry): RawEntry {
-  const { key, value, flags, session, createIndex, modifyIndex } = entry;
-  return { key, text: Buffer.from(value).toString('base64'), flags, session, createIndex, modifyIndex };
+  const { value, ...rest } = entry;
+  return { ...rest, text: Buffer.from(value).toString('base64') };
 }
 
 function rawRead(read: PointRead): RawRead {

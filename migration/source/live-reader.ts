@@ -14,6 +14,7 @@ export type RawEntry = {
   readonly text: string;
   readonly flags: bigint;
   readonly session: string;
+  readonly lockIndex: number;
   readonly createIndex: number;
   readonly modifyIndex: number;
 };

@@ -31,6 +31,8 @@ export class HttpTarget implements MirrorTarget {
       timeline: fields.int('Timeline'),
       cursors: fields.stringMap('Cursors'),
       gatewayNode: fields.string('GatewayNode'),
+      // Left out by gateways before 0.2.
+      gatewayNodes: [...new Set([fields.string('GatewayNode'), ...fields.strings('GatewayNodes')])],
       datacenter: fields.string('Datacenter'),
       otherSources: fields.strings('OtherSources'),
     };

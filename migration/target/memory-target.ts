@@ -38,6 +38,7 @@ export class MemoryTarget implements MirrorTarget {
     timeline: this.#timeline,
     cursors: { ...this.#cursors },
     gatewayNode: this.#gatewayNode,
+    gatewayNodes: [this.#gatewayNode],
     datacenter: 'dc1',
     otherSources: [],
   });

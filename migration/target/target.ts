@@ -23,6 +23,8 @@ export type MirrorState = {
   readonly cursors: Readonly<Record<string, string>>;
   /** The target's own node name: its registers are never written by a mirror. */
   readonly gatewayNode: string;
+  /** Node names of all gateways of the target's fleet, that one among them. */
+  readonly gatewayNodes: readonly string[];
   readonly datacenter: string;
   /** Other sources that this target mirrors, where the target says so. */
   readonly otherSources: readonly string[];

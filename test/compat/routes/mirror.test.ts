@@ -79,6 +79,7 @@ describe('what a mirror may ask', () => {
       Timeline: 0,
       Cursors: {},
       GatewayNode: 'gateway',
+      GatewayNodes: ['gateway'],
       Datacenter: 'dc1',
       OtherSources: [],
     });
