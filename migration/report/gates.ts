@@ -1,5 +1,5 @@
 import { count } from '../terminal/format.ts';
-import type { Gate, GateState, Report } from './model.ts';
+import type { Gate, GateState, Report, ReportRate } from './model.ts';
 import { hitsText, msText, rateText } from './numbers.ts';
 import type { GateLimits, Thresholds } from './thresholds.ts';
 
@@ -76,7 +76,7 @@ function nonTransientGate(report: Report, { nonTransientUpperMax: max }: GateLim
     const bound = max ?? 1;
     const hits = rate.hits ?? report.totals.persistent;
     const upper = upperOf(rate);
-    const low = Math.min(rate.wilson95[0], rate.byKey95?.[0] ?? 1);
+    const low = lowerOf(rate);
     const observed = hitsText(hits, compared, low, upper);
     if (compared > 0 && upper <= bound) return { state: 'green', observed };
     if (low > bound)
@@ -263,7 +263,10 @@ function windowGate(report: Report, { windowMsMin: min }: GateLimits): Gate {
 
 function ageGate(report: Report, { reportAgeMsMax: max }: GateLimits, nowMs: number): Gate {
   return gate('age', 'Age of this report', max === null ? null : `below ${msText(max)}`, () => {
-    const ageMs = nowMs - Date.parse(report.run.finishedAt);
+    // A report made just now of what a gateway counted an hour ago is an hour old.
+    const told = (report.gateways ?? []).filter((each) => each.alive === true).map((each) => each.until);
+    const oldest = Math.min(...[report.run.finishedAt, ...told].map((at) => Date.parse(at)));
+    const ageMs = nowMs - oldest;
     if (ageMs < -60_000)
       return { state: 'unknown', observed: 'from the future', why: 'Clocks disagree: see `clockSkewMsMax`.' };
     const observed = msText(Math.max(0, ageMs));
@@ -318,10 +321,15 @@ export function ruleName(rule: RuleRef): string {
   return rule.of === 'catalog' ? 'the catalog' : rule.prefix === '' ? 'all keys' : rule.prefix;
 }
 
-/** The least favourable upper bound that a rate has. */
-export function upperOf(rate: {
-  readonly upper95: number;
-  readonly byKey95?: readonly [number, number] | undefined;
-}): number {
-  return Math.max(rate.upper95, rate.byKey95?.[1] ?? 0);
+type Bounds = Pick<ReportRate, 'upper95' | 'wilson95'> & {
+  readonly interval95?: readonly [number, number] | undefined;
+};
+
+/** The least favourable bounds that a rate has. */
+export function upperOf(rate: Bounds): number {
+  return Math.max(rate.upper95, rate.interval95?.[1] ?? 0);
+}
+
+export function lowerOf(rate: Bounds): number {
+  return Math.min(rate.wilson95[0], rate.interval95?.[0] ?? 1);
 }

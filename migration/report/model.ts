@@ -32,7 +32,8 @@ const rate = z
     upper95: share.describe('3/n where none of n differ; else the upper end of the widest interval.'),
     hits: count.optional(),
     of: count.optional(),
-    byKey95: interval95.optional().describe('By resampling keys, because differences cluster by key.'),
+    interval95: interval95.optional().describe('The widest interval: the one to print.'),
+    method: z.string().optional().describe('none, rule-of-three, wilson or bootstrap-by-key.'),
   })
   .meta({ id: 'rate' });
 
@@ -317,6 +318,7 @@ export const reportModel = z.object({
         name: z.string(),
         region: z.string(),
         version: z.string().optional(),
+        alive: z.boolean().optional(),
         since: time,
         until: time,
         restarts: count,
