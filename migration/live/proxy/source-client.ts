@@ -37,6 +37,8 @@ export interface SourceQuestion {
   readonly body?: Uint8Array | string;
   /** How long it may block over there. Left out: it does not. */
   readonly blocksMs?: number;
+  /** Nobody wants the answer any more. */
+  readonly signal?: AbortSignal;
 }
 
 /** Bodies up to this are passed on in one piece; longer ones as they come. Guess. */
@@ -201,7 +203,7 @@ export class SourceClient {
 
   /** Asks the source something on this gateway's own behalf, or with a client's token. Never rejects. */
   async ask(question: SourceQuestion): Promise<SourceAnswer | NoAnswer> {
-    const { method, path, token, body, blocksMs } = question;
+    const { method, path, token, body, blocksMs, signal = this.#stopping.signal } = question;
     const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': 'grapevine' };
     if (token !== '') headers['X-Consul-Token'] = token;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -209,7 +211,7 @@ export class SourceClient {
       ...{ method, path, headers, blocksMs },
       body: typeof body === 'string' ? Buffer.from(body) : body,
     };
-    const sent = await this.#send(request, this.#stopping.signal);
+    const sent = await this.#send(request, signal);
     if (sent.kind === 'crowded')
       return { kind: 'unsent', why: 'too many requests to the source are waiting' };
     if (sent.kind === 'failed') return { kind: sent.unsent ? 'unsent' : 'unknown', why: sent.code };
