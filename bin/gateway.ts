@@ -182,7 +182,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     agent: agent.port,
     migration: migrator.port,
   };
-  const http = openHttp({ config, context, live, agent, replica, log, logging, fleet: fleet.port });
+  const http = openHttp({
+    config,
+    context,
+    live,
+    agent,
+    replica,
+    log,
+    logging,
+    fleet: fleet.port,
+    interceptor: migrator.interceptor,
+  });
   const stopMetrics = startMetrics(agent.metrics, {
     ...{ replica, loop, live, timers, http },
     dataDir: config.stateInMemory ? undefined : config.dataDir,

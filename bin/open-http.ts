@@ -6,6 +6,7 @@ import { Dispatcher } from '../compat/http/dispatcher.ts';
 import { HttpServer } from '../compat/http/server.ts';
 import type { TlsOptions } from '../compat/http/tls.ts';
 import { writeAccess } from '../compat/http/write-access.ts';
+import type { Interceptor } from '../compat/http/interceptor.ts';
 import type { RouteContext } from '../compat/routes/context.ts';
 import { routeTable } from '../compat/routes/table.ts';
 import type { LiveQueries } from '../compat/watch/live-queries.ts';
@@ -23,16 +24,18 @@ export interface HttpParts {
   readonly log: Log;
   readonly logging: Logging;
   readonly fleet: MachineFleet;
+  readonly interceptor: Interceptor;
 }
 
 /** The HTTP API; it listens nowhere yet. */
 export function openHttp(parts: HttpParts): HttpServer {
-  const { config, context, live, agent, replica, log, logging, fleet } = parts;
+  const { config, context, live, agent, replica, log, logging, fleet, interceptor } = parts;
   const requests = logging.log.child({ name: 'agent.http' });
   const dispatcher = new Dispatcher({
     routes: routeTable,
     context,
     live,
+    interceptor,
     propose: agent.propose,
     onRequest: countedRequests(agent.metrics, routeTable),
     highestIndex: () => replica.highestIndex,

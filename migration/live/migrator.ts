@@ -1,8 +1,10 @@
 import type { Interceptor } from '../../compat/http/interceptor.ts';
 import type { MigrationPort } from '../../compat/routes/migration-port.ts';
 import { Kind } from '../../src/state/kinds.ts';
+import { migrationSource, phaseRules } from '../../src/state/migration-rules.ts';
 import { foundMigration } from './control/found.ts';
 import { HoldBook } from './control/hold-book.ts';
+import { learnPhases } from './control/knowledge.ts';
 import { Peers } from './control/peers.ts';
 import { ReplicaPhases, type PhaseFacts } from './control/phases.ts';
 import { ProvisionalRules } from './control/provisional.ts';
@@ -25,6 +27,8 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
   const hasSource = settings.source !== undefined;
   const provisional = new ProvisionalRules(gateway, hasSource);
   const phases = new ReplicaPhases(() => provisional.over(readFacts(gateway)));
+  /** Somebody has written first rules, or will: they are on their way here. */
+  const awaitsRules = (): boolean => hasSource && phases.rules.length === 0 && !provisional.hasOwnData;
   const hold = new HoldBook();
   const peers = new Peers({ gateway, phases, hasSource, older: () => 0 });
   const runner = new RunnerChoice(gateway.nodeId, () =>
@@ -66,6 +70,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       look();
       runner.look();
       peers.start();
+      stops.push(learnPhases(gateway, phases, peers, awaitsRules));
       for (const part of parts) part.start();
       founding.start();
     },
@@ -83,8 +88,5 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
 }
 
 function readFacts(gateway: GatewayPort): PhaseFacts {
-  // The reader of the registers comes with them (src/state).
-  return gateway.view.tableIndex(Kind.migration) === 0 ? nothing : nothing;
+  return { rules: phaseRules(gateway.view), source: migrationSource(gateway.view) };
 }
-
-const nothing: PhaseFacts = { rules: [], source: undefined };

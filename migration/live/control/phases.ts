@@ -1,5 +1,6 @@
-import type { MigrationKind, MigrationSource, PhaseRule } from '../../../src/state/migration.ts';
-import type { GatewayPort, Phases } from '../ports.ts';
+import { PhaseTable } from '../../../src/state/migration-rules.ts';
+import type { MigrationSource, PhaseRule } from '../../../src/state/migration.ts';
+import type { Phases } from '../ports.ts';
 
 /** The rules and the source as registers say. */
 export interface PhaseFacts {
@@ -9,17 +10,26 @@ export interface PhaseFacts {
 
 /** The rules as the registers of this replica have them; read again when one of them changed. */
 export class ReplicaPhases implements Phases {
-  known = false;
   readonly #read: () => PhaseFacts;
   readonly #listeners = new Set<() => void>();
   #facts: PhaseFacts;
-  /** Rules of keys, longest prefix first. */
-  #byLength: readonly PhaseRule[] = [];
+  #table: PhaseTable;
+  #known = false;
 
   constructor(read: () => PhaseFacts) {
     this.#read = read;
     this.#facts = read();
-    this.#sort();
+    this.#table = new PhaseTable(this.#facts.rules);
+  }
+
+  get known(): boolean {
+    return this.#known;
+  }
+
+  becameKnown(): void {
+    if (this.#known) return;
+    this.#known = true;
+    this.#tell();
   }
 
   get rules(): readonly PhaseRule[] {
@@ -31,19 +41,19 @@ export class ReplicaPhases implements Phases {
   }
 
   get catalog(): PhaseRule | undefined {
-    return this.#facts.rules.find((rule) => rule.of === 'catalog');
+    return this.#table.catalog;
+  }
+
+  at(of: PhaseRule['of'], prefix: string): PhaseRule | undefined {
+    return this.#table.get(of, prefix);
   }
 
   ofKey(key: string): PhaseRule | undefined {
-    return this.#byLength.find((rule) => key.startsWith(rule.prefix));
+    return this.#table.ofKey(key);
   }
 
   under(prefix: string): readonly PhaseRule[] {
-    const own = this.ofKey(prefix);
-    const below = this.#byLength.filter(
-      (rule) => rule.prefix !== own?.prefix && rule.prefix.startsWith(prefix),
-    );
-    return own === undefined ? below : [own, ...below];
+    return this.#table.under(prefix);
   }
 
   onChange(listener: () => void): () => void {
@@ -54,25 +64,20 @@ export class ReplicaPhases implements Phases {
   /** To be called when registers of the migration changed. */
   refresh(): void {
     this.#facts = this.#read();
-    this.#sort();
-    for (const listener of this.#listeners) listener();
+    this.#table = new PhaseTable(this.#facts.rules);
+    this.#tell();
   }
 
-  #sort(): void {
-    this.#byLength = this.#facts.rules
-      .filter((rule) => rule.of === 'kv')
-      .toSorted((a, b) => b.prefix.length - a.prefix.length);
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 }
 
 /** The rule of exactly this prefix. */
-export function ruleAt(phases: Phases, of: MigrationKind, prefix: string): PhaseRule | undefined {
+export function ruleAt(
+  phases: Pick<Phases, 'rules'>,
+  of: PhaseRule['of'],
+  prefix: string,
+): PhaseRule | undefined {
   return phases.rules.find((rule) => rule.of === of && rule.prefix === prefix);
-}
-
-/** Calls `changed` after commits that touched the migration's registers. Answers how to stop. */
-export function followPhases(gateway: GatewayPort, topic: string, changed: () => void): () => void {
-  return gateway.onCommit((touched) => {
-    if (touched.has(topic)) changed();
-  });
 }

@@ -28,6 +28,8 @@ export class ProvisionalRules {
 
   over(facts: PhaseFacts): PhaseFacts {
     if (facts.rules.length > 0 || !this.#hasSource || this.hasOwnData) return facts;
+    // Another one may have rules that are not here yet.
+    if (this.#gateway.ownerOf('') !== this.#gateway.nodeId) return facts;
     return { ...facts, rules: [provisional('kv'), provisional('catalog')] };
   }
 
