@@ -71,14 +71,16 @@ export function bootstrapByKey95(
   seed: number,
 ): readonly [low: number, high: number] {
   if (of === 0) return [0, 1];
+  // Keys with equally many hits are drawn together: a sum of Poisson numbers is one.
+  const keysByHits = new Map<number, number>();
+  for (const { hits, keys } of clusters) {
+    if (keys > 0) keysByHits.set(hits / keys, (keysByHits.get(hits / keys) ?? 0) + keys);
+  }
   const chance = seededChance(seed);
   const rates = new Float64Array(resamples);
   for (let round = 0; round < resamples; round += 1) {
     let hits = 0;
-    for (const cluster of clusters) {
-      if (cluster.keys <= 0) continue;
-      hits += (cluster.hits / cluster.keys) * poisson(cluster.keys, chance);
-    }
+    for (const [each, keys] of keysByHits) hits += each * poisson(keys, chance);
     rates[round] = Math.min(1, hits / of);
   }
   rates.sort();

@@ -31,19 +31,30 @@ export class Timeline {
   }
 
   #coarsen(): void {
-    const ordered = this.buckets();
-    const old = ordered.slice(0, ordered.length / 2);
-    const kept = new Map(ordered.slice(old.length).map((bucket) => [bucketId(bucket), bucket]));
-    for (const bucket of old) {
-      const widthMs = widthsMs.find((width) => width > bucket.widthMs);
-      // Of the widest the oldest are given up.
-      if (widthMs === undefined) continue;
-      const wider = { ...bucket, atMs: bucket.atMs - (bucket.atMs % widthMs), widthMs };
-      const there = kept.get(bucketId(wider));
-      if (there === undefined) kept.set(bucketId(wider), wider);
-      else addBucket(there, bucket);
+    for (const [at, widthMs] of widthsMs.entries()) {
+      const ordered = this.buckets();
+      if (ordered.length <= bucketsMax * 0.75) return;
+      const wider = widthsMs[at + 1];
+      if (wider === undefined) {
+        // All of the older half are of the widest: the oldest are given up.
+        this.#buckets = new Map(ordered.slice(bucketsMax / 4).map((bucket) => [bucketId(bucket), bucket]));
+        return;
+      }
+      const old = new Set(
+        ordered.slice(0, ordered.length / 2).filter((bucket) => bucket.widthMs === widthMs),
+      );
+      this.#buckets = new Map(
+        ordered.filter((bucket) => !old.has(bucket)).map((bucket) => [bucketId(bucket), bucket]),
+      );
+      for (const bucket of old)
+        this.#addWider({ ...bucket, atMs: bucket.atMs - (bucket.atMs % wider), widthMs: wider });
     }
-    this.#buckets = kept;
+  }
+
+  #addWider(bucket: TimelineBucket): void {
+    const there = this.#buckets.get(bucketId(bucket));
+    if (there === undefined) this.#buckets.set(bucketId(bucket), bucket);
+    else addBucket(there, bucket);
   }
 }
 
