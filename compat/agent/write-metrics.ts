@@ -25,6 +25,9 @@ const nameOf: Readonly<Record<Command['kind'], string>> = {
   'conflict-replay': 'grapevine.conflict.apply',
   'conflict-mark': 'grapevine.conflict.apply',
   'conflict-drop': 'grapevine.conflict.apply',
+  'migration-step': 'grapevine.migration.apply',
+  'migration-forget': 'grapevine.migration.apply',
+  'migration-source': 'grapevine.migration.apply',
 };
 
 /** Times writes from when they are proposed until they are on disk. */

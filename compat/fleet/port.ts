@@ -22,7 +22,7 @@ export interface MemberView {
 }
 
 /** How a zone got its present owner. */
-export type ZoneCause = 'founded' | 'delegated' | 'placed' | 'taken-over';
+export type ZoneCause = 'founded' | 'delegated' | 'placed' | 'taken-over' | 'lent' | 'taken-back';
 
 export interface ZoneView {
   /** Of keys, or `externalNodes` (src/state/zones.ts). */

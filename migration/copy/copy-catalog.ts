@@ -84,7 +84,13 @@ async function copyNode(
     const evidence: ForkEvidence[] = [];
     plan = kinds.map((kind) => {
       const seen = { items: items.items[kind], index: items.index[kind] };
-      const verdict = agreeOnCatalog(run.timeline, without(held[kind], items.left[kind]), looks[kind], seen);
+      const verdict = agreeOnCatalog(
+        run.timeline,
+        0,
+        without(held[kind], items.left[kind]),
+        looks[kind],
+        seen,
+      );
       if (verdict.kind === 'fork') {
         evidence.push(...verdict.evidence);
         return { kind, look: looks[kind], tombstones: [] };
@@ -123,8 +129,8 @@ async function deleteGoneNodes(
     if (back.has(name)) continue;
     const held = heldByNode.get(name) ?? noneHeld();
     for (const kind of kinds) {
-      const look = lookAtCatalog(run.timeline, held[kind], []);
-      const verdict = agreeOnCatalog(run.timeline, held[kind], look, { items: [], index });
+      const look = lookAtCatalog(run.timeline, 0, held[kind], []);
+      const verdict = agreeOnCatalog(run.timeline, 0, held[kind], look, { items: [], index });
       absent.push(...look.absent.map((key) => ({ kind, key })));
       if (verdict.kind === 'fork') evidence.push(...verdict.evidence);
       else deletes.push(...verdict.tombstones.map((tombstone) => ({ kind, ...tombstone })));
@@ -210,7 +216,7 @@ function itemsOf(run: CopyRun, name: string, reading: NodeReading): NodeItems {
 
 function lookAll(run: CopyRun, held: HeldByKind, items: NodeItems): Record<CatalogKind, CatalogLook> {
   const look = (kind: CatalogKind): CatalogLook =>
-    lookAtCatalog(run.timeline, without(held[kind], items.left[kind]), items.items[kind]);
+    lookAtCatalog(run.timeline, 0, without(held[kind], items.left[kind]), items.items[kind]);
   return { node: look('node'), service: look('service'), check: look('check') };
 }
 

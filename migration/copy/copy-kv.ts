@@ -7,6 +7,7 @@ import {
   type LeafAnswer,
   type LeafPlan,
 } from '../mirror/leaf-decision.ts';
+import { copiedTerm } from '../mirror/version.ts';
 import { hasTrueName } from '../mirror/key-rules.ts';
 import { isBehind, splitRegions, type Position, type Region } from '../mirror/regions.ts';
 import type { Held } from '../mirror/registers.ts';
@@ -170,6 +171,7 @@ async function copyLeaf(run: CopyRun, fetched: Extract<Fetched, { kind: 'leaf' }
   const { region, held, answer } = fetched;
   const decision = decideLeaf({
     timeline: run.timeline,
+    termOf: copiedTerm,
     held,
     answer,
     proveEveryAbsence: run.options.sourceSelf.aclsEnabled || run.options.tokenGiven,
@@ -228,7 +230,7 @@ async function proveAbsences(
     }
     const { entry } = read;
     const item = entry === null ? null : itemOf(entry);
-    const verdict = decideProof(run.timeline, known, {
+    const verdict = decideProof(run.timeline, 0, known, {
       ...read.meta,
       timeline: run.timeline,
       askedAt: 1,

@@ -1,5 +1,6 @@
 import type { ForkEvidence, Tombstone } from './leaf-decision.ts';
 import type { Held, Listed } from './registers.ts';
+import { standingOf } from './version.ts';
 
 /**
  * The catalog has no tombstones and no point read that proves absence, so nothing is deleted, and no fork
@@ -18,8 +19,10 @@ export type CatalogLook = {
   readonly suspects: readonly string[];
 };
 
+/** `term`: under which the source's word on the catalog is written now. */
 export function lookAtCatalog(
   timeline: number,
+  term: number,
   held: readonly Held[],
   items: readonly Listed[],
 ): CatalogLook {
@@ -31,13 +34,15 @@ export function lookAtCatalog(
   const suspects: string[] = [];
   for (const item of items) {
     const known = heldByKey.get(item.key);
-    if (known === undefined || (known.term === 0 && known.timeline < timeline)) upserts.push(item.key);
-    else if (known.term > 0) kept.push(item.key);
+    const standing = known === undefined ? 'earlier' : standingOf(known, term);
+    if (known === undefined || standing === 'earlier') upserts.push(item.key);
+    else if (standing === 'later') kept.push(item.key);
+    else if (known.timeline < timeline) upserts.push(item.key);
     else if (item.stamp > known.stamp) upserts.push(item.key);
     else if (!known.deleted && item.digest === known.digest) unchanged.push(item.key);
     else suspects.push(item.key);
   }
-  const absent = held.filter((entry) => entry.term === 0 && !entry.deleted && !listed.has(entry.key));
+  const absent = held.filter((entry) => entry.term <= term && !entry.deleted && !listed.has(entry.key));
   return { upserts, unchanged, kept, absent: absent.map((entry) => entry.key), suspects };
 }
 
@@ -51,11 +56,12 @@ export type CatalogVerdict =
  */
 export function agreeOnCatalog(
   timeline: number,
+  term: number,
   held: readonly Held[],
   first: CatalogLook,
   second: { readonly items: readonly Listed[]; readonly index: number | null },
 ): CatalogVerdict {
-  const look = lookAtCatalog(timeline, held, second.items);
+  const look = lookAtCatalog(timeline, term, held, second.items);
   const heldByKey = new Map(held.map((entry) => [entry.key, entry]));
   const stamps = new Map(second.items.map((item) => [item.key, item.stamp]));
   const evidence: ForkEvidence[] = [];
@@ -73,7 +79,7 @@ export function agreeOnCatalog(
   for (const key of look.absent) {
     const known = heldByKey.get(key);
     if (known === undefined || !firstAbsent.has(key) || second.index === null) continue;
-    if (known.timeline === timeline && second.index < known.stamp) {
+    if (known.term === term && known.timeline === timeline && second.index < known.stamp) {
       evidence.push({
         key,
         heldStamp: known.stamp,

@@ -1,4 +1,5 @@
 import type { AnswerTrust, Held, Listed } from './registers.ts';
+import { compareVersions, standingOf, type TermOf } from './version.ts';
 
 /**
  * The rules that decide what an answer of the source means for what the target holds: rules 2 to 6 of the
@@ -42,7 +43,7 @@ export type LeafPlan = {
   readonly proofs: readonly string[];
   /** Keys that stay as they are. */
   readonly unchanged: readonly string[];
-  /** Keys written at the target under a higher term: kept, whatever the source says. */
+  /** Keys written at the target under a higher term than the source's: kept, whatever the source says. */
   readonly kept: readonly string[];
   /** Why absent keys were not judged at all; null when they were. */
   readonly absenceIgnored: AbsenceIgnored | null;
@@ -58,6 +59,7 @@ export type LeafDecision =
 
 export type LeafInput = {
   readonly timeline: number;
+  readonly termOf: TermOf;
   /** Everything held under the leaf's prefix, tombstones included. */
   readonly held: readonly Held[];
   readonly answer: LeafAnswer;
@@ -90,10 +92,11 @@ export function decideLeaf(input: LeafInput): LeafDecision {
   for (const item of answer.items) {
     listed.add(item.key);
     const held = heldByKey.get(item.key);
-    const contradiction = held === undefined ? null : contradictionOf(held, item, timeline, answer);
+    const term = input.termOf(item.key);
+    const contradiction = held === undefined ? null : contradictionOf(held, item, term, timeline, answer);
     if (contradiction !== null) evidence.push(contradiction);
-    else if (held === undefined || isNewer(item.stamp, held, timeline)) upserts.push(item.key);
-    else if (held.term > 0) kept.push(item.key);
+    else if (held === undefined || isNewer(item.stamp, held, term, timeline)) upserts.push(item.key);
+    else if (held.term > term) kept.push(item.key);
     else unchanged.push(item.key);
   }
 
@@ -103,8 +106,10 @@ export function decideLeaf(input: LeafInput): LeafDecision {
   const index = answer.index;
   for (const held of input.held) {
     if (ignored !== null || index === null) break;
-    if (held.term > 0 || listed.has(held.key)) continue;
-    const mayContradict = held.timeline === timeline && held.storedAt < answer.askedAt;
+    const standing = standingOf(held, input.termOf(held.key));
+    if (standing === 'later' || listed.has(held.key)) continue;
+    const isComparable = standing === 'equal' && held.timeline === timeline;
+    const mayContradict = isComparable && held.storedAt < answer.askedAt;
     if (answer.indexIsTable && mayContradict && index < held.stamp) {
       evidence.push({
         key: held.key,
@@ -114,7 +119,7 @@ export function decideLeaf(input: LeafInput): LeafDecision {
       });
     } else if (held.deleted) {
       continue;
-    } else if (input.proveEveryAbsence || (held.timeline === timeline && held.stamp > index)) {
+    } else if (input.proveEveryAbsence || (isComparable && held.stamp > index)) {
       proofs.push(held.key);
     } else {
       tombstones.push({ key: held.key, stamp: index });
@@ -141,16 +146,18 @@ export type ProofDecision =
   | { readonly kind: 'unproved' }
   | { readonly kind: 'fork'; readonly evidence: ForkEvidence };
 
-export function decideProof(timeline: number, held: Held, answer: PointAnswer): ProofDecision {
+/** `term`: under which the source's word on the key is written now. */
+export function decideProof(timeline: number, term: number, held: Held, answer: PointAnswer): ProofDecision {
   if (answer.timeline !== timeline) return { kind: 'outdated' };
-  if (held.term > 0) return { kind: 'kept' };
+  const standing = standingOf(held, term);
+  if (standing === 'later') return { kind: 'kept' };
   if (answer.item !== null) {
-    const evidence = contradictionOf(held, answer.item, timeline, answer);
+    const evidence = contradictionOf(held, answer.item, term, timeline, answer);
     if (evidence !== null) return { kind: 'fork', evidence };
-    return isNewer(answer.item.stamp, held, timeline) ? { kind: 'upsert' } : { kind: 'unchanged' };
+    return isNewer(answer.item.stamp, held, term, timeline) ? { kind: 'upsert' } : { kind: 'unchanged' };
   }
   if (absenceIgnored(answer) !== null || answer.index === null) return { kind: 'unproved' };
-  if (held.timeline < timeline || answer.index >= held.stamp) {
+  if (standing === 'earlier' || held.timeline < timeline || answer.index >= held.stamp) {
     return held.deleted ? { kind: 'unchanged' } : { kind: 'tombstone', stamp: answer.index };
   }
   if (held.storedAt >= answer.askedAt) return { kind: 'unproved' };
@@ -163,8 +170,8 @@ export function decideProof(timeline: number, held: Held, answer: PointAnswer): 
   return { kind: 'fork', evidence };
 }
 
-function isNewer(stamp: number, held: Held, timeline: number): boolean {
-  return held.term === 0 && (held.timeline < timeline || (held.timeline === timeline && stamp > held.stamp));
+function isNewer(stamp: number, held: Held, term: number, timeline: number): boolean {
+  return compareVersions({ term, timeline, stamp }, held) > 0;
 }
 
 /**
@@ -174,10 +181,11 @@ function isNewer(stamp: number, held: Held, timeline: number): boolean {
 function contradictionOf(
   held: Held,
   item: Listed,
+  term: number,
   timeline: number,
   trust: AnswerTrust,
 ): ForkEvidence | null {
-  if (held.term > 0 || held.timeline !== timeline || held.storedAt >= trust.askedAt) return null;
+  if (held.term !== term || held.timeline !== timeline || held.storedAt >= trust.askedAt) return null;
   if (trust.index === null || !trust.knownLeader) return null;
   if (item.stamp > held.stamp) return null;
   const found = { key: item.key, heldStamp: held.stamp, sourceIndex: item.stamp };

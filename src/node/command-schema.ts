@@ -1,4 +1,11 @@
+import { originForm, type OriginId } from '../crdt/dot.ts';
 import type { Command } from '../state/command.ts';
+import {
+  phases,
+  type MigrationCommand,
+  type MigrationKind,
+  type MigrationSource,
+} from '../state/migration.ts';
 import type { KvVerb, CatalogVerb, TxnOp } from '../state/txn.ts';
 import type { CheckValue, CoordinateValue, NodeValue, ServiceValue, SessionValue } from '../state/values.ts';
 import {
@@ -14,6 +21,7 @@ import {
   struct,
   text,
   textMap,
+  uint,
   union,
   type Schema,
 } from '../wire/schema.ts';
@@ -212,9 +220,14 @@ export type ForwardedCommand = Extract<
       | 'catalog-register'
       | 'catalog-deregister'
       | 'coordinate-update'
-      | 'zone-delegate';
+      | 'zone-delegate'
+      | MigrationCommand['kind'];
   }
 >;
+
+const migrationKind = oneOf<MigrationKind>('kv', 'catalog');
+const originId = hexId<OriginId>(originForm);
+const remark = text(4096);
 
 export const forwardedCommand: Schema<ForwardedCommand> = union<ForwardedCommand>({
   'kv-put': [1, struct({ key, flags: uint64, value: bytes(valueBytesMax), mode: putMode })],
@@ -230,6 +243,16 @@ export const forwardedCommand: Schema<ForwardedCommand> = union<ForwardedCommand
   'catalog-deregister': [8, struct({ node: name, serviceId: name, checkId: name })],
   'coordinate-update': [9, struct({ coordinate })],
   'zone-delegate': [10, struct({ prefix: key, toNodeId: hexId(nodeIdForm) })],
+  'migration-step': [
+    11,
+    struct({
+      ...{ of: migrationKind, prefix: key, phase: oneOf(...phases), expectStep: uint() },
+      ...{ reason: remark, overridden: list(remark, 64) },
+      fences: list(struct<{ origin: OriginId; seq: number }>({ origin: originId, seq: uint() }), 4096),
+    }),
+  ],
+  'migration-forget': [12, struct({ of: migrationKind, prefix: key, expectStep: uint() })],
+  'migration-source': [13, struct({ source: struct<MigrationSource>({ id: remark, timeline: uint() }) })],
 } as never);
 
 const forwardable: ReadonlySet<string> = new Set<ForwardedCommand['kind']>([
@@ -243,6 +266,9 @@ const forwardable: ReadonlySet<string> = new Set<ForwardedCommand['kind']>([
   'catalog-deregister',
   'coordinate-update',
   'zone-delegate',
+  'migration-step',
+  'migration-forget',
+  'migration-source',
 ]);
 
 /** Whether an owner elsewhere can be handed this command: others speak of what only this gateway has. */

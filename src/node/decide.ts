@@ -5,6 +5,7 @@ import type { Command, CommandOutcome } from '../state/command.ts';
 import { applyConflictCommand } from '../state/conflicts.ts';
 import { deleteKv, putKv } from '../state/kv.ts';
 import { applyLocal } from '../state/local.ts';
+import { applyMigrationCommand } from '../state/migration-commands.ts';
 import { applyMirror } from '../state/mirror.ts';
 import { applyRestore } from '../state/restore.ts';
 import { createSession, destroySession } from '../state/sessions.ts';
@@ -52,6 +53,10 @@ export function decide(core: ReplicaCore, scope: WriteScope, command: Command): 
     case 'zone-place':
     case 'zone-takeover':
       return applyZoneCommand(scope, grantContext(core), command);
+    case 'migration-step':
+    case 'migration-forget':
+    case 'migration-source':
+      return applyMigrationCommand(scope, grantContext(core), command);
     case 'conflict-replay':
     case 'conflict-mark':
     case 'conflict-drop':

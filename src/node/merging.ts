@@ -212,7 +212,10 @@ export class Merging {
     const core = this.#core;
     const held = core.store.get(record.kind as Kind, record.key);
     const outcome = merge(held, record);
-    if (outcome.kind === 'duplicate') return false;
+    if (outcome.kind === 'duplicate') {
+      if (held !== undefined) this.#sameFromTwo(held, origin, seq);
+      return false;
+    }
     // What should never have been there gives way to what is right, also where its version is the greater one.
     if (outcome.kind === 'older' && !(held !== undefined && this.#aside.isVoid(held, record))) return false;
     if (outcome.kind === 'conflict' && held !== undefined) {
@@ -234,6 +237,20 @@ export class Merging {
     raiseFloors(scope, held, row);
     this.#reactions.note(held, row);
     return true;
+  }
+
+  /**
+   * Two gateways passed on the same word of a source. All replicas keep the same dot of the two, else each of them could
+   * tell a third one that nothing is left of the dot that it does not keep.
+   */
+  #sameFromTwo(held: Row, origin: Origin, seq: number): void {
+    const { origins, store } = this.#core;
+    const heldOrigin = origins.ofRow(held);
+    if (heldOrigin === undefined || heldOrigin.id < origin.id) return;
+    if (heldOrigin === origin && held.seq <= seq) return;
+    origins.persist(origin);
+    origins.rowGoes(held.origin);
+    store.put({ ...held, origin: origin.ref, seq });
   }
 
   #drop(scope: WriteScope, held: Row): void {

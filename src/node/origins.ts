@@ -87,6 +87,10 @@ export class Origins {
     }
   }
 
+  all(): readonly Origin[] {
+    return [...this.#byId.values()];
+  }
+
   /** Those of one gateway, its earlier ones included. */
   ofNode(nodeId: string): readonly Origin[] {
     return [...this.#byId.values()].filter((origin) => origin.nodeId === nodeId);

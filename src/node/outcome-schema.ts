@@ -1,4 +1,5 @@
 import type { CommandOutcome } from '../state/command.ts';
+import { phases, type PastStep, type PhaseRule } from '../state/migration.ts';
 import type { Kind } from '../state/kinds.ts';
 import type { Row } from '../state/store.ts';
 import type { TxnError, TxnResult } from '../state/txn.ts';
@@ -48,6 +49,20 @@ const txnResult = union<TxnResult>({
 
 type Status = Extract<CommandOutcome, { kind: 'refused' }>['status'];
 
+const remark = text(4096);
+const pastStep = {
+  ...{ phase: oneOf(...phases), step: uint(), sinceMs: uint(), byNode: text(64), reason: remark },
+  overridden: list(remark, 64),
+};
+
+const rule: Schema<PhaseRule> = struct<PhaseRule>({
+  of: oneOf('kv', 'catalog'),
+  prefix: text(64 * 1024),
+  ...pastStep,
+  term: uint(),
+  history: list(struct<PastStep>(pastStep), 256),
+});
+
 const statuses: readonly Status[] = [400, 404, 409, 413, 500];
 
 /** An outcome as it travels: a row that is not there is `null`. */
@@ -58,7 +73,8 @@ type Travelling =
   | { readonly kind: 'txn'; readonly results: readonly TxnResult[]; readonly errors: readonly TxnError[] }
   | { readonly kind: 'session'; readonly row: Row | null }
   | { readonly kind: 'catalog' }
-  | { readonly kind: 'zone'; readonly row: Row | null };
+  | { readonly kind: 'zone'; readonly row: Row | null }
+  | { readonly kind: 'migration'; readonly rule: PhaseRule | null };
 
 const travelling: Schema<Travelling> = union<Travelling>({
   refused: [1, struct({ status: oneOf(...statuses.map(String)), message })],
@@ -74,17 +90,22 @@ const travelling: Schema<Travelling> = union<Travelling>({
   session: [5, struct({ row: perhapsRow })],
   catalog: [6, struct({})],
   zone: [7, struct({ row: optional(perhapsRow, null) })],
+  migration: [8, struct({ rule: nullable(rule) })],
 });
 
 export const forwardedOutcome: Schema<CommandOutcome> = {
   pack: (outcome) => {
     const status = outcome.kind === 'refused' ? { status: String(outcome.status) } : {};
     const rowField = 'row' in outcome ? { row: outcome.row ?? null } : { row: null };
-    return travelling.pack({ ...rowField, ...outcome, ...status, ...rowField } as Travelling);
+    const ruleField = outcome.kind === 'migration' ? { rule: outcome.rule ?? null } : {};
+    return travelling.pack({ ...rowField, ...outcome, ...status, ...rowField, ...ruleField } as Travelling);
   },
   unpack: (raw, at) => {
     const outcome = travelling.unpack(raw, at);
     if (outcome.kind === 'refused') return { ...outcome, status: Number(outcome.status) as Status };
+    if (outcome.kind === 'migration') {
+      return outcome.rule === null ? { kind: 'migration' } : { kind: 'migration', rule: outcome.rule };
+    }
     if (!('row' in outcome)) return outcome;
     const { row: held, ...rest } = outcome;
     return held === null ? rest : { ...rest, row: held };

@@ -2,14 +2,16 @@ import { unreachable } from '../kernel/assert.ts';
 import { getNodeById, nodeValue } from '../state/catalog.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { conflictById } from '../state/conflicts.ts';
-import { Kind, ownNodeTerm } from '../state/kinds.ts';
+import { isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
+import { ruleText } from '../state/migration-commands.ts';
+import type { Phase, PhaseRule } from '../state/migration.ts';
 import { refused, type Refusal } from '../state/outcome.ts';
 import { getSession } from '../state/sessions.ts';
 import type { ReadView } from '../state/store.ts';
 import { catalogKey } from '../state/topics.ts';
 import { isReadOnly, type Txn, type TxnOp } from '../state/txn.ts';
 import { decodeValue, type CheckValue } from '../state/values.ts';
-import { externalNodes, type Zone } from '../state/zones.ts';
+import { externalNodes, lends, type Zone } from '../state/zones.ts';
 import type { ReplicaCore } from './replica-core.ts';
 
 /** Something that a command writes, and who decides it. */
@@ -20,6 +22,8 @@ interface Claim {
   readonly owner: string | undefined;
   /** False while this gateway waits for what the owner before it logged. */
   readonly ready: boolean;
+  /** The phase of the migration whose source decides it instead; left out: none. */
+  readonly lent?: Phase;
   /** As the text for people names it. */
   readonly what: string;
 }
@@ -34,10 +38,14 @@ export function ownershipRefusal(core: ReplicaCore, command: Command): CommandOu
   // The common write costs one look at the zones.
   if (command.kind === 'kv-put') {
     const zone = core.zones.ofKey(command.key);
-    return zone !== undefined && core.isReady(zone) ? undefined : notOwned(core, claimOf(core, zone, ''));
+    if (zone !== undefined && core.isReady(zone) && zone.value.lent !== true) return undefined;
+    const claim = claimOf(core, zone, keyText(command.key));
+    return claim.lent === undefined ? notOwned(core, claim) : lentRefusal(claim);
   }
   if (command.kind === 'txn') return txnRefusal(core, command);
   const claims = claimsOf(core, command);
+  const lent = claims.find((claim) => claim.lent !== undefined);
+  if (lent !== undefined) return lentRefusal(lent);
   const other = claims.find((claim) => !isMine(core, claim));
   if (other === undefined) return undefined;
   const split = claims.find(({ owner }) => owner !== claims[0]?.owner);
@@ -48,6 +56,15 @@ export function ownershipRefusal(core: ReplicaCore, command: Command): CommandOu
       `${nameOf(core.store, first.owner)}: no gateway may do all of it. Do it zone by zone`,
     409,
   );
+}
+
+/** What a migration's source decides is not written here, by whoever owns the zone. */
+function lentRefusal(claim: Claim): Refusal {
+  return refused(lentText(claim));
+}
+
+function lentText({ what, lent }: Claim): string {
+  return `${what} is migrating, and in phase ${lent}: the source Consul decides it, so it is not written here`;
 }
 
 function isMine(core: ReplicaCore, claim: Claim): boolean {
@@ -71,6 +88,11 @@ function claimsOf(core: ReplicaCore, command: Exclude<Command, Txn>): readonly C
       return [claimOf(core, zones.ofKey(command.key), keyText(command.key))];
     case 'kv-delete-tree':
       return claimsUnder(core, command.prefix);
+    case 'migration-step':
+    case 'migration-forget':
+      return [ruleClaim(core, command)];
+    case 'migration-source':
+      return [owned(claimOf(core, zones.get(''), 'the source of the migration'))];
     case 'catalog-register':
       return claimsOfNode(core, command.node.node, 'write');
     case 'catalog-deregister':
@@ -84,17 +106,19 @@ function claimsOf(core: ReplicaCore, command: Exclude<Command, Txn>): readonly C
       const zone = zones.enclosing(command.prefix);
       // Where the rule is fulfilled there is nothing to decide.
       if (command.kind === 'zone-place' && zone?.value.prefix === command.prefix) return [];
-      return [claimOf(core, zone, 'the zone')];
+      return [owned(claimOf(core, zone, 'the zone'))];
     }
     case 'conflict-replay': {
       const conflict = conflictById(core.store, command.id);
       if (conflict === undefined) return [];
-      return [claimOf(core, zones.ofRegister(conflict.kind, conflict.key), keyText(conflict.key))];
+      const zone = zones.ofRegister(conflict.kind, conflict.key);
+      return [claimOf(core, zone, keyText(conflict.key), conflict.kind)];
     }
     case 'restore': {
-      const all = zones.list.map(({ prefix }) =>
-        claimOf(core, zones.get(prefix), `the zone ${quoted(prefix)}`),
-      );
+      const all = zones.list.map(({ prefix }) => {
+        const kind = prefix === externalNodes ? Kind.node : Kind.kv;
+        return claimOf(core, zones.get(prefix), `the zone ${quoted(prefix)}`, kind);
+      });
       return all.length > 0 ? all : [claimOf(core, undefined, '')];
     }
     // What a source Consul decides anybody may pass on, in a datacenter that there is.
@@ -114,14 +138,29 @@ function claimsOf(core: ReplicaCore, command: Exclude<Command, Txn>): readonly C
   }
 }
 
-function claimOf(core: ReplicaCore, zone: Zone | undefined, what: string): Claim {
+function claimOf(core: ReplicaCore, zone: Zone | undefined, what: string, kind: Kind = Kind.kv): Claim {
   const value = zone?.value;
-  return {
+  const claim = {
     zone: value?.prefix ?? '',
     owner: value?.ownerId,
     ready: zone !== undefined && core.isReady(zone),
     what,
   };
+  if (value === undefined || !lends(value, kind)) return claim;
+  const rule = isCatalog(kind) ? core.phases.catalog : core.phases.ofKey(value.prefix);
+  // The rule of a lent zone may be on its way.
+  return { ...claim, lent: rule?.phase ?? 'mirror' };
+}
+
+/** Who owns a zone decides over the zone itself also while it is lent. */
+function owned({ zone, owner, ready, what }: Claim): Claim {
+  return { zone, owner, ready, what };
+}
+
+function ruleClaim(core: ReplicaCore, { of, prefix }: Pick<PhaseRule, 'of' | 'prefix'>): Claim {
+  const { zones } = core;
+  const zone = of === 'catalog' ? zones.ofExternalNodes() : zones.ofKey(prefix);
+  return owned(claimOf(core, zone, ruleText(of, prefix)));
 }
 
 function claimsUnder(core: ReplicaCore, prefix: string): readonly Claim[] {
@@ -142,7 +181,7 @@ function claimsOfNode(core: ReplicaCore, node: string, to: 'write' | 'delete'): 
   if (gateway && gateway !== core.nodeId && (to === 'write' || isUp(core.store, node))) {
     return [{ zone: `node ${node}`, owner: gateway, ready: true, what: `node ${quoted(node)}` }];
   }
-  return [claimOf(core, core.zones.ofExternalNodes(), 'the catalog of external nodes')];
+  return [claimOf(core, core.zones.ofExternalNodes(), 'the catalog of external nodes', Kind.node)];
 }
 
 function isUp(view: ReadView, node: string): boolean {
@@ -165,6 +204,10 @@ function txnRefusal(core: ReplicaCore, txn: Txn): CommandOutcome | undefined {
   const claims = txn.ops.flatMap((op, opIndex) =>
     claimsOfOp(core, op).map((claim) => ({ ...claim, opIndex })),
   );
+  const lent = claims.find((claim) => claim.lent !== undefined);
+  if (lent !== undefined) {
+    return { kind: 'txn', results: [], errors: [{ opIndex: lent.opIndex, what: lentText(lent) }] };
+  }
   const other = claims.find((claim) => !isMine(core, claim));
   const first = claims[0];
   if (other === undefined || first === undefined) return undefined;

@@ -7,7 +7,7 @@ import type { Row, SetAside } from '../state/store.ts';
 import { catalogKey, keySeparator } from '../state/topics.ts';
 import type { WriteScope } from '../state/write-scope.ts';
 import { raiseTerm } from '../state/zone-commands.ts';
-import type { Zone } from '../state/zones.ts';
+import { lends, type Zone } from '../state/zones.ts';
 import { grantContext } from './grants.ts';
 import type { ReplicaCore } from './replica-core.ts';
 
@@ -97,10 +97,21 @@ export class Reactions {
       const zone = this.#core.zones.ofRegister(kind, key);
       if (zone === undefined || !this.#core.isReady(zone) || outdone.has(zone)) continue;
       const held = scope.view.get(kind, key);
-      if (held === undefined || held.term < zone.value.term) scope.restate(kind, key);
+      if (held !== undefined && held.term >= zone.value.term) continue;
+      if (lends(zone.value, kind)) this.#give(scope, zone, kind, key, held);
+      else scope.restate(kind, key);
     }
     // Once the new term is in force, all conflicts of the zone are looked at again: `#takeCharge`.
     for (const [zone, above] of outdone) raiseTerm(scope, grantContext(this.#core), zone, above);
+  }
+
+  /**
+   * The owner's word on what it has lent: all come to what it holds, below whatever the source says of it. (The first
+   * version of the zone's term: its one writer is the owner, which says it once.)
+   */
+  #give(scope: WriteScope, { value }: Zone, kind: Kind, key: string, held: Row | undefined): void {
+    const version = { term: value.term, timeline: 0, stamp: 0 };
+    scope.adopt(kind, key, version, held?.value ?? null, held?.ix ?? null, held?.born ?? 0);
   }
 
   /** What was left undone while the zone had another owner, or none that was complete. */

@@ -2,10 +2,13 @@ import type { OriginId } from '../crdt/dot.ts';
 import { coversRanges, parseRanges } from '../crdt/seq-ranges.ts';
 import { nextStamp, type GatewayIndex } from '../kernel/stamp.ts';
 import { creatorTerm, isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
+import { phaseRules, PhaseTable } from '../state/migration-rules.ts';
+import { authorityOf } from '../state/migration.ts';
+import { mirrorTerm } from '../state/mirror.ts';
 import type { Row, Store } from '../state/store.ts';
 import { keySeparator, topic } from '../state/topics.ts';
 import { WriteScope, type WriteRights } from '../state/write-scope.ts';
-import { readGrants, Zones, type Zone } from '../state/zones.ts';
+import { lends, readGrants, Zones, type Zone } from '../state/zones.ts';
 import { Origins } from './origins.ts';
 
 export interface ReplicaOptions {
@@ -31,6 +34,7 @@ export class ReplicaCore {
   /** What was said of the clock to others: later stamps are above it. */
   #clock = 0;
   #zones: Zones;
+  #phases: PhaseTable;
   #zonesBefore: Zones | undefined;
   /** Zones that are owned here and complete: what the owners before logged has arrived. */
   readonly #ready = new Set<Zone>();
@@ -49,9 +53,11 @@ export class ReplicaCore {
     this.origins = new Origins(options.store, options.origin, options.nodeId);
     this.#highest = Math.max(1, options.store.highestIndex());
     this.#zones = new Zones(readGrants(options.store));
+    this.#phases = new PhaseTable(phaseRules(options.store));
     this.#rights = {
       termOf: this.#termOf,
       mayWrite: this.#mayWrite,
+      sourceTermOf: this.#sourceTermOf,
       writerOf: this.writerOf,
       nodeId: this.nodeId,
     };
@@ -79,6 +85,11 @@ export class ReplicaCore {
 
   get zones(): Zones {
     return this.#zones;
+  }
+
+  /** The rules of a migration. */
+  get phases(): PhaseTable {
+    return this.#phases;
   }
 
   /** For what this gateway decides. */
@@ -113,6 +124,7 @@ export class ReplicaCore {
     this.origins.advance(scope.dots);
     for (const name of scope.touched) this.#touched.add(name);
     if (scope.touched.has(topic.zones)) this.reloadZones();
+    if (scope.touched.has(topic.migration)) this.#phases = new PhaseTable(phaseRules(this.store));
   }
 
   /** Whether zones changed since `takeZonesBefore`. */
@@ -196,6 +208,7 @@ export class ReplicaCore {
 
   readonly #termOf = (kind: Kind, key: string, held: Row | undefined): number => {
     if (kind === Kind.kv) return this.#zones.ofKey(key)?.value.term ?? 1;
+    if (kind === Kind.migration) return this.#zones.ofRegister(kind, key)?.value.term ?? 1;
     if (!isCatalog(kind)) return creatorTerm;
     // What a gateway wrote of itself gives way to nothing less, also where it is taken out for it once it is gone.
     if (held?.term === ownNodeTerm || this.isOwnNode(key)) return ownNodeTerm;
@@ -205,7 +218,16 @@ export class ReplicaCore {
   readonly #mayWrite = (kind: Kind, key: string): boolean => {
     if (isCatalog(kind) && this.isOwnNode(key)) return true;
     const zone = this.#zones.ofRegister(kind, key);
-    return zone === undefined || this.#ready.has(zone);
+    return zone === undefined || (this.#ready.has(zone) && !lends(zone.value, kind));
+  };
+
+  readonly #sourceTermOf = (kind: Kind, key: string): number | undefined => {
+    const rule = kind === Kind.kv ? this.#phases.ofKey(key) : this.#phases.catalog;
+    const term = this.#zones.lentTerm(kind, key);
+    if (rule === undefined) return term ?? mirrorTerm;
+    // Before the first step nothing is lent yet; at a cutover zone and rule change together, but may come one by one.
+    if (rule.phase === 'passthrough') return term ?? mirrorTerm;
+    return authorityOf(rule.phase) === 'source' ? term : undefined;
   };
 
   /** One for all scopes: making them must cost little. */

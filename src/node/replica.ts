@@ -182,13 +182,16 @@ export class Replica implements ReplicatedLog {
     return this.#core.origins.log(origin);
   }
 
-  /** Who has been given zones may have overwritten what others wrote there; and a gateway what it wrote in earlier lives. */
+  /**
+   * Who has been given zones may have overwritten what others wrote there; and a gateway what it wrote in earlier lives.
+   * What is lent to a migration's source anybody may.
+   */
   overwriters(origin: OriginId): readonly OriginId[] {
     const { origins, zones } = this.#core;
     const writer = origins.log(origin)?.nodeId;
     const others: OriginId[] = [];
     for (const log of origins.logs()) {
-      const may = log.nodeId === writer || zones.everGranted.has(log.nodeId);
+      const may = log.nodeId === writer || zones.everLent || zones.everGranted.has(log.nodeId);
       if (may && log.origin !== origin) others.push(log.origin);
     }
     return others;

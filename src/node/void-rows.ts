@@ -2,6 +2,7 @@ import { headOf, parseRanges } from '../crdt/seq-ranges.ts';
 import { prefixEnd } from '../kernel/utf8-order.ts';
 import { Kind } from '../state/kinds.ts';
 import type { Row } from '../state/store.ts';
+import type { ZoneValue } from '../state/values.ts';
 import { externalNodes, type Zone, type Zones } from '../state/zones.ts';
 import type { Origin } from './origins.ts';
 import type { ReplicaCore } from './replica-core.ts';
@@ -24,9 +25,15 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
     const verdict = core.zones.judge(kind, key, term, { origin: origin.id, seq, nodeId: origin.nodeId });
     if (verdict.kind === 'over') found.set(`${kind} ${key}`, { row, origin, zone: verdict.zone });
   };
-  const look = (origin: Origin, fromSeq: number, term: number): void => {
+  const look = (origin: Origin, fromSeq: number, terms: readonly number[]): void => {
     for (const row of core.store.byDots(origin.ref, fromSeq, Number.MAX_SAFE_INTEGER)) {
-      if (row.term === term) judge(origin, row);
+      if (terms.includes(row.term)) judge(origin, row);
+    }
+  };
+  const beyond = (grant: ZoneValue, origins: readonly Origin[], terms: readonly number[]): void => {
+    for (const origin of origins) {
+      const fence = grant.fences?.find((each) => each.origin === origin.id);
+      look(origin, fence === undefined ? 1 : headOf(parseRanges(fence.seen)) + 1, terms);
     }
   };
   const moved: Zone[] = [];
@@ -40,12 +47,22 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
     if (strangers > 0 && (more || chain.some(({ term }) => !known.has(term)))) moved.push(zone);
     chain.forEach((grant, i) => {
       const over = chain[i + 1];
-      if (grant.cause !== 'taken-over' || known.has(grant.term) || over === undefined) return;
-      for (const origin of core.origins.ofNode(over.ownerId)) {
-        const fence = grant.fences?.find((each) => each.origin === origin.id);
-        look(origin, fence === undefined ? 1 : headOf(parseRanges(fence.seen)) + 1, over.term);
-      }
+      if (known.has(grant.term) || over === undefined) return;
+      if (over.lent === true) return takenBack(grant, i);
+      if (grant.cause === 'taken-over') beyond(grant, core.origins.ofNode(over.ownerId), [over.term]);
     });
+    /** Everybody may have passed something on, under any of the terms for which it was lent. */
+    function takenBack(grant: ZoneValue, at: number): void {
+      if (grant.lent === true) return;
+      const before = chain.slice(at + 1);
+      const end = before.findIndex(({ lent }) => lent !== true);
+      const lent = end < 0 ? before : before.slice(0, end);
+      beyond(
+        grant,
+        core.origins.all(),
+        lent.map(({ term }) => term),
+      );
+    }
   }
   for (const zone of moved) {
     const { prefix } = zone.value;
@@ -58,15 +75,17 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
     }
   }
   const voidBefore = new Set(before.lost().map(({ prefix, term }) => `${term} ${prefix}`));
-  for (const { prefix, term, ownerId } of core.zones.lost()) {
+  for (const { prefix, term, ownerId, lent } of core.zones.lost()) {
     if (voidBefore.has(`${term} ${prefix}`)) continue;
-    for (const origin of core.origins.ofNode(ownerId)) look(origin, 1, term);
+    const writers = lent === true ? core.origins.all() : core.origins.ofNode(ownerId);
+    for (const origin of writers) look(origin, 1, [term]);
   }
   return [...found.values()];
 }
 
 /** Rows of the registers in a zone of this prefix, those in zones below it included. */
 function* rowsIn(core: ReplicaCore, prefix: string): Iterable<Row> {
+  yield* core.store.range(Kind.migration, '', undefined);
   if (prefix !== externalNodes) {
     yield* core.store.range(Kind.kv, prefix, prefixEnd(prefix));
     return;

@@ -1,3 +1,4 @@
+import { compareVersions, type Version } from '../crdt/version.ts';
 import { checksOfNode, checkValue, getNode, nodeFloorKey, raiseFloor, servicesOfNode } from './catalog.ts';
 import { Kind } from './kinds.ts';
 import { invalidateSessionsOfCheck, invalidateSessionsOfNode } from './sessions.ts';
@@ -21,7 +22,7 @@ export function followCatalogChange(scope: WriteScope, before: Row | undefined, 
     case Kind.node:
       if (after.value !== null) return;
       invalidateSessionsOfNode(scope, node);
-      deleteCoordinates(scope, node);
+      deleteCoordinates(scope, node, after);
       return;
     default:
       return;
@@ -37,11 +38,17 @@ export function raiseFloors(scope: WriteScope, before: Row | undefined, after: R
   raiseFloor(scope, before.ix ?? nodeFloorKey(node));
 }
 
-function deleteCoordinates(scope: WriteScope, node: string): void {
+/** By whoever owns them, or with the version of the node's own end, as everybody passes it on. */
+function deleteCoordinates(scope: WriteScope, node: string, end: Version): void {
   const key = catalogKey(node);
-  scope.delete(Kind.coordinate, key);
-  const under = scope.view.range(Kind.coordinate, key + keySeparator, key + nextSeparator);
-  for (const row of [...under]) scope.delete(Kind.coordinate, row.key);
+  const own = scope.view.get(Kind.coordinate, key);
+  const under = [...scope.view.range(Kind.coordinate, key + keySeparator, key + nextSeparator)];
+  for (const row of own === undefined ? under : [own, ...under]) {
+    if (row.value === null) continue;
+    if (scope.mayWrite(Kind.coordinate, row.key)) scope.delete(Kind.coordinate, row.key);
+    else if (compareVersions(end, row) > 0)
+      scope.adopt(Kind.coordinate, row.key, end, null, row.ix, row.born);
+  }
 }
 
 /** The character after the separator: everything of one node lies between the two. */

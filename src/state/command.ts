@@ -3,6 +3,7 @@ import type { CollectTombstones, Collected } from './collect.ts';
 import type { ConflictCommand, ConflictOutcome } from './conflicts.ts';
 import type { KvDelete, KvOutcome, KvPut } from './kv.ts';
 import type { LocalCommand, LocalOutcome } from './local.ts';
+import type { MigrationCommand, MigrationOutcome } from './migration.ts';
 import type { MirrorApply, MirrorOutcome } from './mirror.ts';
 import type { Refusal } from './outcome.ts';
 import type { Restore, RestoreOutcome } from './restore.ts';
@@ -23,7 +24,8 @@ export type Command =
   | Restore
   | CollectTombstones
   | ZoneCommand
-  | ConflictCommand;
+  | ConflictCommand
+  | MigrationCommand;
 
 export type CommandOutcome =
   | KvOutcome
@@ -36,4 +38,5 @@ export type CommandOutcome =
   | Collected
   | ZoneOutcome
   | ConflictOutcome
+  | MigrationOutcome
   | Refusal;

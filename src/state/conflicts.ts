@@ -1,6 +1,6 @@
 import { Kind } from './kinds.ts';
 import { deleteKv, putKv, type KvDelete, type KvPut } from './kv.ts';
-import type { Refusal } from './outcome.ts';
+import { refused, type Refusal } from './outcome.ts';
 import type { ReadView, SetAside, Store } from './store.ts';
 import { decodeKv, decodeValue, type CheckValue, type NodeValue, type ServiceValue } from './values.ts';
 import type { CatalogDeregister, CatalogRegister } from './catalog.ts';
@@ -51,6 +51,9 @@ export function applyConflictCommand(
       store.removeSetAside('conflicts', conflict.id);
       break;
     case 'conflict-replay':
+      if (conflict.kind === Kind.migration) {
+        return refused('a step of a migration is not written again: make it again', 409);
+      }
       replay(scope, conflict);
       store.markReplayed(conflict.id);
       break;

@@ -3,6 +3,7 @@ import { merge } from '../crdt/merge.ts';
 import { bytesEqual } from '../kernel/codec.ts';
 import { followCatalogChange, ownEntryOf } from './adopted.ts';
 import { Kind } from './kinds.ts';
+import { migrationSource } from './migration-rules.ts';
 import { refused, type Refusal } from './outcome.ts';
 import type { Row } from './store.ts';
 import { keySeparator } from './topics.ts';
@@ -36,7 +37,10 @@ export interface MirrorApply {
 export interface MirrorConflict {
   readonly kind: Kind;
   readonly key: string;
-  /** What is held: written here under a higher term, so it is kept. */
+  /**
+   * What is held: written here under a higher term, so it is kept. Where the source's word does not count, since the
+   * migration of the register is at or past its cutover, and nothing is held: all zero.
+   */
   readonly held: Version;
 }
 
@@ -61,7 +65,10 @@ export interface MirrorState {
   readonly cursors: Readonly<Record<string, string>>;
 }
 
-/** The term of what a source Consul decided; the owner of a zone writes under term 1 and above. */
+/**
+ * The term of what a source Consul decided where no migration concerns it; the owner of a zone writes under term 1 and
+ * above. In a zone that is lent to the source it is the zone's.
+ */
 export const mirrorTerm = 0;
 
 /**
@@ -77,15 +84,27 @@ export function applyMirror(scope: WriteScope, command: MirrorApply): MirrorOutc
       409,
     );
   }
+  const agreed = migrationSource(scope.view);
+  if (agreed !== undefined && agreed.id === command.source && command.timeline < agreed.timeline) {
+    return refused(
+      `timeline ${command.timeline} of the migration's source is over: ${agreed.timeline} is the current one`,
+      409,
+    );
+  }
   let applied = 0;
   let unchanged = 0;
   let older = 0;
   const conflicts: MirrorConflict[] = [];
   for (const record of command.records) {
     const held = scope.view.get(record.kind, record.key);
-    const version = { term: mirrorTerm, timeline: command.timeline, stamp: record.stamp };
+    const term = scope.sourceTermOf(record.kind, record.key);
+    if (term === undefined) {
+      conflicts.push({ kind: record.kind, key: record.key, held: held ?? nothingHeld });
+      continue;
+    }
+    const version = { term, timeline: command.timeline, stamp: record.stamp };
     const outcome = merge(held, { ...version, value: record.value });
-    const kept = keptInstead(scope, record, held);
+    const kept = keptInstead(scope, record, held, term);
     if (isRespelled(record, held)) {
       older += 1;
     } else if (kept !== undefined) {
@@ -113,11 +132,18 @@ export function applyMirror(scope: WriteScope, command: MirrorApply): MirrorOutc
   return { kind: 'mirror', applied, unchanged, older, conflicts };
 }
 
+const nothingHeld: Version = { term: 0, timeline: 0, stamp: 0 };
+
 /** What was written here and stands in the way of a record; a node stays for as long as it has an entry of ours. */
-function keptInstead(scope: WriteScope, record: MirrorRecord, held: Row | undefined): Row | undefined {
-  if (held !== undefined && held.term > mirrorTerm) return held;
+function keptInstead(
+  scope: WriteScope,
+  record: MirrorRecord,
+  held: Row | undefined,
+  term: number,
+): Row | undefined {
+  if (held !== undefined && held.term > term) return held;
   if (record.kind !== Kind.node || record.value !== null) return undefined;
-  return ownEntryOf(scope.view, record.key, mirrorTerm);
+  return ownEntryOf(scope.view, record.key, term);
 }
 
 /**

@@ -30,6 +30,8 @@ export const topic = {
   coordinates: 'coordinates',
   coordinate: (node: string) => `coordinate/${node.toLowerCase()}`,
   zones: 'zones',
+  /** The rules and the source of a migration. */
+  migration: 'migration',
 } as const;
 
 /** Separates the parts of a catalog key (`node`, then service or check id); cannot occur in a name. */
@@ -72,6 +74,9 @@ export function touchedTopics(before: Row | undefined, after: Row, into: Set<str
       return;
     case Kind.zone:
       into.add(topic.zones);
+      return;
+    case Kind.migration:
+      into.add(topic.migration);
       return;
     case Kind.lockDelay:
     case Kind.serviceFloor:

@@ -42,6 +42,8 @@ export interface SessionValue {
   readonly serviceChecks: readonly { readonly id: string; readonly namespace: string }[] | null;
   /** The older field of the same meaning; shown only when it was given with something of its own. */
   readonly checks?: readonly string[];
+  /** The source Consul of a migration has the session of this id: it ends when that one does, not by a clock here. */
+  readonly paired?: true;
 }
 
 /**
@@ -126,13 +128,19 @@ export interface ZoneValue {
   /** The dot of the grant. */
   readonly by?: { readonly origin: OriginId; readonly seq: number };
   readonly cause?: ZoneCause;
+  /**
+   * The owner has lent what the zone is of to the source Consul of a migration: that is the one writer, and any gateway
+   * passes on what it decided, under this term.
+   */
+  readonly lent?: true;
   /** Node id of the gateway that wrote the grant, its wall clock (ms since the epoch), and the operator's reason. */
   readonly byNode?: string;
   readonly atMs?: number;
   readonly reason?: string;
 }
 
-export type ZoneCause = 'delegated' | 'placed' | 'taken-over';
+/** `lent`, `taken-back`: by a migration. */
+export type ZoneCause = 'delegated' | 'placed' | 'taken-over' | 'lent' | 'taken-back';
 
 export interface Fence {
   readonly origin: OriginId;

@@ -1,6 +1,7 @@
 import type { ReplicatedRecord } from '../crdt/dot.ts';
 import { decode } from '../kernel/codec.ts';
 import { firstLocalKind, Kind } from './kinds.ts';
+import { phases } from './migration.ts';
 
 /**
  * What is wrong with a record that came from another gateway, undefined when nothing is: whatever passes can be read
@@ -55,6 +56,8 @@ function fields(tests: Readonly<Record<string, Test>>): Form {
   };
 }
 
+const isPhase: Test = (value) => (phases as readonly unknown[]).includes(value);
+
 const isDot: Test = (value) =>
   isMap(value) &&
   isText((value as Record<string, unknown>)['origin']) &&
@@ -73,6 +76,27 @@ const isBasis: Test = (value) =>
   isMap(value) &&
   isText((value as Record<string, unknown>)['prefix']) &&
   isUint((value as Record<string, unknown>)['term']);
+
+const source = fields({ id: isText, timeline: isUint });
+
+const pastStep = {
+  phase: isPhase,
+  step: isUint,
+  sinceMs: isUint,
+  byNode: isText,
+  reason: isText,
+  overridden: isTexts,
+};
+
+const isPastStep = fields(pastStep);
+
+const rule = fields({
+  ...pastStep,
+  of: (value) => value === 'kv' || value === 'catalog',
+  prefix: isText,
+  term: isUint,
+  history: (value) => Array.isArray(value) && value.every((step) => isPastStep(step) === undefined),
+});
 
 const forms: Readonly<Record<number, Form>> = {
   [Kind.kv]: (value) => {
@@ -141,5 +165,9 @@ const forms: Readonly<Record<number, Form>> = {
     basis: orLeftOut(isBasis),
     fences: orLeftOut(isFences),
     by: orLeftOut(isDot),
+    lent: orLeftOut((value) => value === true),
   }),
+  // Of the source, or of a rule.
+  [Kind.migration]: (value) =>
+    isMap(value) && 'timeline' in (value as object) ? source(value) : rule(value),
 };

@@ -3,7 +3,7 @@ import { Kind } from './kinds.ts';
 import { refused, type Refusal } from './outcome.ts';
 import type { Row } from './store.ts';
 import type { WriteScope } from './write-scope.ts';
-import { grantKey, isComplete, nextTerm, type Zone, type Zones } from './zones.ts';
+import { externalNodes, grantKey, isComplete, nextTerm, type Zone, type Zones } from './zones.ts';
 import type { OriginId } from '../crdt/dot.ts';
 
 /** Gives a zone, or a longer prefix of it, to another gateway. Decided by its present owner. */
@@ -45,7 +45,7 @@ export interface GrantContext {
   /** Whether a zone is owned here and complete. */
   readonly isReady: (zone: Zone) => boolean;
   /** All logs of a gateway, with what was seen of them; `ownHead` is the head of this gateway's own. */
-  readonly fencesOf: (nodeIds: ReadonlySet<string>, ownHead: number) => readonly Fence[];
+  readonly fencesOf: (nodeIds: ReadonlySet<string> | 'everybody', ownHead: number) => readonly Fence[];
 }
 
 export function applyZoneCommand(
@@ -81,9 +81,34 @@ export function raiseTerm(scope: WriteScope, context: GrantContext, zone: Zone, 
   grant(scope, context, zone, prefix, ownerId, 'delegated', reason, above);
 }
 
+/** A grant that was decided, but not written yet. */
+export interface PlannedGrant {
+  /** That it is made in. */
+  readonly zone: Zone;
+  readonly prefix: string;
+  readonly ownerId: string;
+  readonly cause: ZoneCause;
+  readonly lent: boolean;
+  readonly term: number;
+  readonly reason: string;
+  /** It ends what everybody may write, not only the owners up to now. */
+  readonly everybody: boolean;
+}
+
+/** The term of a grant that is made now. */
+export function termFor(
+  { zones, nodeId }: GrantContext,
+  prefix: string,
+  ownerId: string,
+  { takeover = false, above = 0 } = {},
+): number {
+  const highest = Math.max(zones.highestTerm(prefix), above);
+  return nextTerm(highest, { prefix, ownerId, byNode: nodeId, takeover });
+}
+
 function grant(
   scope: WriteScope,
-  { zones, nodeId, origin, fencesOf }: GrantContext,
+  context: GrantContext,
   zone: Zone,
   prefix: string,
   ownerId: string,
@@ -91,22 +116,36 @@ function grant(
   reason: string,
   above = 0,
 ): ZoneOutcome {
-  const takeover = cause === 'taken-over';
+  const term = termFor(context, prefix, ownerId, { takeover: cause === 'taken-over', above });
+  const lent = staysLent(zone, prefix);
+  const planned = { zone, prefix, ownerId, cause, reason, term, lent, everybody: false };
+  return { kind: 'zone', row: grantZone(scope, context, planned) };
+}
+
+/** What is lent to a migration's source stays so, whoever owns it. The nodes are no part of what keys are lent. */
+function staysLent({ value }: Zone, prefix: string): boolean {
+  return value.lent === true && (prefix === externalNodes) === (value.prefix === externalNodes);
+}
+
+export function grantZone(scope: WriteScope, context: GrantContext, planned: PlannedGrant): Row {
+  const { nodeId, origin, fencesOf } = context;
+  const { zone, prefix, ownerId, cause, lent, term, reason, everybody } = planned;
   const seq = scope.nextSeq;
   // Who is given a zone must have all that its owner logged up to the grant; who takes one says what there is of all
   // who ever owned it.
-  const owners = takeover ? zone.chain.map((link) => link.ownerId) : [nodeId];
+  const owners = cause === 'taken-over' ? zone.chain.map((link) => link.ownerId) : [nodeId];
   const value: ZoneValue = {
     prefix,
     ownerId,
-    term: nextTerm(Math.max(zones.highestTerm(prefix), above), { prefix, ownerId, byNode: nodeId, takeover }),
+    term,
     basis: { prefix: zone.value.prefix, term: zone.value.term },
-    fences: fencesOf(new Set(owners), seq),
+    fences: fencesOf(everybody ? 'everybody' : new Set(owners), seq),
     by: { origin, seq },
     cause,
     byNode: nodeId,
     atMs: scope.nowMs,
     ...(reason === '' ? {} : { reason }),
+    ...(lent ? { lent } : {}),
   };
-  return { kind: 'zone', row: scope.putAt(Kind.zone, grantKey(value), encodeValue(value), value.term) };
+  return scope.putAt(Kind.zone, grantKey(value), encodeValue(value), value.term);
 }

@@ -1,6 +1,7 @@
 import type { OriginId } from '../crdt/dot.ts';
 import { headOf, parseRanges } from '../crdt/seq-ranges.ts';
 import { isCatalog, Kind, ownNodeTerm } from './kinds.ts';
+import { subjectOf } from './migration-rules.ts';
 import type { ReadView, Row } from './store.ts';
 import { decodeValue, type ZoneValue } from './values.ts';
 
@@ -9,6 +10,9 @@ import { decodeValue, type ZoneValue } from './values.ts';
  * key of the root zone. Where it was never granted, the root zone's owner has it.
  */
 export const externalNodes = '\u0001external-nodes';
+
+/** Stands between the prefix and the term in the register of a grant. */
+export const zoneSeparator = '\u0001';
 
 /** A zone with its owners up to now: the grant in force, the one that it was made under, and so on. */
 export interface Zone {
@@ -47,6 +51,10 @@ export interface Writer {
  * - a delegation stands if it was made under a grant in the history of the zone it was made in, before a takeover
  *   ended that one: its dot is within the takeover's fence.
  *
+ * While a zone is lent (`ZoneValue.lent`), a migration's source decides its keys, and any gateway passes on what it
+ * decided: such records are right, whoever logged them, up to the fence of the grant that takes the zone back. What
+ * was lent before and is lent on, under another owner, is as if it were one grant.
+ *
  * Terms are never equal for different owners: `nextTerm`. So two operators who take over at once on two sides make two
  * grants of which one is in force everywhere once both are known, and what was written under the other is `over`.
  */
@@ -55,12 +63,14 @@ export class Zones {
   readonly list: readonly ZoneValue[];
   readonly #grants = new Map<string, ZoneValue[]>();
   #everGranted: ReadonlySet<string> | undefined;
+  #everLent = false;
   readonly #zones = new Map<string, Zone>();
   /** Lengths of the prefixes of keys, longest first. */
   readonly #lengths: readonly number[];
 
   constructor(grants: Iterable<ZoneValue>) {
     for (const grant of grants) {
+      this.#everLent ||= grant.lent === true;
       const held = this.#grants.get(grant.prefix);
       if (held === undefined) this.#grants.set(grant.prefix, [grant]);
       else held.push(grant);
@@ -78,6 +88,11 @@ export class Zones {
   get everGranted(): ReadonlySet<string> {
     this.#everGranted ??= new Set([...this.#grants.values()].flat().map(({ ownerId }) => ownerId));
     return this.#everGranted;
+  }
+
+  /** Whether there ever was a zone that was lent to a migration's source. */
+  get everLent(): boolean {
+    return this.#everLent;
   }
 
   /** The zone of exactly this prefix. */
@@ -115,7 +130,15 @@ export class Zones {
   /** The zone that a register is in; undefined for what is in none. */
   ofRegister(kind: Kind, key: string): Zone | undefined {
     if (kind === Kind.kv) return this.ofKey(key);
-    return isCatalog(kind) ? this.ofExternalNodes() : undefined;
+    if (kind !== Kind.migration) return isCatalog(kind) ? this.ofExternalNodes() : undefined;
+    const { of, prefix } = subjectOf(key);
+    return of === 'catalog' ? this.ofExternalNodes() : this.ofKey(prefix);
+  }
+
+  /** The term under which a source's word on a register is passed on; undefined: it has none there. */
+  lentTerm(kind: Kind, key: string): number | undefined {
+    const zone = this.ofRegister(kind, key);
+    return zone !== undefined && lends(zone.value, kind) ? zone.value.term : undefined;
   }
 
   /**
@@ -165,20 +188,22 @@ export class Zones {
   /** What to think of a record that came from another gateway. */
   judge(kind: number, key: string, term: number, writer: Writer): Verdict {
     // What a source Consul decided may be passed on by anybody: Consul was its one writer (design, 7).
-    if ((kind !== Kind.kv && !isCatalog(kind)) || term === 0) return legitimate;
+    if ((kind !== Kind.kv && kind !== Kind.migration && !isCatalog(kind)) || term === 0) return legitimate;
     // Whose node it is nobody knows before the node's own register came; the later writer wins, as it does there.
-    if (term === ownNodeTerm && kind !== Kind.kv) return legitimate;
+    if (term === ownNodeTerm && isCatalog(kind)) return legitimate;
     const zone = this.ofRegister(kind as Kind, key);
     if (zone === undefined) return unknown;
     const at = zone.chain.findIndex((grant) => grant.term === term);
     if (at < 0) {
       const voided = this.#grantOver(kind, key, term);
       if (voided === undefined || !this.#isDecided(voided) || !isComplete(zone)) return unknown;
-      return voided.ownerId === writer.nodeId ? { kind: 'over', zone } : stranger;
+      return voided.ownerId === writer.nodeId || lends(voided, kind) ? { kind: 'over', zone } : stranger;
     }
     const grant = zone.chain[at] as ZoneValue;
-    if (grant.ownerId !== writer.nodeId) return stranger;
-    const successor = zone.chain[at - 1];
+    const isLent = lends(grant, kind);
+    if (grant.ownerId !== writer.nodeId && !isLent) return stranger;
+    const next = isLent ? zone.chain.findLastIndex((each, i) => i < at && !lends(each, kind)) : at - 1;
+    const successor = zone.chain[next];
     if (successor === undefined || isWithin(successor, writer)) return legitimate;
     return { kind: 'over', zone };
   }
@@ -231,9 +256,13 @@ export class Zones {
 
   /** A grant over a register that is not in its zone's history. */
   #grantOver(kind: number, key: string, term: number): ZoneValue | undefined {
+    const subject =
+      kind === Kind.migration ? subjectOf(key) : { of: kind === Kind.kv ? 'kv' : 'catalog', prefix: key };
     for (const [prefix, grants] of this.#grants) {
       const over =
-        kind === Kind.kv ? prefix !== externalNodes && key.startsWith(prefix) : covers(prefix, externalNodes);
+        subject.of === 'kv'
+          ? prefix !== externalNodes && subject.prefix.startsWith(prefix)
+          : covers(prefix, externalNodes);
       const grant = over ? grants.find((each) => each.term === term) : undefined;
       if (grant !== undefined) return grant;
     }
@@ -249,6 +278,15 @@ export class Zones {
 /** Whether every grant since the founding one is known. */
 export function isComplete({ chain }: Zone): boolean {
   return chain.at(-1)?.basis === undefined;
+}
+
+/**
+ * Whether a grant leaves registers of a kind to a migration's source: keys and entries of the catalog, never the rules
+ * of the migration themselves. Nodes are lent with a zone of their own only.
+ */
+export function lends({ prefix, lent }: ZoneValue, kind: number): boolean {
+  if (lent !== true) return false;
+  return isCatalog(kind) ? prefix === externalNodes : kind === Kind.kv;
 }
 
 function covers(prefix: string, other: string): boolean {
@@ -305,7 +343,7 @@ function hash(text: string): number {
 
 /** The register of a grant: the founding one has the prefix itself, as it has had since the first version. */
 export function grantKey({ prefix, term, basis }: Pick<ZoneValue, 'prefix' | 'term' | 'basis'>): string {
-  return basis === undefined ? prefix : `${prefix}\u0001${term}`;
+  return basis === undefined ? prefix : `${prefix}${zoneSeparator}${term}`;
 }
 
 /** Any zone that a key is in, of a plain list. */

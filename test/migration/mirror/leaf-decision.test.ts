@@ -5,6 +5,7 @@ import {
   type LeafAnswer,
   type LeafDecision,
 } from '../../../migration/mirror/leaf-decision.ts';
+import { copiedTerm } from '../../../migration/mirror/version.ts';
 import type { Held, Listed } from '../../../migration/mirror/registers.ts';
 
 function held(key: string, stamp: number, more: Partial<Held> = {}): Held {
@@ -38,7 +39,7 @@ function answer(items: readonly Listed[], more: Partial<LeafAnswer> = {}): LeafA
 }
 
 function decide(registers: readonly Held[], of: LeafAnswer, proveEveryAbsence = false): LeafDecision {
-  return decideLeaf({ timeline: 1, held: registers, answer: of, proveEveryAbsence });
+  return decideLeaf({ timeline: 1, termOf: copiedTerm, held: registers, answer: of, proveEveryAbsence });
 }
 
 describe('the decision about one leaf', () => {
@@ -134,30 +135,34 @@ describe('the decision about a point read', () => {
   const trust = { timeline: 1, askedAt: 1, knownLeader: true, filtered: false };
 
   test('404 at or above the held stamp is a tombstone there, below it a fork', () => {
-    expect(decideProof(1, held('a', 9), { ...trust, index: 12, item: null })).toEqual({
+    expect(decideProof(1, 0, held('a', 9), { ...trust, index: 12, item: null })).toEqual({
       kind: 'tombstone',
       stamp: 12,
     });
-    expect(decideProof(1, held('a', 9), { ...trust, index: 8, item: null })).toMatchObject({ kind: 'fork' });
+    expect(decideProof(1, 0, held('a', 9), { ...trust, index: 8, item: null })).toMatchObject({
+      kind: 'fork',
+    });
   });
 
   test('404 below a stamp that came after the question is asked again', () => {
     const later = held('a', 9, { storedAt: 2 });
-    expect(decideProof(1, later, { ...trust, index: 8, item: null })).toEqual({ kind: 'unproved' });
+    expect(decideProof(1, 0, later, { ...trust, index: 8, item: null })).toEqual({ kind: 'unproved' });
   });
 
   test('404 without index or leader proves nothing', () => {
-    expect(decideProof(1, held('a', 9), { ...trust, index: null, item: null })).toEqual({ kind: 'unproved' });
-    expect(decideProof(1, held('a', 9), { ...trust, knownLeader: false, index: 12, item: null })).toEqual({
+    expect(decideProof(1, 0, held('a', 9), { ...trust, index: null, item: null })).toEqual({
+      kind: 'unproved',
+    });
+    expect(decideProof(1, 0, held('a', 9), { ...trust, knownLeader: false, index: 12, item: null })).toEqual({
       kind: 'unproved',
     });
   });
 
   test('a present key is upserted when newer, left when it is what is held', () => {
-    expect(decideProof(1, held('a', 9), { ...trust, index: 12, item: item('a', 12) })).toEqual({
+    expect(decideProof(1, 0, held('a', 9), { ...trust, index: 12, item: item('a', 12) })).toEqual({
       kind: 'upsert',
     });
-    expect(decideProof(1, held('a', 9), { ...trust, index: 9, item: item('a', 9) })).toEqual({
+    expect(decideProof(1, 0, held('a', 9), { ...trust, index: 9, item: item('a', 9) })).toEqual({
       kind: 'unchanged',
     });
   });

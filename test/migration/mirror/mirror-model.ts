@@ -4,6 +4,7 @@ import {
   type LeafAnswer,
   type PointAnswer,
 } from '../../../migration/mirror/leaf-decision.ts';
+import { copiedTerm } from '../../../migration/mirror/version.ts';
 import type { Held } from '../../../migration/mirror/registers.ts';
 import { ConsulModel } from './consul-model.ts';
 
@@ -192,6 +193,7 @@ export class MirrorModel {
     const blunted = held.map((entry) => this.#blunt(entry, answer));
     const decision = decideLeaf({
       timeline: this.#timeline,
+      termOf: copiedTerm,
       held: blunted,
       answer,
       proveEveryAbsence: false,
@@ -209,7 +211,7 @@ export class MirrorModel {
     const stored = this.#held.get(key);
     if (stored === undefined) return;
     const held = this.#rules === 'no-fork-test' ? { ...stored, storedAt: Infinity } : stored;
-    const decision = decideProof(this.#timeline, held, answer);
+    const decision = decideProof(this.#timeline, 0, held, answer);
     if (decision.kind === 'fork') this.#rebase();
     if (decision.kind === 'tombstone') this.#store(key, decision.stamp, null);
     if (decision.kind === 'upsert' && answer.item !== null)
