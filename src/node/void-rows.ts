@@ -54,9 +54,9 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
     /** Everybody may have passed something on, under any of the terms for which it was lent. */
     function takenBack(grant: ZoneValue, at: number): void {
       if (grant.lent === true) return;
-      const before = chain.slice(at + 1);
-      const end = before.findIndex(({ lent }) => lent !== true);
-      const lent = end < 0 ? before : before.slice(0, end);
+      const earlier = chain.slice(at + 1);
+      const end = earlier.findIndex(({ lent }) => lent !== true);
+      const lent = end < 0 ? earlier : earlier.slice(0, end);
       beyond(
         grant,
         core.origins.all(),

@@ -30,6 +30,11 @@ export interface WriteRights {
   termOf(kind: Kind, key: string, held: Row | undefined): number;
   /** Whether this gateway may write the register at all. Left out: everything, there is nobody else. */
   mayWrite?(kind: Kind, key: string): boolean;
+  /**
+   * The term that a source Consul's word on a register has: that of the zone that was lent to it, 0 where no migration
+   * concerns it. Undefined: its word does not count there. Left out: there are no migrations.
+   */
+  sourceTermOf?(kind: Kind, key: string): number | undefined;
   /** Node id of the gateway that logged a row, and of this one. Left out: every row is this gateway's. */
   writerOf?(row: Row): string | undefined;
   readonly nodeId?: string;
@@ -74,6 +79,12 @@ export class WriteScope {
   /** See `WriteRights`. */
   mayWrite(kind: Kind, key: string): boolean {
     return this.#context.rights.mayWrite?.(kind, key) ?? true;
+  }
+
+  /** See `WriteRights`. */
+  sourceTermOf(kind: Kind, key: string): number | undefined {
+    const { rights } = this.#context;
+    return rights.sourceTermOf === undefined ? 0 : rights.sourceTermOf(kind, key);
   }
 
   /** Node id of the gateway that logged a row. */
