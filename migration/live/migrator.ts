@@ -9,6 +9,7 @@ import { Peers } from './control/peers.ts';
 import { ReplicaPhases, type PhaseFacts } from './control/phases.ts';
 import { ProvisionalRules } from './control/provisional.ts';
 import { chooseRunner, RunnerChoice } from './control/runner.ts';
+import { SourceClient } from './proxy/source-client.ts';
 import type { EvidenceSink, GatewayPort, LivePart, LiveSettings, PartContext } from './ports.ts';
 
 /** The migration of one gateway. */
@@ -34,9 +35,10 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
   const runner = new RunnerChoice(gateway.nodeId, () =>
     chooseRunner(gateway.gateways(), (nodeId) => peers.hasSource(nodeId), gateway.ownerOf('')),
   );
+  const client = settings.source === undefined ? undefined : new SourceClient(gateway, settings.source);
   const sinks: EvidenceSink[] = [];
   const context: PartContext = {
-    ...{ gateway, phases, settings, runner, hold },
+    ...{ gateway, phases, settings, runner, client, hold },
     evidence: {
       observed: (observed) => sinks.forEach((sink) => sink.observed(observed)),
       acknowledged: (write) => sinks.forEach((sink) => sink.acknowledged(write)),
@@ -82,6 +84,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       }
       peers.stop();
       hold.releaseAll();
+      client?.close();
       for (const stop of stops.splice(0)) stop();
     },
   };

@@ -4,6 +4,7 @@ import type { MigrationKind, MigrationSource, PhaseRule } from '../../src/state/
 import type { ReadView } from '../../src/state/store.ts';
 import type { Clock } from '../clock.ts';
 import type { TlsSettings } from '../source/address.ts';
+import type { SourceClient } from './proxy/source-client.ts';
 
 // What the parts of a live migration ask of the gateway they run in, and of each other: interfaces only.
 
@@ -115,6 +116,8 @@ export interface PartContext {
   readonly phases: Phases;
   readonly settings: LiveSettings;
   readonly runner: Runner;
+  /** The source as clients reach it, shared by all parts; undefined: none is configured. */
+  readonly client: SourceClient | undefined;
   readonly hold: HoldGate;
   readonly evidence: EvidenceSink;
 }
@@ -165,6 +168,8 @@ export interface DualControl {
   repairs(prefix: string): { readonly keys: number; readonly oldestMs: number };
   /** Keys to be read again at the source, and relayed. */
   repair(keys: readonly string[]): void;
+  /** Requests, reads and passed ones among them, that are under way as a step before this one had it. */
+  older(of: MigrationKind, prefix: string, step: number): number;
   /** Sets `_gw/term/<prefix>` at the source: writers that have not heard of this term fail from now on. */
   fence(prefix: string, term: number, waitMs: number): Promise<void>;
   /** Endpoints that clients used since the start and that are refused here, with how often. */

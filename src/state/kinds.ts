@@ -26,6 +26,10 @@ export const Kind = {
   mirror: 69,
   /** Keys whose dual write is under way, or whose fate at the source is to be looked up: see migration/live/dual. */
   dualKey: 70,
+  /** What was copied back to the source, and what must not be: see migration/live/reverse. */
+  reverse: 71,
+  /** What operators did with this gateway: rehearsals of a cutover. */
+  rehearsal: 72,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];

@@ -14,7 +14,12 @@ export interface LocalCommand {
   readonly catalog: readonly CatalogCommand[];
 }
 
-export type LocalKind = typeof Kind.agentService | typeof Kind.agentCheck | typeof Kind.dualKey;
+export type LocalKind =
+  | typeof Kind.agentService
+  | typeof Kind.agentCheck
+  | typeof Kind.dualKey
+  | typeof Kind.reverse
+  | typeof Kind.rehearsal;
 
 export type LocalOutcome = { readonly kind: 'local' } | Refusal;
 

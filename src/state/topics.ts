@@ -84,6 +84,8 @@ export function touchedTopics(before: Row | undefined, after: Row, into: Set<str
     case Kind.agentCheck:
     case Kind.mirror:
     case Kind.dualKey:
+    case Kind.reverse:
+    case Kind.rehearsal:
       return;
   }
 }
