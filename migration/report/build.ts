@@ -217,14 +217,15 @@ function sweepOf(sweep: SweepEvidence): NonNullable<Report['coverage']['sweeps']
 
 function totalsOf(sum: CellSum): Report['totals'] {
   const noise = rateOf(sum.noise.differed, sum.noise.compared);
-  const [low, high] = differenceInterval(intervalOf(noise), intervalOf(sum.firstLook));
+  const firstLook = sum.firstLook();
+  const [low, high] = differenceInterval(intervalOf(noise), intervalOf(firstLook));
   const isKnown = sum.counted.compared > 0 && sum.noise.compared > 0;
   return {
     ...sum.counted,
     rate: sum.rate,
-    firstLook: sum.firstLook,
+    firstLook,
     noise: { ...sum.noise, rate: noise },
-    ...(isKnown ? { net: { value: sum.firstLook.value - noise.value, interval95: [low, high] } } : {}),
+    ...(isKnown ? { net: { value: firstLook.value - noise.value, interval95: [low, high] } } : {}),
   };
 }
 

@@ -17,7 +17,8 @@ export interface PlacedCell {
 export interface CellSum {
   readonly counted: Counted;
   readonly rate: ReportRate;
-  readonly firstLook: ReportRate;
+  /** On demand: the interval takes a moment. */
+  readonly firstLook: () => ReportRate;
   readonly noise: { compared: number; differed: number; byKind: Record<string, number> };
   readonly open: Histogram;
   readonly latency: { readonly source: Histogram; readonly target: Histogram };
@@ -53,7 +54,8 @@ export function sumCells(placed: readonly PlacedCell[]): CellSum {
       longestOpenMs: Math.max(0, ...cells.map((cell) => cell.longestOpenMs)),
     },
     rate: rateOf(hits, counts.compared, clustersOf(placed, 'persistent', counts.open)),
-    firstLook: rateOf(hits + counts.transient, counts.compared, clustersOf(placed, 'both', counts.open)),
+    firstLook: () =>
+      rateOf(hits + counts.transient, counts.compared, clustersOf(placed, 'both', counts.open)),
     noise: {
       compared: total((cell) => cell.noise.compared),
       differed: total((cell) => cell.noise.differed),
@@ -112,7 +114,10 @@ function clustersOf(
     if (others > 0)
       clusters.push({ hits: others, keys: Math.max(1, Math.min(cell.otherClusters.keys, others)) });
   }
-  for (const hits of byKey.values()) if (hits > 0) clusters.push({ hits, keys: 1 });
+  // Keys of equally many hits are drawn as one: the sum of their draws has the same distribution.
+  const byHits = new Map<number, number>();
+  for (const hits of byKey.values()) if (hits > 0) byHits.set(hits, (byHits.get(hits) ?? 0) + 1);
+  for (const [hits, keys] of byHits) clusters.push({ hits: hits * keys, keys });
   if (open > 0) clusters.push({ hits: open, keys: open });
   return clusters;
 }

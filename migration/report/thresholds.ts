@@ -13,7 +13,7 @@ const gateLimits = z.strictObject({
     .default(1e-5)
     .describe('Upper bound, at 95 %, of the share of comparisons whose difference did not clear.'),
   noiseMax: limit
-    .default(0.01)
+    .default(null)
     .describe(
       'Share of comparisons of the source with itself that differ: above it, little can be told apart.',
     ),
