@@ -137,7 +137,8 @@ export class SourceClient {
         transformRequest: [],
         validateStatus: () => true,
         maxBodyLength: Infinity,
-        maxContentLength: Infinity,
+        // Any other bound, be it Infinity, makes axios wrap the stream: its headers would be gone.
+        maxContentLength: -1,
       });
       return { http: instance, shown };
     });
