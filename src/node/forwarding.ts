@@ -1,5 +1,6 @@
 import type { Instant } from '../kernel/instant.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
+import { isMadeUp } from '../kernel/stamp.ts';
 import { matchesIndex } from '../state/kv.ts';
 import { Kind } from '../state/kinds.ts';
 import type { Refusal } from '../state/outcome.ts';
@@ -250,6 +251,9 @@ export class Forwarding {
   }
 }
 
+/** No version ever has it. */
+const nobodysIndex = 2n ** 64n - 1n;
+
 /**
  * The command with what a client said in this gateway's indexes said in the writers' stamps, which mean the same
  * version on every gateway (design, "The index that clients see").
@@ -257,7 +261,9 @@ export class Forwarding {
 function exact(view: ReadView, command: ForwardedCommand): ForwardedCommand {
   const stampOf = (kind: Kind, key: string, index: bigint): bigint => {
     const row = view.get(kind, key);
-    return row?.value && index > 0n && matchesIndex(row, index) ? BigInt(row.stamp) : index;
+    if (row?.value && index > 0n && matchesIndex(row, index)) return BigInt(row.stamp);
+    // Of a version that is no more here: to the owner it could be an index of its own.
+    return isMadeUp(index) ? nobodysIndex : index;
   };
   switch (command.kind) {
     case 'kv-put':

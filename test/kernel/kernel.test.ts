@@ -88,6 +88,8 @@ describe('stamps and indexes', () => {
         const index = indexFor(stamp, highest, nowUs);
         expect(index).toBeGreaterThan(highest);
         expect(stamp <= highest || Number(index) === Number(stamp)).toBe(true);
+        // An index that was made up is nobody's stamp, now or later.
+        expect(Number(index) === Number(stamp)).toBe(Number(index) % 2 === 0);
       }),
     );
   });

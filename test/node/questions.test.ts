@@ -4,6 +4,7 @@ import type { Effect } from '../../src/node/machine-port.ts';
 import { Questions } from '../../src/node/questions.ts';
 import type { RpcMessage } from '../../src/node/rpc-messages.ts';
 import type { Command } from '../../src/state/command.ts';
+import { Kind } from '../../src/state/kinds.ts';
 import type { Endpoint } from '../../src/wire/endpoint.ts';
 import { converge, Gateway } from './fleet.ts';
 import { put } from './machine.ts';
@@ -108,6 +109,31 @@ function endpointOf(name: string): Endpoint {
 let fleet: Fleet;
 beforeEach(() => {
   fleet = new Fleet('a', 'b', 'c');
+});
+
+describe('a compare-and-set that is handed on', () => {
+  test('never takes one version for another because their indexes meet', () => {
+    fleet.delegate('b/', 'a', 'b');
+    fleet.converge();
+    const [a, b] = [fleet.at('a'), fleet.at('b')];
+    a.nowUs += 1000;
+    b.nowUs = a.nowUs;
+    a.do(put('k', '1'));
+    // Written later, known earlier: b makes up an index for the other one.
+    b.nowUs += 1000;
+    b.do(put('b/x', '1'));
+    fleet.converge();
+    const index = b.store.get(Kind.kv, 'k')?.modifyIndex ?? 0;
+    expect(index).not.toBe(b.store.get(Kind.kv, 'k')?.stamp);
+    // The stamp of the next write comes as close to that index as it can.
+    a.nowUs = index - 11;
+    a.do(put('k', '2'));
+    const cas = { ...put('k', '3'), mode: { kind: 'cas', index: BigInt(index) } } as Command;
+    fleet.converge();
+    fleet.hand('b', cas);
+    fleet.converge();
+    expect([a.text('k'), b.text('k')]).toEqual(['2', '2']);
+  });
 });
 
 describe('a consistent read', () => {

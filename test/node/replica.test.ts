@@ -139,7 +139,7 @@ describe('the database of a gateway that comes back', () => {
     expect(after.replica.headSeq).toBe(headSeq);
     expect(after.replica.zones).toEqual(zones);
     const { index } = after.step(put('a', '2'));
-    expect(index).toBe(highestIndex + 1);
+    expect(index).toBe(highestIndex + 2);
     expect(after.store.get(Kind.kv, 'a')).toMatchObject({ seq: headSeq + 1, modifyIndex: index });
     after.store.close();
   });

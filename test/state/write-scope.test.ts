@@ -44,7 +44,7 @@ describe('a write scope', () => {
   });
 
   test('stamps above all that was seen, and shows the index of its stamp', () => {
-    expect(scopeOn(new MemoryStore(), 100, 50)).toMatchObject({ stamp: 101, index: 101 });
+    expect(scopeOn(new MemoryStore(), 100, 50)).toMatchObject({ stamp: 102, index: 102 });
     expect(scopeOn(new MemoryStore(), 100, 5000)).toMatchObject({ stamp: 5000, index: 5000, nowMs: 5 });
   });
 
@@ -79,8 +79,8 @@ describe('a write scope', () => {
     expect(store.get(Kind.kv, 'a')).toMatchObject({
       ...version,
       born: 5,
-      modifyIndex: 101,
-      createIndex: 101,
+      modifyIndex: 102,
+      createIndex: 102,
     });
     store.transact(() => {
       const scope = scopeOn(store, 200);
@@ -89,11 +89,11 @@ describe('a write scope', () => {
       );
       scope.adopt(Kind.kv, 'a', { ...version, stamp: 8 }, new Uint8Array([2]), null, 5);
     });
-    expect(store.get(Kind.kv, 'a')).toMatchObject({ stamp: 8, createIndex: 101, modifyIndex: 201 });
+    expect(store.get(Kind.kv, 'a')).toMatchObject({ stamp: 8, createIndex: 102, modifyIndex: 202 });
     // Born anew at the source: another life of the key, so another CreateIndex.
     store.transact(() =>
       scopeOn(store, 300).adopt(Kind.kv, 'a', { ...version, stamp: 12 }, new Uint8Array([2]), null, 11),
     );
-    expect(store.get(Kind.kv, 'a')).toMatchObject({ createIndex: 301, modifyIndex: 301 });
+    expect(store.get(Kind.kv, 'a')).toMatchObject({ createIndex: 302, modifyIndex: 302 });
   });
 });
