@@ -145,7 +145,7 @@ export function partContext(
   const limits = { holdMsMax: 2000, lagMsMax: 1000, reverseKeysMax: 100_000, reportWindowMs: 86_400_000 };
   const shadow = { shadowPercent: 100, shadowRequestsPerSecondMax: 10_000 };
   return {
-    ...{ gateway, phases },
+    ...{ gateway, phases, client: undefined },
     settings: { source, sourceId: undefined, ...limits, ...shadow, ...settings },
     runner: { isHere: true, nodeName: gateway.nodeName, onChange: () => () => {} },
     hold: { held: () => undefined },
