@@ -208,10 +208,15 @@ export class SourceClient {
     const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': 'grapevine' };
     if (token !== '') headers['X-Consul-Token'] = token;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
-    const request: UpstreamRequest = {
-      ...{ method, path, headers, blocksMs },
-      body: typeof body === 'string' ? Buffer.from(body) : body,
-    };
+    const data = typeof body === 'string' ? Buffer.from(body) : body;
+    return this.passWhole({ method, path, headers, blocksMs, body: data }, signal);
+  }
+
+  /** Sends a request whose answer is for this gateway to read. Never rejects. */
+  async passWhole(
+    request: UpstreamRequest,
+    signal = this.#stopping.signal,
+  ): Promise<SourceAnswer | NoAnswer> {
     const sent = await this.#send(request, signal);
     if (sent.kind === 'crowded')
       return { kind: 'unsent', why: 'too many requests to the source are waiting' };

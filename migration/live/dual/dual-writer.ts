@@ -1,0 +1,506 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { ApiRequest, Reply } from '../../../compat/wire/http.ts';
+import { failure, json } from '../../../compat/wire/http.ts';
+import { isJsonObject, renderJson, type JsonObject, type JsonValue } from '../../../compat/wire/go-json.ts';
+import type { KvDelete, KvPut } from '../../../src/state/kv.ts';
+import type { PhaseRule } from '../../../src/state/migration.ts';
+import type { MirrorRecord } from '../../../src/state/mirror.ts';
+import type { TxnOp } from '../../../src/state/txn.ts';
+import type { EvidenceSink, GatewayPort, Phases } from '../ports.ts';
+import type { SourceClient } from '../proxy/source-client.ts';
+import { unreachable } from '../proxy/source-client.ts';
+import { upstreamRequest, without, type UpstreamRequest } from '../proxy/upstream-request.ts';
+import { sourceIndexOf } from './cas-index.ts';
+import { clientTxn, effectsOf, translated, txnFailure, txnReply } from './client-txn.ts';
+import {
+  deleteOp,
+  entryOf,
+  isDenied,
+  plainAnswerOf,
+  putOp,
+  readTxnAnswer,
+  txnBody,
+  txnBytesMax,
+  type FenceCheck,
+  type SetOp,
+  type TxnError,
+} from './consul-txn.ts';
+import { fenceKey, ownKeys, type Fences } from './fence.ts';
+import type { KeyLocks } from './key-locks.ts';
+import { kvAbsence, kvRecord } from './kv-record.ts';
+import { nameOfKey, nameOfTree, type OpenKeys, type OpenName } from './open-keys.ts';
+import { absentBelow, relay } from './relay.ts';
+import type { Repairer } from './repairer.ts';
+
+export interface DualWriterOptions {
+  readonly gateway: GatewayPort;
+  readonly phases: Phases;
+  readonly source: SourceClient;
+  readonly fences: Fences;
+  readonly keys: OpenKeys;
+  readonly locks: KeyLocks;
+  readonly repairer: Repairer;
+  readonly evidence: EvidenceSink;
+  /** How long a client waits for this gateway to store what the source has taken, milliseconds. */
+  readonly storeMsMax: number;
+}
+
+/** One write: what is sent, what it may have changed, and how it is answered. */
+interface Plan {
+  readonly request: ApiRequest;
+  readonly rules: readonly PhaseRule[];
+  /** The client's operations as JSON; undefined: it cannot be sent as a transaction. */
+  readonly ops: readonly string[] | undefined;
+  readonly names: readonly OpenName[];
+  readonly deletes: boolean;
+  /** Tree deletions among them. */
+  readonly trees: readonly string[];
+  readonly done: (results: readonly JsonObject[], markIndex: number) => Done;
+  /** Undefined: Consul must say it itself. */
+  readonly failed: (errors: readonly TxnError[]) => Reply | undefined;
+  /** The request where it is sent as it came, but for indexes. */
+  readonly plain: () => UpstreamRequest;
+  /** Whether the answer to that says that something was written. */
+  readonly wrote: (status: number, body: string) => boolean;
+}
+
+interface Done {
+  readonly reply: Reply;
+  readonly records: readonly MirrorRecord[];
+  /** To be looked up. */
+  readonly unclear: readonly OpenName[];
+}
+
+type Fenced =
+  | { readonly kind: 'done'; readonly results: readonly JsonObject[]; readonly markIndex: number }
+  | { readonly kind: 'failed'; readonly errors: readonly TxnError[] }
+  | { readonly kind: 'plain' }
+  /** Nothing was written. */
+  | { readonly kind: 'refused'; readonly reply: Reply }
+  | { readonly kind: 'unknown'; readonly reply: Reply };
+
+/** How long it is remembered that a token may not use our keys at the source. */
+const tokenMs = 60_000;
+const tokensMax = 10_000;
+const fenceAttempts = 3;
+
+/**
+ * Writes while the source decides: there first, as one transaction that a gateway which missed a step cannot make, then
+ * here under the index that the source gave it. Trouble on this side is never the client's: the key is looked up later.
+ */
+export class DualWriter {
+  readonly #options: DualWriterOptions;
+  readonly #withoutRights = new Map<string, number>();
+  readonly #count: Readonly<
+    Record<
+      'fenced' | 'plain' | 'refused' | 'unknown' | 'stale' | 'crowded' | 'notStored' | 'late',
+      (by?: number) => void
+    >
+  >;
+  readonly #tookMs: (value: number) => void;
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  constructor(options: DualWriterOptions) {
+    this.#options = options;
+    const { metrics } = options.gateway;
+    this.#count = {
+      fenced: metrics.counter('dual.writes', { how: 'fenced' }),
+      plain: metrics.counter('dual.writes', { how: 'plain' }),
+      refused: metrics.counter('dual.refused'),
+      unknown: metrics.counter('dual.unknown'),
+      stale: metrics.counter('dual.stale'),
+      crowded: metrics.counter('dual.crowded'),
+      notStored: metrics.counter('dual.not_stored'),
+      late: metrics.counter('dual.stored_late'),
+    };
+    this.#tookMs = metrics.histogram('dual.time');
+  }
+
+  put(request: ApiRequest, command: KvPut, rule: PhaseRule): Promise<Reply> {
+    const { key, mode, value } = command;
+    const index =
+      mode.kind === 'cas' ? sourceIndexOf(this.#options.gateway.view, key, mode.index, rule.term) : 0n;
+    const pretty = request.query.has('pretty');
+    const op = putOp(command, index);
+    return this.#write({
+      request,
+      rules: [rule],
+      ops: [op],
+      names: [nameOfKey(key)],
+      deletes: false,
+      trees: [],
+      done: ([result]) => {
+        const entry = entryOf(result, value);
+        return entry === undefined
+          ? { reply: json(true, pretty), records: [], unclear: [nameOfKey(key)] }
+          : { reply: json(true, pretty), records: [kvRecord(entry)], unclear: [] };
+      },
+      failed: (errors) => singleFailure(errors, pretty),
+      plain: () => this.#withCas(request, mode.kind === 'cas' ? index : undefined),
+      wrote: isTrue,
+    });
+  }
+
+  delete(request: ApiRequest, command: KvDelete, rules: readonly PhaseRule[]): Promise<Reply> {
+    const { view } = this.#options.gateway;
+    const pretty = request.query.has('pretty');
+    const tree = command.kind === 'kv-delete-tree';
+    const cas = tree ? undefined : command.cas;
+    const term = rules[0]?.term ?? 0;
+    const index = tree || cas === undefined ? 0n : sourceIndexOf(view, command.key, cas, term);
+    const name = tree ? nameOfTree(command.prefix) : nameOfKey(command.key);
+    return this.#write({
+      request,
+      rules,
+      ops: [deleteOp(command, index)],
+      names: [name],
+      deletes: true,
+      trees: tree ? [command.prefix] : [],
+      done: (_, markIndex) => ({
+        reply: json(true, pretty),
+        records: tree ? this.#absent(command.prefix, markIndex, noKeys) : [kvAbsence(command.key, markIndex)],
+        unclear: [],
+      }),
+      failed: (errors) => singleFailure(errors, pretty),
+      plain: () => this.#withCas(request, cas === undefined ? undefined : index),
+      wrote: isTrue,
+    });
+  }
+
+  /** `items`: the body as it was read; `ops`: what it means. */
+  txn(
+    request: ApiRequest,
+    items: readonly JsonValue[],
+    ops: readonly TxnOp[],
+    rules: readonly PhaseRule[],
+  ): Promise<Reply> {
+    const { view } = this.#options.gateway;
+    const pretty = request.query.has('pretty');
+    const txn = clientTxn(ops);
+    const termOf = (key: string): number => this.#options.phases.ofKey(key)?.term ?? 0;
+    const known = translated(items, (key, index) => sourceIndexOf(view, key, index, termOf(key)));
+    const changed = known.some((item, at) => item !== items[at]);
+    const trees = ops.flatMap((op) => (op.kind === 'kv' && op.verb === 'delete-tree' ? [op.key] : []));
+    return this.#write({
+      request,
+      rules,
+      ops: known.map((item) => renderJson(item)),
+      names: txn.names,
+      deletes: txn.deletes,
+      trees,
+      done: (results, markIndex) => {
+        const effects = effectsOf(ops, results);
+        const set = new Set(effects.entries.map(({ key }) => key));
+        return {
+          reply: txnReply(results, pretty),
+          records: [
+            ...effects.trees.flatMap((prefix) => this.#absent(prefix, markIndex, set)),
+            ...effects.deleted.map((key) => kvAbsence(key, markIndex)),
+            ...effects.entries.map(kvRecord),
+          ],
+          unclear: effects.unclear.map(nameOfKey),
+        };
+      },
+      failed: (errors) =>
+        errors.some(({ what }) => isDenied(what)) ? undefined : txnFailure(errors, pretty),
+      plain: () => {
+        const upstream = upstreamRequest(request, Infinity);
+        return changed ? { ...upstream, body: Buffer.from(renderJson(known)) } : upstream;
+      },
+      wrote: (status) => status === 200,
+    });
+  }
+
+  /** Resolves when no write is under way any more. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  #absent(prefix: string, index: number, set: ReadonlySet<string>): readonly MirrorRecord[] {
+    return absentBelow(
+      this.#options.gateway,
+      prefix,
+      index,
+      (key) => set.has(key) || key.startsWith(ownKeys) || this.#options.phases.ofKey(key) === undefined,
+    );
+  }
+
+  #withCas(request: ApiRequest, index: bigint | undefined): UpstreamRequest {
+    const upstream = upstreamRequest(request, Infinity);
+    if (index === undefined || request.query.get('cas') === String(index)) return upstream;
+    const path = upstream.path.split('?', 1)[0] as string;
+    const rest = without(request.query.raw, 'cas');
+    return { ...upstream, path: `${path}?${rest === '' ? '' : `${rest}&`}cas=${index}` };
+  }
+
+  #write(plan: Plan): Promise<Reply> {
+    const written = this.#locked(plan);
+    this.#underWay.add(written);
+    void written.finally(() => this.#underWay.delete(written)).catch(() => undefined);
+    return written;
+  }
+
+  async #locked(plan: Plan): Promise<Reply> {
+    const { gateway, locks, keys } = this.#options;
+    const startedMs = gateway.monoMs();
+    const taken = locks.take(plan.names);
+    if (taken === undefined) {
+      this.#count.crowded();
+      return failure(429, 'Too many writes of this key are waiting: try again in a while');
+    }
+    const release = await taken;
+    let outcome: { readonly reply: Reply; readonly stored: Promise<void> };
+    try {
+      await keys.begin(plan.names);
+      outcome = await this.#atSource(plan);
+    } catch (error) {
+      // A defect, or a disk that fails: whether the source has it is not known.
+      keys.queue(plan.names, 'unknown');
+      release();
+      throw error;
+    }
+    // The key is free once it is stored here; who asks next finds it so.
+    void outcome.stored.finally(release);
+    await this.#soon(outcome.stored);
+    this.#tookMs(gateway.monoMs() - startedMs);
+    return outcome.reply;
+  }
+
+  /** Waits for a while only: the source has it, which is what counts. */
+  async #soon(stored: Promise<void>): Promise<void> {
+    const { gateway, storeMsMax } = this.#options;
+    const enough = new AbortController();
+    let done = false;
+    const waited = gateway.clock.sleep(storeMsMax, enough.signal).then(() => {
+      if (!done) this.#count.late();
+    });
+    await Promise.race([
+      stored.then(() => {
+        done = true;
+        enough.abort();
+      }),
+      waited,
+    ]);
+  }
+
+  async #atSource(plan: Plan): Promise<{ readonly reply: Reply; readonly stored: Promise<void> }> {
+    const { keys } = this.#options;
+    const fenced = await this.#fenced(plan);
+    switch (fenced.kind) {
+      case 'done': {
+        this.#count.fenced();
+        const done = plan.done(fenced.results, fenced.markIndex);
+        return { reply: done.reply, stored: this.#store(plan, done) };
+      }
+      case 'failed': {
+        const reply = plan.failed(fenced.errors);
+        if (reply === undefined) return this.#plain(plan);
+        this.#count.refused();
+        keys.resolve(plan.names);
+        return { reply, stored: Promise.resolve() };
+      }
+      case 'plain':
+        return this.#plain(plan);
+      case 'refused':
+        this.#count.refused();
+        keys.resolve(plan.names);
+        return { reply: fenced.reply, stored: Promise.resolve() };
+      case 'unknown':
+        this.#count.unknown();
+        keys.queue(plan.names, 'unknown');
+        return { reply: fenced.reply, stored: Promise.resolve() };
+    }
+  }
+
+  /** Stores here what the source has; what cannot be stored now is looked up later. */
+  async #store(plan: Plan, { records, unclear }: Done): Promise<void> {
+    const { gateway, phases, keys, source, evidence } = this.#options;
+    const sourceMs = gateway.monoMs();
+    for (const { stamp } of records) source.sawIndex(stamp);
+    if (unclear.length > 0) keys.queue(unclear, 'unknown');
+    const relayed = relay(gateway, phases, records);
+    // In the same commit as the records, as they are proposed in one go.
+    keys.resolve(plan.names.filter((name) => !unclear.includes(name)));
+    const problem = await relayed;
+    if (problem !== undefined) {
+      this.#count.notStored();
+      gateway.log.debug({ why: problem }, 'a write that the source has was not stored here');
+      keys.queue(plan.names, 'relay');
+      return;
+    }
+    const hereMs = gateway.monoMs();
+    for (const { key, stamp, value } of records.slice(0, acknowledgedMax)) {
+      evidence.acknowledged({ key, index: stamp, deleted: value === null, sourceMs, hereMs });
+    }
+  }
+
+  async #fenced(plan: Plan): Promise<Fenced> {
+    const { source, fences, gateway } = this.#options;
+    const { ops, request, rules } = plan;
+    if (ops === undefined || this.#lacksRights(request.token)) return { kind: 'plain' };
+    for (let attempt = 0; attempt < fenceAttempts; attempt += 1) {
+      const checks: FenceCheck[] = [];
+      for (const rule of rules) {
+        const fence = await fences.check(rule);
+        if (fence.kind === 'stale') return this.#stale(rule, fence.term);
+        if (fence.kind === 'trouble') {
+          // Not sent: nothing was written. Without rights of our own there is no fence to be had.
+          if (fence.denied) return { kind: 'plain' };
+          return { kind: 'refused', reply: unreachable(fence.why) };
+        }
+        checks.push(fence.check);
+      }
+      const restored = this.#restored(plan);
+      const behind: SetOp[] = [
+        ...restored.map(({ key, term }) => ({ key, value: String(term) })),
+        ...(plan.deletes ? [{ key: `${ownKeys}mark/${gateway.nodeName}`, value: randomUUID() }] : []),
+      ];
+      const body = txnBody(checks, ops, behind);
+      if (body.length > txnBytesMax) return { kind: 'plain' };
+      const answer = await source.ask({ method: 'PUT', path: '/v1/txn', token: request.token, body });
+      if (answer.kind !== 'answer') {
+        const reply = unreachable(answer.why);
+        return { kind: answer.kind === 'unsent' ? 'refused' : 'unknown', reply };
+      }
+      const text = answer.body.toString();
+      if (answer.status === 429) return { kind: 'refused', reply: failure(429, text) };
+      if (answer.status >= 500) return { kind: 'unknown', reply: failure(answer.status, text) };
+      const said = readTxnAnswer(answer.status, text);
+      if (said.kind === 'other') {
+        if (answer.status === 200)
+          return { kind: 'unknown', reply: unreachable('its answer makes no sense') };
+        if (answer.status === 403 || isDenied(text)) this.#noteRights(request.token);
+        return { kind: 'plain' };
+      }
+      if (said.kind === 'done') {
+        const results = said.results.slice(checks.length, said.results.length - behind.length);
+        const restoredResults = said.results.slice(said.results.length - behind.length);
+        for (const [at, { prefix, term }] of restored.entries()) {
+          const index = modifyIndexOf(restoredResults[at]);
+          if (index === undefined) fences.forget(prefix);
+          else fences.learn({ prefix, term }, index);
+        }
+        const markIndex = plan.deletes ? modifyIndexOf(said.results.at(-1)) : 0;
+        if (markIndex === undefined)
+          return { kind: 'unknown', reply: unreachable('its answer lacks an index') };
+        return { kind: 'done', results, markIndex };
+      }
+      const ours = said.errors.filter(
+        ({ opIndex }) => opIndex < checks.length || opIndex >= checks.length + ops.length,
+      );
+      if (ours.length === 0) {
+        return {
+          kind: 'failed',
+          errors: said.errors.map(({ opIndex, what }) => ({ opIndex: opIndex - checks.length, what })),
+        };
+      }
+      if (ours.some(({ what }) => isDenied(what))) {
+        this.#noteRights(request.token);
+        return { kind: 'plain' };
+      }
+      for (const rule of rules) fences.forget(rule.prefix);
+    }
+    return { kind: 'refused', reply: unreachable('the fences of its keys change all the time') };
+  }
+
+  /** A tree deletion that takes fences with it sets them again, in the same transaction. */
+  #restored({
+    trees,
+  }: Plan): readonly { readonly prefix: string; readonly term: number; readonly key: string }[] {
+    if (trees.length === 0) return [];
+    return this.#options.phases.rules
+      .filter(({ of, prefix }) => of === 'kv' && trees.some((tree) => fenceKey(prefix).startsWith(tree)))
+      .map(({ prefix, term }) => ({ prefix, term, key: fenceKey(prefix) }));
+  }
+
+  #stale(rule: PhaseRule, term: number): Fenced {
+    this.#count.stale();
+    this.#options.gateway.log.warn(
+      { prefix: rule.prefix, term: rule.term, sourceTerm: term },
+      'the migration moved on, and this gateway has not heard of it: it refuses writes',
+    );
+    const text =
+      `rpc error making call: the migration of ${JSON.stringify(rule.prefix)} moved on (term ${term}), which this ` +
+      `gateway has not heard of yet (term ${rule.term}): try again`;
+    return { kind: 'refused', reply: failure(500, text) };
+  }
+
+  /** Without a transaction: as the client sent it, and then what is there is read. */
+  async #plain(plan: Plan): Promise<{ readonly reply: Reply; readonly stored: Promise<void> }> {
+    const { source, keys } = this.#options;
+    const passed = await source.passWhole(plan.plain());
+    const done = Promise.resolve();
+    if (passed.kind !== 'answer') {
+      if (passed.kind === 'unsent') keys.resolve(plan.names);
+      else keys.queue(plan.names, 'unknown');
+      this.#count[passed.kind === 'unsent' ? 'refused' : 'unknown']();
+      return { reply: unreachable(passed.why), stored: done };
+    }
+    const body = passed.body.toString();
+    const contentType = passed.header('content-type');
+    const reply: Reply = { kind: 'reply', status: passed.status, body, contentType };
+    if (passed.status >= 500 && !isClientsFault(body)) {
+      this.#count.unknown();
+      keys.queue(plan.names, 'unknown');
+      return { reply, stored: done };
+    }
+    if (!plan.wrote(passed.status, body)) {
+      this.#count.refused();
+      keys.resolve(plan.names);
+      return { reply, stored: done };
+    }
+    this.#count.plain();
+    return { reply, stored: this.#lookUp(plan.names) };
+  }
+
+  async #lookUp(names: readonly OpenName[]): Promise<void> {
+    const { repairer, keys } = this.#options;
+    await Promise.all(
+      names.map(async (name) => {
+        const problem = await repairer.lookUp(name);
+        if (problem === undefined) keys.resolve([name]);
+        else keys.queue([name], 'plain');
+      }),
+    );
+  }
+
+  #lacksRights(token: string): boolean {
+    const untilMs = this.#withoutRights.get(hashOf(token));
+    return untilMs !== undefined && untilMs > this.#options.gateway.monoMs();
+  }
+
+  #noteRights(token: string): void {
+    if (this.#withoutRights.size >= tokensMax) this.#withoutRights.clear();
+    this.#withoutRights.set(hashOf(token), this.#options.gateway.monoMs() + tokenMs);
+  }
+}
+
+/** Told one by one; of a larger tree only so many. */
+const acknowledgedMax = 128;
+const noKeys: ReadonlySet<string> = new Set();
+
+function hashOf(token: string): string {
+  return token === '' ? '' : createHash('sha256').update(token).digest('base64');
+}
+
+function isTrue(status: number, body: string): boolean {
+  return status === 200 && body.trim() === 'true';
+}
+
+/** A 500 that says what is wrong with the request: nothing was written. */
+function isClientsFault(text: string): boolean {
+  return typeof plainAnswerOf(text) === 'string' || isDenied(text);
+}
+
+function singleFailure(errors: readonly TxnError[], pretty: boolean): Reply | undefined {
+  const [error] = errors;
+  const answer = error === undefined ? undefined : plainAnswerOf(error.what);
+  if (answer === undefined) return undefined;
+  return answer === false ? json(false, pretty) : failure(500, answer);
+}
+
+function modifyIndexOf(result: JsonObject | undefined): number | undefined {
+  const kv = result?.['KV'];
+  const index = isJsonObject(kv) ? kv['ModifyIndex'] : undefined;
+  return typeof index === 'number' ? index : undefined;
+}

@@ -1,0 +1,111 @@
+import type { SourceAnswer, NoAnswer, SourceQuestion } from '../proxy/source-client.ts';
+import { entryOf, readTxnAnswer, txnBody, type FenceCheck } from './consul-txn.ts';
+import { readKey } from './read-key.ts';
+
+/** As much of the client of the source as dual writes need. */
+export interface SourceAsker {
+  ask(question: SourceQuestion): Promise<SourceAnswer | NoAnswer>;
+}
+
+/** Where keys are that dual writes use for themselves, at the source: never mirrored, and not the clients'. */
+export const ownKeys = '_gw/';
+
+export interface FenceOf {
+  readonly prefix: string;
+  readonly term: number;
+}
+
+/**
+ * - `stale`: the source knows of a later term: this gateway has not heard of a step;
+ * - `trouble`: it could not be asked, or does not let us.
+ */
+export type FenceOutcome =
+  | { readonly kind: 'check'; readonly check: FenceCheck }
+  | { readonly kind: 'stale'; readonly term: number }
+  | { readonly kind: 'trouble'; readonly why: string; readonly denied: boolean };
+
+export function fenceKey(prefix: string): string {
+  return `${ownKeys}term/${prefix}`;
+}
+
+/**
+ * The terms of rules as keys at the source: a write checks that its key still has the index that goes with the writer's
+ * term, so gateways that missed a step are refused by the source itself.
+ */
+export class Fences {
+  readonly #source: SourceAsker;
+  readonly #token: () => string;
+  readonly #held = new Map<string, { readonly term: number; readonly index: number }>();
+  readonly #asked = new Map<string, Promise<FenceOutcome>>();
+
+  constructor(source: SourceAsker, token: () => string) {
+    this.#source = source;
+    this.#token = token;
+  }
+
+  /** What is known of the fence of a rule; undefined: it must be asked for. */
+  indexOf({ prefix, term }: FenceOf): number | undefined {
+    const held = this.#held.get(prefix);
+    return held?.term === term ? held.index : undefined;
+  }
+
+  /** The check of a rule's term, which is set at the source where there is none, or an earlier one. */
+  check(of: FenceOf): Promise<FenceOutcome> | FenceOutcome {
+    const index = this.indexOf(of);
+    if (index !== undefined) return { kind: 'check', check: { key: fenceKey(of.prefix), index } };
+    const name = `${of.term} ${of.prefix}`;
+    const asked = this.#asked.get(name) ?? this.#establish(of).finally(() => this.#asked.delete(name));
+    this.#asked.set(name, asked);
+    return asked;
+  }
+
+  /** It failed: what is known of it is out of date. */
+  forget(prefix: string): void {
+    this.#held.delete(prefix);
+  }
+
+  learn(of: FenceOf, index: number): void {
+    this.#held.set(of.prefix, { term: of.term, index });
+  }
+
+  async #establish(of: FenceOf): Promise<FenceOutcome> {
+    const key = fenceKey(of.prefix);
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const reading = await readKey(this.#source, this.#token(), key);
+      if (reading.kind === 'trouble') {
+        return { kind: 'trouble', why: reading.why, denied: reading.why.startsWith('403') };
+      }
+      let held = 0;
+      if (reading.kind === 'entry') {
+        const term = Number(Buffer.from(reading.entry.value).toString());
+        if (term > of.term) return { kind: 'stale', term };
+        held = reading.entry.modifyIndex;
+        if (term === of.term) return this.#known(of, held);
+      }
+      const value = Buffer.from(String(of.term)).toString('base64');
+      const op = { KV: { Verb: 'cas', Key: key, Value: value, Index: held } };
+      const answer = await this.#source.ask({
+        ...{ method: 'PUT', path: '/v1/txn', token: this.#token() },
+        body: txnBody([], [JSON.stringify(op)], []),
+      });
+      if (answer.kind !== 'answer') return { kind: 'trouble', why: answer.why, denied: false };
+      const text = answer.body.toString();
+      const said = readTxnAnswer(answer.status, text);
+      const written = said.kind === 'done' ? entryOf(said.results[0], noValue) : undefined;
+      if (written !== undefined) return this.#known(of, written.modifyIndex);
+      if (said.kind === 'other' || text.includes('Permission denied')) {
+        const denied = answer.status === 403 || text.includes('Permission denied');
+        return { kind: 'trouble', why: `${answer.status} ${text.slice(0, 200)}`, denied };
+      }
+    }
+    return { kind: 'trouble', why: `${key} changes all the time`, denied: false };
+  }
+
+  #known(of: FenceOf, index: number): FenceOutcome {
+    this.learn(of, index);
+    return { kind: 'check', check: { key: fenceKey(of.prefix), index } };
+  }
+}
+
+const attemptsMax = 5;
+const noValue = new Uint8Array();
