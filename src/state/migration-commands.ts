@@ -35,7 +35,7 @@ export function applyMigrationCommand(
 ): MigrationOutcome {
   switch (command.kind) {
     case 'migration-step':
-      return step(scope, context, command);
+      return makeStep(scope, context, command);
     case 'migration-forget':
       return forget(scope, command);
     case 'migration-source':
@@ -43,7 +43,7 @@ export function applyMigrationCommand(
   }
 }
 
-function step(scope: WriteScope, context: MigrationContext, command: MigrationStep): MigrationOutcome {
+function makeStep(scope: WriteScope, context: MigrationContext, command: MigrationStep): MigrationOutcome {
   const { of, prefix, phase } = command;
   if (of === 'catalog' && prefix !== '') {
     return refused('the catalog has one rule, and its prefix is empty', 400);
@@ -162,7 +162,7 @@ function planGrants(
   }
   // The catalog has a rule of its own, and so must have its zone.
   if (prefix === '' && zones.get(externalNodes) === undefined) plan(zone, externalNodes, false);
-  const foreign = grants.find(({ zone: of }) => !context.isReady(of) || !isComplete(of));
+  const foreign = grants.find((grant) => !context.isReady(grant.zone) || !isComplete(grant.zone));
   if (foreign === undefined) return { zone, grants };
   const name = JSON.stringify(foreign.zone.value.prefix);
   return refused(
