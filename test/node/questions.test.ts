@@ -126,7 +126,7 @@ describe('a compare-and-set that is handed on', () => {
     const index = b.store.get(Kind.kv, 'k')?.modifyIndex ?? 0;
     expect(index).not.toBe(b.store.get(Kind.kv, 'k')?.stamp);
     // The stamp of the next write comes as close to that index as it can.
-    a.nowUs = index - 11;
+    a.nowUs = index - 10;
     a.do(put('k', '2'));
     const cas = { ...put('k', '3'), mode: { kind: 'cas', index: BigInt(index) } } as Command;
     fleet.converge();
