@@ -199,6 +199,8 @@ export interface Observed {
   readonly index: number;
   readonly body: Uint8Array | string;
   readonly tookMs: number;
+  /** Content-Type, where it is at hand. */
+  readonly contentType?: string;
 }
 
 /** A dual write that both sides have: from here on the time until readers see it is counted. */
