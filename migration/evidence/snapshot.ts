@@ -24,7 +24,7 @@ export const differenceKinds = [
   'session',
   /** Same entries in another order, where Consul promises one. */
   'order',
-  /** HTTP status. */
+  /** HTTP status, or the Status of a health check. */
   'status',
   /** A response header that clients use. */
   'header',
