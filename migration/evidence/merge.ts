@@ -1,7 +1,7 @@
 import { evidenceSchema, type EvidencePart, type EvidenceSnapshot } from './snapshot.ts';
 
 export function emptySnapshot(): EvidenceSnapshot {
-  return { schema: evidenceSchema, parts: [] };
+  return { schema: evidenceSchema, parts: [], absent: [] };
 }
 
 /**
@@ -15,7 +15,9 @@ export function mergeSnapshots(a: EvidenceSnapshot, b: EvidenceSnapshot): Eviden
     if (held === undefined || isNewer(part, held)) byId.set(part.gateway.id, part);
   }
   const parts = [...byId.values()].toSorted((x, y) => (x.gateway.id < y.gateway.id ? -1 : 1));
-  return { schema: evidenceSchema, parts };
+  const names = new Set(parts.map((part) => part.gateway.name));
+  const absent = [...new Set([...a.absent, ...b.absent])].filter((name) => !names.has(name)).toSorted();
+  return { schema: evidenceSchema, parts, absent };
 }
 
 function isNewer(a: EvidencePart, b: EvidencePart): boolean {

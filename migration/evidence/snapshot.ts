@@ -11,6 +11,8 @@ export interface EvidenceSnapshot {
   readonly schema: typeof evidenceSchema;
   /** One of each gateway, by id. */
   readonly parts: readonly EvidencePart[];
+  /** Names of gateways that were asked and did not answer, sorted: what they saw is not in here. */
+  readonly absent: readonly string[];
 }
 
 /** How two answers differ; `here` is judged by what the source says. */

@@ -40,7 +40,11 @@ function apply(evidence: Evidence, { what, key, ms }: Step): void {
 
 function snapshotOf(...parts: readonly EvidencePart[]): EvidenceSnapshot {
   return parts
-    .map((part): EvidenceSnapshot => ({ schema: evidenceSchema, parts: [part] }))
+    .map((part): EvidenceSnapshot => ({
+      schema: evidenceSchema,
+      parts: [part],
+      absent: [part.gateway.name === 'a' ? 'b' : 'a'],
+    }))
     .reduce(mergeSnapshots, emptySnapshot());
 }
 
