@@ -24,9 +24,3 @@ export interface OriginRanges {
   readonly origin: OriginId;
   readonly ranges: readonly SeqRange[];
 }
-
-/** How far the log of an origin went. */
-export interface OriginHead {
-  readonly origin: OriginId;
-  readonly head: number;
-}

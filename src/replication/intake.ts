@@ -1,8 +1,16 @@
 import type { Dot, OriginId } from '../crdt/dot.ts';
-import { addRange, hasSeq, missingRanges, noSeqs, unionRanges, type SeqRanges } from '../crdt/seq-ranges.ts';
+import {
+  addRange,
+  hasSeq,
+  headOf,
+  missingRanges,
+  noSeqs,
+  unionRanges,
+  type SeqRanges,
+} from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody, OriginHead } from './body.ts';
+import type { DotBody, OriginRanges } from './body.ts';
 import { newlySuperseded, Superseded } from './superseded.ts';
 import { bodyBytes } from './sizes.ts';
 import type { OriginTable } from './origins.ts';
@@ -62,7 +70,7 @@ export class Intake {
   }
 
   /** Merges dots of an introduced origin in the order given; those that are superseded wait for `settle`. */
-  take(origin: OriginId, dots: readonly DotBody[], context: readonly OriginHead[], now: Instant): Taken {
+  take(origin: OriginId, dots: readonly DotBody[], context: readonly OriginRanges[], now: Instant): Taken {
     const row = this.#origins.row(origin);
     const overwritten = newlySuperseded(dots, this.#origins.seen(row), this.#superseded.of(origin));
     if (overwritten.length > 0) this.takeSuperseded(origin, overwritten, context, now);
@@ -73,10 +81,10 @@ export class Intake {
   }
 
   /** Ranges of an origin that their holder says are superseded. */
-  takeSuperseded(origin: OriginId, ranges: SeqRanges, context: readonly OriginHead[], now: Instant): void {
+  takeSuperseded(origin: OriginId, ranges: SeqRanges, context: readonly OriginRanges[], now: Instant): void {
     this.#superseded.add(origin, ranges, context, now.monoMs);
-    for (const { origin: other, head } of context) {
-      if (other !== this.#log.origin) this.#origins.learnHead(this.#origins.row(other), head);
+    for (const { origin: other, ranges: seen } of context) {
+      if (other !== this.#log.origin) this.#origins.learnHead(this.#origins.row(other), headOf(seen));
     }
   }
 

@@ -12,7 +12,7 @@ import {
   union,
   type Schema,
 } from '../wire/schema.ts';
-import type { DotBody, OriginHead, OriginName, OriginRanges, OriginSeen } from './body.ts';
+import type { DotBody, OriginName, OriginRanges, OriginSeen } from './body.ts';
 import type { Cursor } from './log.ts';
 import type {
   AuditAskMessage,
@@ -52,10 +52,10 @@ export interface DotsMessage {
   readonly nodeId: string | null;
   readonly dots: readonly DotBody[];
   /**
-   * Where some are superseded: whoever has all of these logs up to there has what overwrote them. Before that a
+   * Where some are superseded: whoever has all of this has what overwrote them. Before that a
    * superseded dot is not seen: its registers would show what was there before it.
    */
-  readonly context: readonly OriginHead[];
+  readonly context: readonly OriginRanges[];
 }
 
 export interface AckMessage {
@@ -200,7 +200,6 @@ const range: Schema<SeqRange> = {
 };
 const ranges = list(range, rangesMax);
 const originSeen = struct<OriginSeen>({ origin: originId, nodeId, seen: ranges });
-const originHead = struct<OriginHead>({ origin: originId, head: seq });
 const originRanges = struct<OriginRanges>({ origin: originId, ranges });
 
 export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationMessage>({
@@ -212,7 +211,7 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
       origin: originId,
       nodeId: nullable(nodeId),
       dots: list(body, dotsPerMessageMax),
-      context: list(originHead, contextMax),
+      context: list(originRanges, contextMax),
     }),
   ],
   ack: [33, struct<Omit<AckMessage, 'kind'>>({ by: uint32, tags: list(uint16, tagsMax) })],
@@ -274,7 +273,7 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
         }),
         256,
       ),
-      context: list(originHead, contextMax),
+      context: list(originRanges, contextMax),
     }),
   ],
   'sync-hint': [42, struct<Omit<SyncHintMessage, 'kind'>>({ by: nodeId, digest: uint32, root: nodeId })],

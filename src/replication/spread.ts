@@ -1,7 +1,7 @@
 import type { OriginId } from '../crdt/dot.ts';
 import { DueQueue } from './due-queue.ts';
 import { hashText } from './hash.ts';
-import type { DotBody, OriginHead } from './body.ts';
+import type { DotBody, OriginRanges } from './body.ts';
 import { unsigned, type DotsMessage } from './messages.ts';
 import type { Lane, Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
@@ -94,7 +94,7 @@ export class Spread {
   }
 
   /** Dots of this gateway's own log, oldest first. */
-  own(origin: OriginId, dots: readonly DotBody[], context: readonly OriginHead[], nowMs: number): void {
+  own(origin: OriginId, dots: readonly DotBody[], context: readonly OriginRanges[], nowMs: number): void {
     const { self } = this.#topology;
     const regions: string[] = [];
     for (const region of this.#topology.regions()) if (region !== self.region) regions.push(region);

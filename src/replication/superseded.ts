@@ -1,48 +1,51 @@
 import type { OriginId } from '../crdt/dot.ts';
-import {
-  addRange,
-  contiguousHead,
-  hasSeq,
-  headOf,
-  noSeqs,
-  unionRanges,
-  type SeqRanges,
-} from '../crdt/seq-ranges.ts';
+import { addRange, coversRanges, hasSeq, noSeqs, unionRanges, type SeqRanges } from '../crdt/seq-ranges.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody, OriginHead } from './body.ts';
+import type { DotBody, OriginRanges } from './body.ts';
 import { contextMax } from './messages.ts';
 
 /** For so long it may take until what overwrote them is here; then they are asked for again. */
 const patienceMs = 5000;
 
+/** Runs of one log that a context tells. */
+const toldMax = 32;
+
 interface Pending {
   seqs: SeqRanges;
-  readonly needs: Map<OriginId, number>;
+  readonly needs: Map<OriginId, SeqRanges>;
   readonly sinceMs: number;
 }
 
 /**
  * What must be here before the superseded dots among these count as seen: the logs of their origin and of whoever else
- * may write its registers, up to where the sender has them.
+ * may write its registers, as far as the sender has them (there may be holes that nobody can fill).
  */
 export function contextOf(
   log: ReplicatedLog,
   origin: OriginId,
   dots: readonly DotBody[],
-): readonly OriginHead[] {
-  return dots.some(({ records }) => records.length === 0) ? headsOver(log, [origin]) : [];
+): readonly OriginRanges[] {
+  return dots.some(({ records }) => records.length === 0) ? seenOver(log, [origin]) : [];
 }
 
 /** As `contextOf`, of several origins that all have superseded dots. */
-export function headsOver(log: ReplicatedLog, origins: Iterable<OriginId>): readonly OriginHead[] {
+export function seenOver(log: ReplicatedLog, origins: Iterable<OriginId>): readonly OriginRanges[] {
   const named = new Set<OriginId>(origins);
   for (const origin of [...named]) for (const other of log.overwriters?.(origin) ?? []) named.add(other);
-  const heads: OriginHead[] = [];
+  const context: OriginRanges[] = [];
   for (const origin of named) {
-    const head = headOf(log.originLog(origin)?.seen ?? noSeqs);
-    if (head > 0 && heads.length < contextMax) heads.push({ origin, head });
+    const seen = log.originLog(origin)?.seen ?? noSeqs;
+    if (seen.length > 0 && context.length < contextMax) context.push({ origin, ranges: told(seen) });
   }
-  return heads;
+  return context;
+}
+
+/** Of very many holes the oldest are told as if they were none: that asks for more than is needed, never for less. */
+function told(seen: SeqRanges): SeqRanges {
+  if (seen.length <= toldMax) return seen;
+  const [first, last] = [seen[0], seen[seen.length - toldMax]];
+  if (first === undefined || last === undefined) return seen;
+  return [{ from: first.from, to: last.to }, ...seen.slice(-toldMax + 1)];
 }
 
 /**
@@ -66,10 +69,12 @@ export class Superseded {
     return this.#pending.get(origin)?.seqs ?? noSeqs;
   }
 
-  add(origin: OriginId, seqs: SeqRanges, context: readonly OriginHead[], nowMs: number): void {
+  add(origin: OriginId, seqs: SeqRanges, context: readonly OriginRanges[], nowMs: number): void {
     const held = this.#pending.get(origin);
     const needs = new Map(held?.needs);
-    for (const { origin: other, head } of context) needs.set(other, Math.max(head, needs.get(other) ?? 0));
+    for (const { origin: other, ranges } of context) {
+      needs.set(other, unionRanges(needs.get(other) ?? noSeqs, ranges));
+    }
     this.#pending.set(origin, {
       seqs: unionRanges(held?.seqs ?? noSeqs, seqs),
       needs,
@@ -85,7 +90,7 @@ export class Superseded {
     for (let again = true; again;) {
       again = false;
       for (const [origin, { needs }] of candidates) {
-        const whole = [...needs].every(([other, head]) => this.#reaches(other, head, candidates));
+        const whole = [...needs].every(([other, needed]) => this.#reaches(other, needed, candidates));
         if (whole) continue;
         candidates.delete(origin);
         again = true;
@@ -101,12 +106,12 @@ export class Superseded {
     return settled;
   }
 
-  #reaches(origin: OriginId, head: number, candidates: ReadonlyMap<OriginId, Pending>): boolean {
+  #reaches(origin: OriginId, needed: SeqRanges, candidates: ReadonlyMap<OriginId, Pending>): boolean {
     if (origin === this.#log.origin) return true;
     const seen = this.#log.originLog(origin)?.seen ?? noSeqs;
-    if (contiguousHead(seen) >= head) return true;
+    if (coversRanges(seen, needed)) return true;
     const along = candidates.get(origin)?.seqs;
-    return along !== undefined && contiguousHead(unionRanges(seen, along)) >= head;
+    return along !== undefined && coversRanges(unionRanges(seen, along), needed);
   }
 }
 

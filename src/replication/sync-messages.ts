@@ -1,7 +1,7 @@
 import type { OriginId } from '../crdt/dot.ts';
 import type { SeqRange } from '../crdt/seq-ranges.ts';
 import type { Cursor, DottedRecord } from './log.ts';
-import type { DotBody, OriginHead, OriginName, OriginRanges, OriginSeen } from './body.ts';
+import type { DotBody, OriginName, OriginRanges, OriginSeen } from './body.ts';
 
 // What is said when two gateways compare: what they have seen, whole state, and runs of registers.
 
@@ -59,7 +59,7 @@ export interface SyncPageMessage {
   readonly whole: boolean;
   readonly groups: readonly SyncGroup[];
   /** As of `DotsMessage`. */
-  readonly context: readonly OriginHead[];
+  readonly context: readonly OriginRanges[];
 }
 
 /** The asker has all it came for: somebody else can be served. */

@@ -9,7 +9,7 @@ import { bucketOf, type OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import type { Stamps } from './stamps.ts';
 import { bodyBytes, packetBytes, recordBytes } from './sizes.ts';
-import { headsOver } from './superseded.ts';
+import { seenOver } from './superseded.ts';
 import type {
   StatePageMessage,
   StatePullMessage,
@@ -129,7 +129,7 @@ export class SyncServer {
       }
     }
     const overwritten = groups.flatMap((group) => (group.superseded.length > 0 ? [group.origin] : []));
-    const context = overwritten.length > 0 ? headsOver(this.#log, overwritten) : [];
+    const context = overwritten.length > 0 ? seenOver(this.#log, overwritten) : [];
     const small = bytes + 40 * (groups.length + context.length + 1) < packetBytes;
     this.#outbox.send(
       'resync',

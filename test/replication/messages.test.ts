@@ -32,7 +32,7 @@ const record = fc.record({
 const stateRow = fc.tuple(record, fc.nat(9), seq).map(([row, at, n]) => ({ ...row, at, seq: n }));
 const body = fc.record({ seq, records: fc.array(record, { maxLength: 3 }) });
 const bodies = fc.array(body, { maxLength: 3 });
-const context = fc.array(fc.record({ origin, head: seq }), { maxLength: 3 });
+const context = fc.array(fc.record({ origin, ranges }), { maxLength: 3 });
 const originSeen = fc.record({ origin, nodeId: by, seen: ranges });
 
 /** One of every kind: a kind that is added does not compile until it is here. */

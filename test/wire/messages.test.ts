@@ -77,7 +77,7 @@ const replication: readonly ReplicationMessage[] = [
     lead: true,
     origin,
     nodeId: me,
-    context: [{ origin, head: 13 }],
+    context: [{ origin, ranges: [{ from: 1, to: 13 }] }],
     dots: [
       { seq: 12, records },
       { seq: 11, records: [] },
