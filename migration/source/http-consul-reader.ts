@@ -45,10 +45,10 @@ export const defaultBounds: AnswerBounds = {
 /** Reads Consul's HTTP API: a Consul agent or server, or a gateway. */
 export class HttpConsulReader implements ConsulReader {
   readonly address: string;
-  readonly #connection: Connection;
+  readonly #connection: Pick<Connection, 'address' | 'request'>;
   readonly #bounds: AnswerBounds;
 
-  constructor(connection: Connection, bounds: AnswerBounds = defaultBounds) {
+  constructor(connection: Pick<Connection, 'address' | 'request'>, bounds: AnswerBounds = defaultBounds) {
     this.#connection = connection;
     this.address = connection.address;
     this.#bounds = bounds;
