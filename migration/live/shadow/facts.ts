@@ -5,7 +5,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from '../../../compat/wire/go-json.ts';
-import { gatewayKeys, maskedFields, maskedIndexes } from './ignore.ts';
+import { isGatewayKey, maskedFields, maskedIndexes } from './ignore.ts';
 import type { Question } from './question.ts';
 
 /** The answer of one side. */
@@ -104,7 +104,7 @@ function keyEntries(list: readonly JsonValue[], context: FactsContext): Part {
       ModifyIndex: shown,
     } = item;
     const name = String(key);
-    if (name.startsWith(gatewayKeys)) {
+    if (isGatewayKey(name)) {
       leftOut.push(name);
       continue;
     }
@@ -125,8 +125,8 @@ function keyEntries(list: readonly JsonValue[], context: FactsContext): Part {
 
 function nameEntries(list: readonly JsonValue[]): Part {
   const names = list.map(String);
-  const kept = names.filter((name) => !name.startsWith(gatewayKeys));
-  const leftOut = names.length === kept.length ? '' : gatewayKeys;
+  const kept = names.filter((name) => !isGatewayKey(name));
+  const leftOut = names.filter(isGatewayKey).join('\n');
   return { entries: new Map(kept.map((name) => [name, textEntry('')])), order: kept, leftOut };
 }
 

@@ -27,4 +27,10 @@ export const maskedIndexes: ReadonlySet<string> = new Set(['CreateIndex', 'Modif
 /** Fields of catalog entries that only say where they came from, and a check's free text. */
 export const maskedFields: ReadonlySet<string> = new Set(['Datacenter', 'Namespace', 'Partition', 'Output']);
 
-export const gatewayKeys = '_gw/';
+const gatewayKeys = '_gw/';
+const rehearsals = '_gw/rehearsal/';
+
+/** Keys by which gateways fence each other's writes; those of a rehearsal are keys like any others. */
+export function isGatewayKey(key: string): boolean {
+  return key.startsWith(gatewayKeys) && !key.startsWith(rehearsals);
+}

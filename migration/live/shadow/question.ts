@@ -1,7 +1,7 @@
 import type { ApiRequest } from '../../../compat/wire/http.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
 import { encodeKeyPath, isPathSafe } from '../../mirror/key-rules.ts';
-import { gatewayKeys } from './ignore.ts';
+import { isGatewayKey } from './ignore.ts';
 
 /** How an answer is taken apart for comparing. */
 export type AnswerForm =
@@ -63,7 +63,7 @@ export function questionOf(request: ApiRequest, datacenter: string): Question | 
 
 function keyQuestion(request: ApiRequest): Question | undefined {
   const { query, rest } = request;
-  if (!isPathSafe(rest) || rest.startsWith(gatewayKeys)) return undefined;
+  if (!isPathSafe(rest) || isGatewayKey(rest)) return undefined;
   const [endpoint, form]: [string, AnswerForm] = query.has('keys')
     ? ['kv-keys', 'kv-names']
     : query.has('recurse')

@@ -1,0 +1,73 @@
+import { BoundedMap } from './bounded-map.ts';
+
+interface Sighting {
+  readonly version: number;
+  /** When the source was first and last known to have it (monotonic milliseconds). */
+  firstMs: number;
+  lastMs: number;
+  /** Through an acknowledgement: so it is known when it became true. */
+  acknowledged: boolean;
+}
+
+export interface Staleness {
+  readonly lowMs: number;
+  readonly highMs: number;
+  readonly versionsBehind: number;
+}
+
+const keysMax = 20_000;
+const sightingsMax = 16;
+
+/** Which versions of a key the source was seen to have, and when: by acknowledgements, and by what it answered. */
+export class Sightings {
+  readonly #keys = new BoundedMap<Sighting[]>(keysMax);
+  readonly #sinceMs: number;
+
+  /** `sinceMs`: from when on anything is seen. */
+  constructor(sinceMs: number) {
+    this.#sinceMs = sinceMs;
+  }
+
+  saw(key: string, version: number, atMs: number, acknowledged: boolean): void {
+    const list = this.#keys.get(key) ?? [];
+    const held = list.find((each) => each.version === version);
+    if (held === undefined) {
+      list.push({ version, firstMs: atMs, lastMs: atMs, acknowledged });
+      list.sort((a, b) => a.version - b.version);
+      if (list.length > sightingsMax) list.shift();
+    } else {
+      held.firstMs = Math.min(held.firstMs, atMs);
+      held.lastMs = Math.max(held.lastMs, atMs);
+      held.acknowledged ||= acknowledged;
+    }
+    this.#keys.set(key, list);
+  }
+
+  /**
+   * How long a read that showed `version` and began at `readMs` was behind. Exactly, where what overwrote the version
+   * was acknowledged to this gateway; of a write that went past it only that it happened between the last time the
+   * source had the old version and the first time it had a newer one. A write past this gateway right before one through
+   * it goes unseen: then the true figure is greater, by the time between the two. Undefined: nothing is known of the key.
+   */
+  staleness(key: string, version: number, readMs: number): Staleness | undefined {
+    const list = this.#keys.peek(key);
+    if (list === undefined) return undefined;
+    const newer = list.filter((each) => each.version > version && each.firstMs <= readMs);
+    const first = newer.reduce<Sighting | undefined>(
+      (earliest, each) => (earliest === undefined || each.firstMs < earliest.firstMs ? each : earliest),
+      undefined,
+    );
+    if (first === undefined) return { lowMs: 0, highMs: 0, versionsBehind: 0 };
+    const lowMs = readMs - first.firstMs;
+    const shown = list.find((each) => each.version === version);
+    const highMs =
+      first.acknowledged && shown !== undefined
+        ? lowMs
+        : Math.max(lowMs, readMs - Math.min(shown?.lastMs ?? this.#sinceMs, first.firstMs));
+    return { lowMs, highMs, versionsBehind: newer.length };
+  }
+
+  clear(): void {
+    this.#keys.clear();
+  }
+}
