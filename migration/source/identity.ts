@@ -10,7 +10,10 @@ import type { ConsulReader, SourceSelf } from './consul-reader.ts';
  * It does change when a server is replaced: `--source-id` then carries the old identity on, and a target
  * that already mirrors another source makes the copy stop and say so instead of starting over unseen.
  */
-export async function sourceIdentity(reader: ConsulReader, self: SourceSelf): Promise<string> {
+export async function sourceIdentity(
+  reader: Pick<ConsulReader, 'address' | 'servers'>,
+  self: SourceSelf,
+): Promise<string> {
   const servers = await reader.servers();
   const ids = servers.map((server) => (server.id === '' ? server.node : server.id)).toSorted(compareBytewise);
   if (ids.length === 0 && self.aclsEnabled) {

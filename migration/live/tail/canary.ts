@@ -1,0 +1,71 @@
+import type { LiveReader } from '../../source/live-reader.ts';
+import type { GatewayPort } from '../ports.ts';
+
+/** Measures the way from a write at the source to what is told of it here: a key of its own, written now and then. */
+export class Canary {
+  readonly #gateway: GatewayPort;
+  readonly #reader: LiveReader;
+  readonly #signal: AbortSignal;
+  readonly #everyMs: number;
+  readonly #key: string;
+  /** Of the last one; undefined: none came yet, or the token may not write it. */
+  lagMs: number | undefined;
+  mayWrite: boolean | undefined;
+  #sent: { readonly value: string; readonly atMs: number } | undefined;
+
+  constructor(gateway: GatewayPort, reader: LiveReader, signal: AbortSignal, everyMs: number) {
+    this.#gateway = gateway;
+    this.#reader = reader;
+    this.#signal = signal;
+    this.#everyMs = everyMs;
+    this.#key = `_gw/canary/${gateway.nodeName}`;
+  }
+
+  /** How long the one that is on its way has been; 0: none is. */
+  get openMs(): number {
+    return this.#sent === undefined ? 0 : this.#gateway.monoMs() - this.#sent.atMs;
+  }
+
+  async run(): Promise<void> {
+    await Promise.all([this.#write(), this.#watch()]);
+  }
+
+  async #write(): Promise<void> {
+    const { clock, monoMs } = this.#gateway;
+    for (let count = 1; !this.#signal.aborted && this.mayWrite !== false; count += 1) {
+      if (this.#sent === undefined) {
+        const value = `${clock.now()} ${count}`;
+        this.#sent = { value, atMs: monoMs() };
+        try {
+          this.mayWrite = await this.#reader.put(this.#key, value);
+        } catch {
+          this.#sent = undefined;
+        }
+        if (this.mayWrite === false) this.#sent = undefined;
+      }
+      await clock.sleep(this.#everyMs, this.#signal);
+    }
+  }
+
+  async #watch(): Promise<void> {
+    const { clock, monoMs } = this.#gateway;
+    let index = 0;
+    while (!this.#signal.aborted && this.mayWrite !== false) {
+      try {
+        const waiting = { index, waitMs: 4 * this.#everyMs };
+        const read = await this.#reader.get(this.#key, { waiting, signal: this.#signal });
+        if (read.kind === 'denied') return;
+        index = read.meta.index ?? 0;
+        const value = read.entry === null ? '' : Buffer.from(read.entry.text, 'base64').toString();
+        if (this.#sent !== undefined && value === this.#sent.value) {
+          this.lagMs = monoMs() - this.#sent.atMs;
+          this.#sent = undefined;
+        }
+        if (read.entry === null) await clock.sleep(this.#everyMs / 10, this.#signal);
+      } catch {
+        index = 0;
+        await clock.sleep(this.#everyMs, this.#signal);
+      }
+    }
+  }
+}

@@ -1,0 +1,496 @@
+import type { PhaseRule } from '../../../src/state/migration.ts';
+import { Kind } from '../../../src/state/kinds.ts';
+import { mirrorState, type MirrorRecord } from '../../../src/state/mirror.ts';
+import { prefixEnd } from '../../../src/kernel/utf8-order.ts';
+import { breakerFloor, tripsBreaker } from '../../mirror/breaker.ts';
+import { splitRegions } from '../../mirror/regions.ts';
+import { sortedUnique } from '../../byte-order.ts';
+import { LeafSizer, planRegions, type NameSource } from '../../copy/plan-regions.ts';
+import { Committer, Outdated } from './committer.ts';
+import type { TailDeps } from './deps.ts';
+import { HeldCache } from './held-cache.ts';
+import { decodeKvCursor, encodeKvCursor, noCounts, type TailCounts } from './kv-cursor.ts';
+import type { Leaf } from './leaf.ts';
+import { LeafTable, type Place } from './leaf-table.ts';
+import { runLeaf, type LeafHost } from './leaf-loop.ts';
+import { NetLoss } from './net-loss.ts';
+import { recordsOf, type LeafLook } from './turn.ts';
+import { describe, isAborted } from './trouble.ts';
+
+/** Keys that the migration itself keeps at the source. */
+const ownPrefix = '_gw/';
+
+/** Names of keys that one discovery takes at once; beyond that it goes by pieces. */
+const heldNamesAtOnce = 5000;
+
+/** The live mirror of one rule's keys. */
+export class KvRule implements LeafHost {
+  readonly rule: PhaseRule;
+  readonly deps: TailDeps;
+  readonly counts: TailCounts;
+  readonly #table: LeafTable;
+  readonly #sizer: LeafSizer;
+  readonly #commits: Committer;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  readonly #losses: NetLoss;
+  /** Keys that are held here and in no leaf: the next discovery makes one for them. */
+  readonly #uncovered = new Set<string>();
+  /** What was found when the rule was planned, or lately; undefined: not yet. */
+  namesTotal: number | undefined;
+  verifiedThroughIndex = 0;
+  problem: string | undefined;
+  #mark: { readonly index: number; readonly atMs: number } | undefined;
+  #namesAskedAtMs = -1;
+  #cursorAtMs = 0;
+  #discoverNow: () => void = () => undefined;
+
+  constructor(rule: PhaseRule, deps: TailDeps) {
+    this.rule = rule;
+    this.deps = deps;
+    this.#table = new LeafTable(rule.prefix);
+    this.#sizer = new LeafSizer(deps.limits.leafBytesAim, deps.limits.leafNamesMax);
+    this.#losses = new NetLoss(deps.gateway.monoMs);
+    const cursor = this.#storedCursor();
+    this.counts = cursor?.counts ?? noCounts();
+    if (cursor !== undefined) this.#table.restore(cursor.leaves);
+    this.#commits = new Committer({
+      propose: (command) => deps.gateway.propose(command),
+      sourceId: () => deps.source().id,
+      timeline: deps.timeline,
+      cursors: () => this.#cursors(),
+      recordsMax: deps.limits.batchRecordsMax,
+      bytesMax: deps.limits.batchBytesMax,
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get leaves(): readonly Leaf[] {
+    return this.#table.all;
+  }
+
+  start(): void {
+    this.#keep(this.#begin());
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    for (const leaf of this.#table.all) leaf.interrupt();
+    await Promise.all(this.#running);
+    await this.#commits.idle();
+  }
+
+  /** A key was written here. */
+  touched(key: string): void {
+    if (!key.startsWith(this.rule.prefix)) return;
+    const leaf = this.#table.find(key);
+    if (leaf !== undefined) leaf.held?.touched(key, this.deps.asks.last);
+    else if (this.#table.all.length > 0 && this.owns(key) && this.#uncovered.size < 10_000)
+      this.#uncovered.add(key);
+  }
+
+  /** Whether a key is this rule's to copy: it is in no rule below this one, and not the migration's own. */
+  owns(key: string): boolean {
+    if (key.startsWith(ownPrefix)) return false;
+    const rule = this.deps.phases.ofKey(key);
+    return rule !== undefined && rule.prefix === this.rule.prefix;
+  }
+
+  /** Everything is to be compared anew: in another timeline nothing is known. */
+  rebase(): void {
+    this.verifiedThroughIndex = 0;
+    this.#mark = undefined;
+    for (const leaf of this.#table.all) {
+      Object.assign(leaf, { index: 0, compared: false, comparedAtMs: -1, encoded: undefined });
+      leaf.seen = new Map();
+      leaf.interrupt();
+    }
+    this.#discoverNow();
+  }
+
+  /** Compares leaves below a prefix now; resolves when all that are there were asked for after this call. */
+  async compareNow(prefix: string, waitMs: number): Promise<{ entries: number; changed: number }> {
+    const { gateway } = this.deps;
+    const startMs = gateway.monoMs();
+    const before = this.counts.copied + this.counts.deleted;
+    this.#discoverNow();
+    const concerned = (): readonly Leaf[] =>
+      this.#table.all.filter((leaf) => leaf.prefix.startsWith(prefix) || prefix.startsWith(leaf.prefix));
+    for (const leaf of concerned()) {
+      leaf.index = 0;
+      leaf.interrupt();
+    }
+    const isDone = (): boolean =>
+      (this.#table.isWhole || this.#namesAskedAtMs >= startMs) &&
+      this.#table.all.length > 0 &&
+      concerned().every((leaf) => leaf.comparedAtMs >= startMs);
+    while (!isDone()) {
+      if (gateway.monoMs() - startMs > waitMs || this.signal.aborted) {
+        const open = concerned().filter((leaf) => leaf.comparedAtMs < startMs);
+        const why = open.map(
+          (leaf) => leaf.problem ?? (leaf.question === undefined ? '' : 'mass delete held back'),
+        );
+        const first = why.find((text) => text !== '') ?? this.problem ?? 'the source is slow';
+        throw new Error(`${open.length} of ${concerned().length} leaves were not compared in time: ${first}`);
+      }
+      await gateway.clock.sleep(20, this.signal);
+    }
+    const entries = concerned().reduce((sum, leaf) => sum + leaf.items, 0);
+    return { entries, changed: this.counts.copied + this.counts.deleted - before };
+  }
+
+  /** Lets the breaker's questions below a prefix pass, or forbids what they ask for. */
+  answerBreaker(prefix: string, allow: boolean): boolean {
+    const asked = this.#table.all.filter(
+      (leaf) => leaf.question !== undefined && leaf.prefix.startsWith(prefix),
+    );
+    for (const leaf of asked) {
+      if (allow) {
+        leaf.allowed = leaf.question?.deletes ?? 0;
+        this.#losses.forgive();
+      } else {
+        leaf.denied = new Set(leaf.question?.keys ?? []);
+      }
+      leaf.question = undefined;
+      leaf.index = 0;
+      leaf.interrupt();
+    }
+    return asked.length > 0;
+  }
+
+  /** Whether so many deletes of a leaf may go ahead without a human's word. */
+  mayDelete(leaf: Leaf, deletes: number, creates: number, live: number): boolean {
+    if (deletes === 0 || (leaf.allowed > 0 && deletes <= leaf.allowed + breakerFloor)) return true;
+    if (tripsBreaker(deletes, live)) return false;
+    const rest = this.#table.all.reduce((sum, other) => sum + other.items, 0);
+    return !tripsBreaker(this.#losses.with(deletes - creates), Math.max(rest, live));
+  }
+
+  async commit(leaf: Leaf, timeline: number, look: LeafLook, index: number): Promise<void> {
+    const { upserts, deletes } = look;
+    const counted = new Map<string, { readonly bytes: number }>();
+    for (const upsert of upserts) if (!upsert.same) counted.set(upsert.entry.key, { bytes: upsert.bytes });
+    const records = recordsOf(upserts, deletes);
+    const moved = leaf.index !== index || leaf.names !== look.names || !leaf.compared;
+    const dueMs = this.deps.gateway.monoMs() - this.#cursorAtMs;
+    const { items, bytes, names, kept, skipped, locks } = look;
+    const next = { index, items, bytes, names, compared: true, encoded: undefined };
+    const apply = (): (() => void) => {
+      const { index: wasIndex, items: wasItems, bytes: wasBytes, names: wasNames, compared } = leaf;
+      Object.assign(leaf, next);
+      return () =>
+        Object.assign(leaf, {
+          ...{ index: wasIndex, items: wasItems, bytes: wasBytes, names: wasNames, compared },
+          encoded: undefined,
+        });
+    };
+    // An index alone is no reason to write: without it the next look costs one answer more.
+    if (records.length > 0 || (moved && (dueMs > 10_000 || !leaf.compared))) {
+      await this.#commits.add({
+        timeline,
+        records,
+        count: (part, undo) => this.#count(part, counted, undo ? -1 : 1),
+        complete: apply,
+      });
+      this.#cursorAtMs = this.deps.gateway.monoMs();
+    } else {
+      apply();
+    }
+    Object.assign(leaf, { kept, skipped, locks, allowed: 0 });
+    this.#losses.add(deletes.length - upserts.filter(({ same }) => !same).length);
+  }
+
+  learn(items: number, bytes: number): void {
+    this.#sizer.learn(items, bytes);
+  }
+
+  /** Replaces a leaf by smaller ones. */
+  async split(leaf: Leaf, names: readonly string[] | undefined): Promise<void> {
+    if (leaf.dead) return;
+    const places = names === undefined ? await this.#planned(leaf.prefix) : this.#pieces(leaf.prefix, names);
+    const [only] = places;
+    if (places.length === 1 && only?.prefix === leaf.prefix && only.tree === leaf.tree) {
+      throw new Error(`an answer about ${JSON.stringify(leaf.prefix)} is too large, and cannot be split`);
+    }
+    const { compared, comparedAtMs } = leaf;
+    this.#insert(places, leaf, { compared, comparedAtMs });
+  }
+
+  #pieces(prefix: string, names: readonly string[]): readonly Place[] {
+    const most = Math.min(this.#sizer.namesMax(), Math.max(1, Math.ceil(names.length / 2)));
+    return [...splitRegions(prefix, sortedUnique(names), () => most)];
+  }
+
+  #insert(places: readonly Place[], insteadOf?: Leaf, known: Partial<Leaf> = {}): void {
+    const wasWhole = this.#table.isWhole;
+    for (const leaf of this.#table.insert(places, insteadOf)) {
+      Object.assign(leaf, known, { index: 0 });
+      this.#keep(runLeaf(this, leaf));
+    }
+    this.assignHot();
+    if (wasWhole) this.#discoverNow();
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#table.all.length === 0) {
+      let tries = 0;
+      for (;;) {
+        try {
+          await this.deps.held();
+          const places = await this.#planned(this.rule.prefix);
+          this.#insert(places.length === 0 ? [{ prefix: this.rule.prefix, tree: true }] : places);
+          this.#namesAskedAtMs = -1;
+          break;
+        } catch (error) {
+          if (isAborted(error, this.signal)) return;
+          this.problem = describe(error);
+          await this.#backoff(tries);
+          tries += 1;
+        }
+        if (this.signal.aborted) return;
+      }
+    } else {
+      this.namesTotal = this.#table.all.reduce((sum, leaf) => sum + leaf.items, 0);
+      this.assignHot();
+      for (const leaf of this.#table.all) this.#keep(runLeaf(this, leaf));
+    }
+    this.problem = undefined;
+    this.#keep(this.#discover());
+  }
+
+  /** Regions of what either side has below a prefix. */
+  async #planned(prefix: string): Promise<readonly Place[]> {
+    const { reader } = this.deps;
+    const ask = async (below: string, separator: string | undefined): Promise<readonly string[] | null> => {
+      const answer = await reader.keys(below, separator, { signal: this.signal });
+      return answer.kind === 'too-large' ? null : answer.names.filter((name) => this.#mayOwn(name));
+    };
+    const source: NameSource = {
+      names: (below) => ask(below, undefined),
+      children: (below) => ask(below, '/'),
+    };
+    const here: NameSource = {
+      names: (below) => this.#heldNames(below),
+      children: async (below) => [
+        ...new Set(
+          (await this.#heldNames(below)).map((name) => {
+            const slash = name.indexOf('/', below.length);
+            return slash === -1 ? name : name.slice(0, slash + 1);
+          }),
+        ),
+      ],
+    };
+    const places: Place[] = [];
+    let total = 0;
+    for await (const region of planRegions(
+      prefix,
+      [source, here],
+      this.#sizer.namesMax,
+      (many) => (total += many),
+    )) {
+      places.push({ prefix: region.prefix, tree: region.tree });
+    }
+    if (prefix === this.rule.prefix) this.namesTotal = total;
+    return places;
+  }
+
+  /** As `owns`, for a name that may stand for many below it. */
+  #mayOwn(name: string): boolean {
+    return this.owns(name) || (name.endsWith('/') && !name.startsWith(ownPrefix));
+  }
+
+  async #heldNames(prefix: string): Promise<readonly string[]> {
+    const { view } = this.deps.gateway;
+    const to = prefixEnd(prefix);
+    const names: string[] = [];
+    for (let from = prefix; ;) {
+      let seen = 0;
+      for (const row of view.rangeKeys(Kind.kv, from, to)) {
+        seen += 1;
+        if (row.live && this.owns(row.key)) names.push(row.key);
+        from = `${row.key}\0`;
+        if (seen === heldNamesAtOnce) break;
+      }
+      if (seen < heldNamesAtOnce) return names;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /**
+   * Finds keys that no leaf covers: all names are watched, no more often than costs a twentieth of the time. Where one
+   * leaf covers everything there is nothing to be found.
+   */
+  async #discover(): Promise<void> {
+    const { gateway, reader, limits } = this.deps;
+    let index = 0;
+    let tries = 0;
+    while (!this.signal.aborted) {
+      const wake = new AbortController();
+      this.#discoverNow = () => {
+        index = 0;
+        wake.abort();
+      };
+      const signal = AbortSignal.any([this.signal, wake.signal]);
+      if (this.#table.isWhole) {
+        await gateway.clock.sleep(limits.waitMs, signal);
+        continue;
+      }
+      await this.deps.held();
+      const startMs = gateway.monoMs();
+      try {
+        const waiting = { index, waitMs: limits.waitMs };
+        const answer = await reader.keys(this.rule.prefix, undefined, { waiting, signal });
+        const arrivedMs = gateway.monoMs();
+        let names: readonly string[] | undefined;
+        if (answer.kind === 'keys') {
+          index = answer.meta.index === null || answer.meta.index < index ? 0 : answer.meta.index;
+          names = answer.names.filter((name) => this.owns(name));
+          this.namesTotal = names.length;
+          this.#cover(names);
+        } else {
+          const uncovered = (await this.#planned(this.rule.prefix)).filter(
+            ({ prefix }) => !this.#isCovered(prefix),
+          );
+          if (uncovered.length > 0) this.#insert(uncovered);
+        }
+        this.#namesAskedAtMs = startMs;
+        tries = 0;
+        const costMs = gateway.monoMs() - (index === 0 ? startMs : arrivedMs);
+        const floorMs = answer.kind === 'keys' ? 500 : limits.coldPollMs;
+        await gateway.clock.sleep(Math.max(floorMs, 20 * costMs), signal);
+      } catch (error) {
+        if (isAborted(error, this.signal)) return;
+        if (wake.signal.aborted) continue;
+        this.deps.throttles.note(describe(error), 5000);
+        await this.#backoff(tries);
+        tries += 1;
+      }
+    }
+  }
+
+  #isCovered(prefix: string): boolean {
+    return this.#table.all.some(
+      (leaf) => leaf.tree && (prefix.startsWith(leaf.prefix) || leaf.prefix.startsWith(prefix)),
+    );
+  }
+
+  #cover(names: readonly string[]): void {
+    const uncovered = names.filter((name) => this.#table.find(name) === undefined);
+    for (const key of this.#uncovered) if (this.#table.find(key) === undefined) uncovered.push(key);
+    this.#uncovered.clear();
+    if (uncovered.length === 0) return;
+    // Each as its own tree where it does not stand above leaves that are there.
+    const places = sortedUnique(uncovered).map((prefix): Place => {
+      const isAbove = this.#table.all.some((leaf) => leaf.prefix.startsWith(prefix));
+      return {
+        prefix,
+        tree: !isAbove && !uncovered.some((other) => other !== prefix && other.startsWith(prefix)),
+      };
+    });
+    this.#insert(places.length <= 64 ? places : [...this.#grouped(sortedUnique(uncovered))]);
+  }
+
+  /** Many new names at once: split as a plan does, where no leaf lies between them. */
+  *#grouped(names: readonly string[]): Generator<Place, void, undefined> {
+    for (const region of splitRegions(this.rule.prefix, names, this.#sizer.namesMax)) {
+      const isFree = region.tree && !this.#table.all.some((leaf) => leaf.prefix.startsWith(region.prefix));
+      if (isFree && region.prefix !== this.rule.prefix) yield { prefix: region.prefix, tree: true };
+      else for (const name of region.names) yield { prefix: name, tree: false };
+    }
+  }
+
+  /** Regular work: what is compared through which index, and who waits for changes. */
+  async tick(): Promise<void> {
+    this.assignHot();
+    const leaves = this.#table.all;
+    const { gateway, reader } = this.deps;
+    if (this.#mark === undefined) {
+      const atMs = gateway.monoMs();
+      const read = await reader.get(`${ownPrefix}absent`, { signal: this.signal });
+      if (read.kind === 'read' && read.meta.index !== null) this.#mark = { index: read.meta.index, atMs };
+      return;
+    }
+    const { index, atMs } = this.#mark;
+    const namesToo = this.#table.isWhole || this.#namesAskedAtMs >= atMs;
+    if (leaves.length === 0 || !namesToo || leaves.some((leaf) => leaf.comparedAtMs < atMs)) return;
+    this.verifiedThroughIndex = index;
+    this.#mark = undefined;
+  }
+
+  /** The leaves that change most wait for changes; the others are looked at now and then. */
+  assignHot(): void {
+    const leaves = this.#table.all;
+    const most = this.deps.hotMax();
+    const ranked = leaves.length <= most ? leaves : leaves.toSorted((a, b) => b.score - a.score);
+    ranked.forEach((leaf, at) => {
+      const isHot = at < most;
+      leaf.score *= 0.95;
+      if (leaf.hot === isHot) return;
+      leaf.hot = isHot;
+      leaf.interrupt();
+    });
+  }
+
+  #count(
+    part: readonly MirrorRecord[],
+    counted: ReadonlyMap<string, { readonly bytes: number }>,
+    by: 1 | -1,
+  ): void {
+    for (const record of part) {
+      if (record.value === null) {
+        this.counts.deleted += by;
+        continue;
+      }
+      const copied = counted.get(record.key);
+      if (copied === undefined) continue;
+      this.counts.copied += by;
+      this.counts.copiedBytes += by * copied.bytes;
+    }
+  }
+
+  #cursors(): Readonly<Record<string, string>> {
+    const { timeline } = this.deps;
+    const cursor = {
+      timeline: timeline(),
+      term: this.rule.term,
+      counts: this.counts,
+      leaves: this.#table.all,
+    };
+    return { [this.#cursorName]: encodeKvCursor(cursor) };
+  }
+
+  get #cursorName(): string {
+    return `tail/${this.rule.prefix}`;
+  }
+
+  #storedCursor(): ReturnType<typeof decodeKvCursor> {
+    const { gateway, source, timeline } = this.deps;
+    const row = gateway.view.get(Kind.mirror, source().id);
+    const cursor = decodeKvCursor(mirrorState(row?.value ?? null, source().id).cursors[this.#cursorName]);
+    return cursor?.term === this.rule.term && cursor.timeline === timeline() ? cursor : undefined;
+  }
+
+  newCache(leaf: Leaf): HeldCache {
+    return new HeldCache(this.deps.gateway.view, leaf);
+  }
+
+  async #backoff(tries: number): Promise<void> {
+    const { gateway } = this.deps;
+    const span = Math.min(5000, 100 * 2 ** Math.min(tries, 10));
+    await gateway.clock.sleep(span / 2 + (span / 2) * gateway.random(), this.signal);
+  }
+
+  #keep(work: Promise<void>): void {
+    const guarded = work
+      .catch((error: unknown) => {
+        if (isAborted(error, this.signal) || error instanceof Outdated) return;
+        this.problem = describe(error);
+        this.deps.gateway.log.error({ err: error, prefix: this.rule.prefix }, 'defect in the tail');
+      })
+      .finally(() => this.#running.delete(guarded));
+    this.#running.add(guarded);
+  }
+}

@@ -1,0 +1,250 @@
+import type { PhaseRule } from '../../../src/state/migration.ts';
+import { isPathSafe } from '../../mirror/key-rules.ts';
+import type { Held } from '../../mirror/registers.ts';
+import type { ReadMeta } from '../../source/consul-reader.ts';
+import type { RawEntry, Waiting } from '../../source/live-reader.ts';
+import { Outdated } from './committer.ts';
+import type { TailDeps } from './deps.ts';
+import type { HeldCache } from './held-cache.ts';
+import type { Leaf } from './leaf.ts';
+import { describe, wasInterrupted } from './trouble.ts';
+import { digestNames, lookAtLeaf, type LeafLook } from './turn.ts';
+
+/** What a leaf asks of its rule. */
+export interface LeafHost {
+  readonly rule: PhaseRule;
+  readonly deps: TailDeps;
+  readonly signal: AbortSignal;
+  owns(key: string): boolean;
+  newCache(leaf: Leaf): HeldCache;
+  mayDelete(leaf: Leaf, deletes: number, creates: number, live: number): boolean;
+  commit(leaf: Leaf, timeline: number, look: LeafLook, index: number): Promise<void>;
+  learn(items: number, bytes: number): void;
+  split(leaf: Leaf, names: readonly string[] | undefined): Promise<void>;
+}
+
+/** A leaf this much above its aim is split: room for what comes and goes. */
+const splitAbove = 1.5;
+
+/** The first wait of a leaf that was taken up from a cursor: what was reaped meanwhile shows in a full answer only. */
+const firstWaitMs = 1000;
+
+/** Follows one leaf until it is replaced or the rule stops. */
+export async function runLeaf(host: LeafHost, leaf: Leaf): Promise<void> {
+  const { gateway, limits, throttles } = host.deps;
+  let tries = 0;
+  while (!leaf.dead && !host.signal.aborted) {
+    const own = new AbortController();
+    leaf.interrupt = () => own.abort();
+    const signal = AbortSignal.any([host.signal, own.signal]);
+    const held = host.deps.held();
+    if (held !== undefined) {
+      await held;
+      continue;
+    }
+    if (leaf.question !== undefined) {
+      throttles.note(`mass delete held back under ${leaf.name}`, 2 * limits.coldPollMs);
+      await gateway.clock.sleep(limits.coldPollMs, signal);
+      continue;
+    }
+    try {
+      await turn(host, leaf, signal);
+      tries = 0;
+      leaf.problem = undefined;
+    } catch (error) {
+      if (host.signal.aborted || leaf.dead) break;
+      if (own.signal.aborted && wasInterrupted(error)) continue;
+      if (error instanceof Outdated) {
+        Object.assign(leaf, { index: 0, compared: false });
+        continue;
+      }
+      leaf.problem = describe(error);
+      throttles.note(leaf.problem, 5000);
+      const span = Math.min(5000, 100 * 2 ** Math.min(tries, 10));
+      tries += 1;
+      await gateway.clock.sleep(span / 2 + (span / 2) * gateway.random(), signal);
+    }
+  }
+  leaf.held = undefined;
+}
+
+async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<void> {
+  const { gateway, limits, listPlace } = host.deps;
+  if (leaf.index === 0) {
+    const giveBack = await listPlace();
+    try {
+      if (!signal.aborted && !leaf.dead) await look(host, leaf, undefined, signal);
+    } finally {
+      giveBack();
+    }
+    return;
+  }
+  if (leaf.hot && isPathSafe(leaf.prefix)) {
+    const waitMs = leaf.comparedAtMs < 0 ? firstWaitMs : limits.waitMs;
+    await look(host, leaf, { index: leaf.index, waitMs }, signal);
+    // What changes meanwhile is seen at once; a leaf that costs much leaves room for the others.
+    await gateway.clock.sleep(Math.max(limits.hotMinMs, Math.min(4 * leaf.costMs, 1000)), signal);
+    return;
+  }
+  leaf.held = undefined;
+  leaf.seen = new Map();
+  await gateway.clock.sleep(limits.coldPollMs * (0.75 + gateway.random() / 2), signal);
+  if (signal.aborted || leaf.dead) return;
+  if (await mayHaveChanged(host, leaf, signal)) await look(host, leaf, undefined, signal);
+}
+
+/** The names alone cost a fraction of the values, and bring the index of the prefix with them. */
+async function mayHaveChanged(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<boolean> {
+  const { gateway, reader, limits } = host.deps;
+  const sinceMs = gateway.monoMs() - leaf.comparedAtMs;
+  if (!leaf.tree || !isPathSafe(leaf.prefix) || sinceMs > 10 * limits.coldPollMs) return true;
+  const answer = await reader.keys(leaf.prefix, undefined, { signal });
+  if (answer.kind === 'too-large' || answer.meta.index !== leaf.index || answer.meta.filtered) return true;
+  if (digestNames(answer.names.filter((name) => host.owns(name))) !== leaf.names) return true;
+  leaf.heardAtMs = gateway.monoMs();
+  return false;
+}
+
+/** Asks, compares, and commits what differs. */
+async function look(
+  host: LeafHost,
+  leaf: Leaf,
+  waiting: Waiting | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { deps } = host;
+  const { gateway, asks } = deps;
+  const timeline = deps.timeline();
+  const cache = (leaf.held ??= host.newCache(leaf));
+  await cache.load();
+  cache.current();
+  const askedAt = asks.next();
+  const askedMs = gateway.monoMs();
+  const answer = await read(deps, leaf, waiting, signal);
+  const arrivedMs = gateway.monoMs();
+  if (waiting === undefined && arrivedMs - askedMs > deps.limits.sourceLatencyMsMax) {
+    deps.throttles.note('the source answers slowly', 5000);
+  }
+  if (answer === undefined) {
+    host.learn(1, deps.limits.leafBytesAim);
+    await host.split(leaf, undefined);
+    return;
+  }
+  const { meta } = answer;
+  const entries = answer.entries.filter(({ key }) => host.owns(key));
+  const heldNow = (): ReadonlyMap<string, Held> => owned(host, cache.current());
+  const isPrompt = arrivedMs - askedMs < 20;
+  const found = await lookAtLeaf({
+    ...{ timeline, askedAt, meta, indexIsTable: answer.indexIsTable, entries },
+    ...{ held: heldNow(), seen: leaf.seen, termOf: deps.termOf, heldNow },
+    proveEveryAbsence: deps.source().aclsEnabled || deps.source().tokenGiven,
+    prove: async (keys) => {
+      const at = asks.next();
+      return { askedAt: at, reads: await deps.reader.getAll(keys, { signal }) };
+    },
+  });
+  if (found.kind === 'outdated' || timeline !== deps.timeline()) throw new Outdated('an older timeline');
+  if (found.kind === 'fork') {
+    await deps.fork(timeline, found.evidence);
+    throw new Outdated('forked');
+  }
+  const isChange = found.upserts.length > 0 || found.deletes.length > 0;
+  // Before this answer nothing told of the change: it is at most as old as the last answer.
+  if (isChange) leaf.pendingSinceMs ??= isPrompt && leaf.arrivedAtMs > 0 ? leaf.arrivedAtMs : arrivedMs;
+  leaf.arrivedAtMs = arrivedMs;
+  leaf.heardAtMs = arrivedMs;
+  const wanted = weighed(host, leaf, found);
+  if (wanted === undefined) return;
+  if (found.absenceIgnored === 'filtered-by-acl')
+    deps.throttles.note('the token does not see everything', 10_000);
+
+  // An index that falls back tells of reaped tombstones, or of nothing: all is asked for once more.
+  const fellBack = waiting !== undefined && meta.index !== null && meta.index < waiting.index;
+  await host.commit(leaf, timeline, wanted, fellBack ? 0 : (meta.index ?? 0));
+  const doneMs = gateway.monoMs();
+  if (isChange && leaf.pendingSinceMs !== undefined && waiting !== undefined)
+    deps.lag(doneMs - leaf.pendingSinceMs);
+  leaf.pendingSinceMs = undefined;
+  leaf.seen = leaf.hot ? wanted.seen : new Map();
+  if (meta.index !== null && meta.knownLeader && !meta.filtered) leaf.comparedAtMs = askedMs;
+  leaf.score += wanted.upserts.length + wanted.deletes.length;
+  leaf.costMs = leaf.costMs === 0 ? doneMs - arrivedMs : leaf.costMs * 0.8 + (doneMs - arrivedMs) * 0.2;
+  host.learn(wanted.items, answer.bytes);
+  await keepInShape(host, leaf, entries, answer.bytes);
+}
+
+interface LeafAnswer {
+  readonly meta: ReadMeta;
+  readonly indexIsTable: boolean;
+  readonly entries: readonly RawEntry[];
+  readonly bytes: number;
+}
+
+/** Undefined: it is too large. */
+async function read(
+  { reader }: TailDeps,
+  leaf: Leaf,
+  waiting: Waiting | undefined,
+  signal: AbortSignal,
+): Promise<LeafAnswer | undefined> {
+  const ask = waiting === undefined ? { signal } : { waiting, signal };
+  if (leaf.tree) {
+    const list = await reader.list(leaf.prefix, ask);
+    return list.kind === 'too-large' ? undefined : list;
+  }
+  const point = await reader.get(leaf.prefix, ask);
+  if (point.kind === 'denied') {
+    const meta = { index: null, knownLeader: true, filtered: true };
+    return { meta, indexIsTable: true, entries: [], bytes: 0 };
+  }
+  const entries = point.entry === null ? [] : [point.entry];
+  return { meta: point.meta, indexIsTable: true, entries, bytes: point.entry?.text.length ?? 0 };
+}
+
+/** Without what is another rule's. */
+function owned(host: LeafHost, held: ReadonlyMap<string, Held>): ReadonlyMap<string, Held> {
+  const rules = host.deps.phases.under(host.rule.prefix);
+  if (rules.length <= 1 && !'_gw/'.startsWith(host.rule.prefix)) return held;
+  return new Map([...held].filter(([key]) => host.owns(key)));
+}
+
+/** What of a look is to be committed; undefined: nothing, the breaker asks. */
+function weighed(host: LeafHost, leaf: Leaf, found: LeafLook): LeafLook | undefined {
+  const deletes = found.deletes.filter(({ key }) => !leaf.denied.has(key));
+  leaf.denied = new Set(found.deletes.filter(({ key }) => leaf.denied.has(key)).map(({ key }) => key));
+  leaf.withheld = found.unproved + found.deletes.length - deletes.length;
+  const creates = found.upserts.filter(({ same }) => !same).length;
+  if (host.mayDelete(leaf, deletes.length, creates, found.live)) return { ...found, deletes };
+  const { gateway, evidence } = host.deps;
+  leaf.question = {
+    where: leaf.name,
+    deletes: deletes.length,
+    live: found.live,
+    examples: deletes.slice(0, 5).map(({ key }) => key),
+    keys: deletes.map(({ key }) => key),
+    sinceMs: gateway.clock.now(),
+  };
+  const text = `${deletes.length} of ${found.live} keys under ${leaf.name} are gone at the source`;
+  gateway.log.warn(
+    { leaf: leaf.name, deletes: deletes.length, live: found.live },
+    `mass delete held back: ${text}`,
+  );
+  evidence.mark('mass-delete', text);
+  return undefined;
+}
+
+/** Splits a leaf that outgrew its answer. */
+async function keepInShape(
+  host: LeafHost,
+  leaf: Leaf,
+  entries: readonly RawEntry[],
+  bytes: number,
+): Promise<void> {
+  const { leafBytesAim, leafNamesMax } = host.deps.limits;
+  const isLarge = entries.length > splitAbove * leafNamesMax || bytes > 2 * splitAbove * leafBytesAim;
+  if (!leaf.tree || !isLarge || entries.length < 2) return;
+  await host.split(
+    leaf,
+    entries.map(({ key }) => key),
+  );
+}

@@ -1,0 +1,43 @@
+import { Connection } from '../../source/connection.ts';
+import { HttpLiveReader } from '../../source/http-live-reader.ts';
+import type { LiveReader } from '../../source/live-reader.ts';
+import type { GatewayPort, SourceSettings } from '../ports.ts';
+import type { TailLimits } from './limits.ts';
+import type { Throttles } from './throttles.ts';
+
+/** Attempts within one question; the loops that ask go on for as long as it takes. */
+const attemptsMax = 2;
+
+/** A wait for the own bound on requests that is worth a word, milliseconds. */
+const noticedWaitMs = 100;
+
+export function openReader(
+  source: SourceSettings,
+  gateway: GatewayPort,
+  limits: TailLimits,
+  throttles: Throttles,
+): LiveReader {
+  const open = (address: string, concurrencyMax: number): Connection =>
+    new Connection({
+      address,
+      ...(source.token === '' ? {} : { token: source.token }),
+      tls: source.tls,
+      timeoutMs: limits.timeoutMs,
+      concurrencyMax,
+      // Half for what waits, half for short reads: neither starves the other.
+      requestsPerSecondMax: Math.max(1, limits.requestsPerSecondMax / 2),
+      attemptsMax,
+      clock: gateway.clock,
+      chance: gateway.random,
+      onRetry: ({ reason, waitMs }) => throttles.note(`the source: ${reason}`, waitMs + 2000),
+      onThrottle: (waitMs) => {
+        if (waitMs >= noticedWaitMs)
+          throttles.note(`own bound of ${limits.requestsPerSecondMax} requests/s`, 2000);
+      },
+    });
+  const addresses = source.addresses.map((address) => ({
+    waiting: open(address, limits.waitingMax),
+    short: open(address, limits.shortMax),
+  }));
+  return new HttpLiveReader(addresses, limits.timeoutMs);
+}
