@@ -1,6 +1,8 @@
-import { distinctCount, addHash } from '../evidence/distinct.ts';
+import { wilson95 } from '../compare/intervals.ts';
+import { distinctCount } from '../evidence/distinct.ts';
 import type {
   Agreement,
+  EvidenceCell,
   EvidencePart,
   EvidenceSnapshot,
   Guarantee as CheckedGuarantee,
@@ -9,20 +11,12 @@ import type {
   VisibilityBin,
 } from '../evidence/snapshot.ts';
 import { differenceInterval, type RateInterval } from '../evidence/statistics.ts';
-import { wilson95 } from '../compare/intervals.ts';
+import { sumScopes, type ScopeSum } from '../evidence/sums.ts';
+import { countedOf, firstLookOf, groupBy, quantilesOf, rateOf, type CountedCells } from './counted.ts';
 import { evaluateGates } from './gates.ts';
 import { reportMinor, reportSchemaName, type Guarantee, type Report, type ReportRate } from './model.ts';
 import type { RunFacts } from './run-facts.ts';
 import { samplesOf } from './samples.ts';
-import {
-  addHistograms,
-  groupBy,
-  quantilesOf,
-  rateOf,
-  sumCells,
-  type CellSum,
-  type PlacedCell,
-} from './sums.ts';
 import { defaultThresholds, type Thresholds } from './thresholds.ts';
 import { continuousMs, marksOf, timelineOf } from './timeline.ts';
 import { notesOf, verdictOf } from './verdict.ts';
@@ -38,53 +32,54 @@ export function buildReport(
 ): Report {
   const parts = evidence.parts.map((part) => scoped(part, facts.scope));
   const rules = facts.rules.filter((rule) => inScope(rule, facts.scope));
-  const placed = parts.flatMap((part) => part.cells.map((cell): PlacedCell => ({ part, cell })));
+  const cells = parts.flatMap((part) => part.cells);
   const scopes = parts.flatMap((part) => part.scopes);
-  const sum = sumCells(placed);
+  const counted = countedOf(cells);
+  const scope = sumScopes(scopes);
+  const { sum } = counted;
   const startedMs = Math.min(facts.atMs, ...parts.map((part) => part.sinceMs));
   const timeline = timelineOf(parts);
-  const coverage = coverageOf(parts, scopes, rules, facts.atMs, timeline);
-  const sessions = sessionsOf(scopes);
-  const staleness = {
-    low: addHistograms(scopes.map((scope) => scope.staleness.low)),
-    high: addHistograms(scopes.map((scope) => scope.staleness.high)),
-  };
   const report: Report = {
     schema: reportSchemaName,
     minor: reportMinor,
     verdict: { result: 'unknown', reasons: [] },
-    run: runOf(parts, facts, rules, startedMs, scopes),
-    coverage,
-    totals: totalsOf(sum),
-    prefixes: prefixRows(placed, scopes),
-    endpoints: endpointRows(placed),
+    run: runOf(parts, facts, rules, startedMs, scope),
+    coverage: {
+      ...coverageOf(parts, scopes, scope, rules),
+      absent: absentOf(evidence, facts),
+      continuousMs: continuousMs(timeline, rules, facts.atMs),
+    },
+    totals: totalsOf(counted),
+    prefixes: prefixRows(cells, scopes),
+    endpoints: endpointRows(cells),
     gateways: gatewayRows(parts, facts),
     histograms: {
-      staleness: {
-        ...staleness,
-        exact: total(scopes, (scope) => scope.staleness.exact),
-        bounded: total(scopes, (scope) => scope.staleness.bounded),
-      },
-      latency: sum.latency,
-      open: sum.open,
+      staleness: scope.staleness,
+      latency: counted.latency,
+      open: sum.openMs,
       wakeLater: sum.wake.later,
       wakeEarlier: sum.wake.earlier,
     },
-    staleness: { low: quantilesOf(staleness.low), high: quantilesOf(staleness.high) },
-    versionsBehind: addColumns(scopes.map((scope) => scope.versionsBehind)),
-    tvis: (['own', 'zone', 'all'] as const).flatMap((where) =>
-      visibilityOf(
-        where,
-        scopes.flatMap((scope) => scope.visibility[where]),
-      ),
-    ),
-    sessions,
-    phi: {
-      zone: agreementOf(scopes.map((scope) => scope.agreement.zone)),
-      all: agreementOf(scopes.map((scope) => scope.agreement.all)),
+    staleness: { low: quantilesOf(scope.staleness.low), high: quantilesOf(scope.staleness.high) },
+    versionsBehind: scope.versionsBehind,
+    tvis: (['own', 'zone', 'all'] as const).flatMap((where) => visibilityOf(where, scope.visibility[where])),
+    sessions: {
+      readYourWrites: guaranteeOf(scope.sessions.readYourWrites),
+      monotonicReads: guaranteeOf(scope.sessions.monotonicReads),
+      indexRegressions: guaranteeOf(scope.sessions.indexRegressions),
+      forgotten: scope.sessions.forgotten,
     },
-    lin: linOf(scopes),
-    gamma: gammaOf(scopes),
+    phi: { zone: agreementOf(scope.agreement.zone), all: agreementOf(scope.agreement.all) },
+    lin: {
+      ...scope.linearizable,
+      rate: rateOf(scope.linearizable.no, scope.linearizable.yes + scope.linearizable.no),
+    },
+    gamma: {
+      writes: scope.gamma.writes,
+      violations: scope.gamma.violations,
+      rate: rateOf(scope.gamma.violations, scope.gamma.writes),
+      badness: quantilesOf(scope.gamma.badness),
+    },
     ages: sum.ages.map(({ ageMs, n, open }) => {
       const still = rateOf(open, n);
       return { ageMs, n, open, consistent: n === 0 ? null : 1 - still.value, upper95: still.upper95 };
@@ -102,6 +97,13 @@ export function buildReport(
     notes: notesOf(report, parts, facts),
   };
   return { ...judged, gate: evaluateGates(judged, thresholds, facts.atMs) };
+}
+
+/** Those that did not answer, and live ones that nobody asked. */
+function absentOf(evidence: EvidenceSnapshot, facts: RunFacts): readonly string[] {
+  const told = new Set(evidence.parts.map((part) => part.gateway.id));
+  const silent = facts.gateways.filter((gateway) => gateway.alive && !told.has(gateway.id));
+  return [...new Set([...evidence.absent, ...silent.map((gateway) => gateway.name)])].toSorted();
 }
 
 type Rule = { readonly of: string; readonly prefix: string };
@@ -123,16 +125,12 @@ function scoped(part: EvidencePart, scope: Rule | undefined): EvidencePart {
   };
 }
 
-function total<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + of(item), 0);
-}
-
 function runOf(
   parts: readonly EvidencePart[],
   facts: RunFacts,
   rules: RunFacts['rules'],
   startedMs: number,
-  scopes: readonly ScopeEvidence[],
+  scope: ScopeSum,
 ): Report['run'] {
   const newest = parts.toSorted((a, b) => b.untilMs - a.untilMs)[0];
   const same = <T>(of: (part: EvidencePart) => T): boolean => new Set(parts.map(of)).size <= 1;
@@ -167,8 +165,8 @@ function runOf(
       ...(sameSecret && newest !== undefined ? { secretId: newest.redaction.secretId } : {}),
     },
     load: {
-      readsPerSecond: total(scopes, (scope) => scope.coverage.reads) / seconds,
-      writesPerSecond: total(scopes, (scope) => scope.coverage.writes) / seconds,
+      readsPerSecond: scope.coverage.reads / seconds,
+      writesPerSecond: scope.coverage.writes / seconds,
     },
     clockSkewMsMax: facts.clockSkewMsMax,
     overrides: facts.overrides.map(({ atMs, ...each }) => ({ ...each, at: iso(atMs) })),
@@ -178,28 +176,23 @@ function runOf(
 function coverageOf(
   parts: readonly EvidencePart[],
   scopes: readonly ScopeEvidence[],
+  scope: ScopeSum,
   rules: RunFacts['rules'],
-  atMs: number,
-  timeline: NonNullable<Report['timeline']>,
 ): Report['coverage'] {
-  const hashes: number[] = [];
-  for (const scope of scopes) for (const hash of scope.coverage.keys) addHash(hashes, hash);
   const sweeps = groupBy(
     parts.flatMap((part) => part.sweeps),
     (sweep) => `${sweep.of} ${sweep.prefix}`,
   ).map((of) => of.reduce((newest, each) => (each.finishedMs > newest.finishedMs ? each : newest)));
+  const all = [...rules, ...scopes];
   return {
-    kv: [...rules, ...scopes].some((each) => each.of === 'kv'),
-    catalog: [...rules, ...scopes].some((each) => each.of === 'catalog'),
-    prefixes: [
-      ...new Set([...rules, ...scopes].filter((each) => each.of === 'kv').map((each) => each.prefix)),
-    ],
-    reads: total(scopes, (scope) => scope.coverage.reads),
-    writes: total(scopes, (scope) => scope.coverage.writes),
-    sampled: total(scopes, (scope) => scope.coverage.sampled),
-    keys: distinctCount(hashes),
+    kv: all.some((each) => each.of === 'kv'),
+    catalog: all.some((each) => each.of === 'catalog'),
+    prefixes: [...new Set(all.filter((each) => each.of === 'kv').map((each) => each.prefix))],
+    reads: scope.coverage.reads,
+    writes: scope.coverage.writes,
+    sampled: scope.coverage.sampled,
+    keys: distinctCount(scope.coverage.keys),
     gateways: parts.length,
-    continuousMs: continuousMs(timeline, rules, atMs),
     sweeps: sweeps.map(sweepOf),
   };
 }
@@ -215,16 +208,17 @@ function sweepOf(sweep: SweepEvidence): NonNullable<Report['coverage']['sweeps']
   };
 }
 
-function totalsOf(sum: CellSum): Report['totals'] {
-  const noise = rateOf(sum.noise.differed, sum.noise.compared);
-  const firstLook = sum.firstLook();
+function totalsOf(counted: CountedCells): Report['totals'] {
+  const { compared, differed, kinds } = counted.sum.noise;
+  const noise = rateOf(differed, compared);
+  const firstLook = firstLookOf(counted);
   const [low, high] = differenceInterval(intervalOf(noise), intervalOf(firstLook));
-  const isKnown = sum.counted.compared > 0 && sum.noise.compared > 0;
+  const isKnown = counted.counted.compared > 0 && compared > 0;
   return {
-    ...sum.counted,
-    rate: sum.rate,
+    ...counted.counted,
+    rate: counted.rate,
     firstLook,
-    noise: { ...sum.noise, rate: noise },
+    noise: { compared, differed, byKind: { ...kinds }, rate: noise },
     ...(isKnown ? { net: { value: firstLook.value - noise.value, interval95: [low, high] } } : {}),
   };
 }
@@ -238,52 +232,62 @@ export function intervalOf(rate: ReportRate): RateInterval {
 const badness = (row: { persistent: number; unchecked: number; open?: number | undefined }): number =>
   row.persistent + row.unchecked + (row.open ?? 0);
 
-function prefixRows(placed: readonly PlacedCell[], scopes: readonly ScopeEvidence[]): Report['prefixes'] {
+function prefixRows(cells: readonly EvidenceCell[], scopes: readonly ScopeEvidence[]): Report['prefixes'] {
   const nameOf = (each: { of: string; prefix: string; phase: string }): string =>
     JSON.stringify([each.of, each.prefix, each.phase]);
-  return groupBy(placed, ({ cell }) => nameOf(cell))
-    .map((cells) => {
-      const { of, prefix, phase } = (cells[0] as PlacedCell).cell;
-      const sum = sumCells(cells);
-      const own = scopes.filter((scope) => nameOf(scope) === nameOf({ of, prefix, phase }));
-      const hashes: number[] = [];
-      for (const scope of own) for (const hash of scope.coverage.keys) addHash(hashes, hash);
-      return {
-        kind: of,
-        prefix,
-        phase,
-        ...sum.counted,
-        upper95: Math.max(sum.rate.upper95, sum.rate.interval95?.[1] ?? 0),
-        rate: sum.rate,
-        keys: distinctCount(hashes),
-        staleness: quantilesOf(addHistograms(own.map((scope) => scope.staleness.high))),
-        latency: bothQuantiles(sum),
-      };
+  return groupBy(cells, nameOf)
+    .flatMap((same) => {
+      const [first] = same;
+      if (first === undefined) return [];
+      const counted = countedOf(same);
+      const scope = sumScopes(scopes.filter((each) => nameOf(each) === nameOf(first)));
+      return [
+        {
+          kind: first.of,
+          prefix: first.prefix,
+          phase: first.phase,
+          ...counted.counted,
+          upper95: Math.max(counted.rate.upper95, counted.rate.interval95?.[1] ?? 0),
+          rate: counted.rate,
+          keys: distinctCount(scope.coverage.keys),
+          staleness: quantilesOf(scope.staleness.high),
+          latency: bothQuantiles(counted),
+        },
+      ];
     })
     .toSorted((a, b) => badness(b) - badness(a) || b.transient - a.transient || b.compared - a.compared);
 }
 
-function endpointRows(placed: readonly PlacedCell[]): NonNullable<Report['endpoints']> {
-  return groupBy(placed, ({ cell }) => `${cell.of} ${cell.endpoint}`)
-    .map((cells) => {
-      const { of, endpoint } = (cells[0] as PlacedCell).cell;
-      const sum = sumCells(cells);
-      const woke = sum.wake.later.count + sum.wake.earlier.count + sum.wake.missed;
+function endpointRows(cells: readonly EvidenceCell[]): NonNullable<Report['endpoints']> {
+  return groupBy(cells, (cell) => `${cell.of} ${cell.endpoint}`)
+    .flatMap((same) => {
+      const [first] = same;
+      if (first === undefined) return [];
+      const counted = countedOf(same);
+      const { later, earlier, missedWakes, indexSteps } = counted.sum.wake;
       const wake = {
-        later: quantilesOf(sum.wake.later),
-        earlier: quantilesOf(sum.wake.earlier),
-        missed: sum.wake.missed,
-        indexSteps: sum.wake.indexSteps,
+        later: quantilesOf(later),
+        earlier: quantilesOf(earlier),
+        missed: missedWakes,
+        indexSteps,
       };
-      const row = { kind: of, endpoint, ...sum.counted, rate: sum.rate, latency: bothQuantiles(sum) };
-      return woke > 0 ? { ...row, wake } : row;
+      return [
+        {
+          kind: first.of,
+          endpoint: first.endpoint,
+          ...counted.counted,
+          rate: counted.rate,
+          latency: bothQuantiles(counted),
+          ...(later.count + earlier.count + missedWakes > 0 ? { wake } : {}),
+        },
+      ];
     })
     .toSorted((a, b) => badness(b) - badness(a) || b.compared - a.compared);
 }
 
 function gatewayRows(parts: readonly EvidencePart[], facts: RunFacts): NonNullable<Report['gateways']> {
   return parts.map((part) => {
-    const sum = sumCells(part.cells.map((cell) => ({ part, cell })));
+    const counted = countedOf(part.cells);
     const member = facts.gateways.find((each) => each.id === part.gateway.id);
     return {
       ...part.gateway,
@@ -292,36 +296,23 @@ function gatewayRows(parts: readonly EvidencePart[], facts: RunFacts): NonNullab
       since: iso(part.sinceMs),
       until: iso(part.untilMs),
       restarts: part.restarts,
-      ...sum.counted,
-      rate: sum.rate,
-      latency: bothQuantiles(sum),
+      ...counted.counted,
+      rate: counted.rate,
+      latency: bothQuantiles(counted),
     };
   });
 }
 
-function bothQuantiles(sum: CellSum): {
-  source: ReturnType<typeof quantilesOf>;
-  target: ReturnType<typeof quantilesOf>;
-} {
-  return { source: quantilesOf(sum.latency.source), target: quantilesOf(sum.latency.target) };
+function bothQuantiles({ latency }: CountedCells): NonNullable<Report['prefixes'][number]['latency']> {
+  return { source: quantilesOf(latency.source), target: quantilesOf(latency.target) };
 }
 
 function visibilityOf(where: string, bins: readonly VisibilityBin[]): NonNullable<Report['tvis']> {
-  return groupBy(bins, (bin) => String(bin.tMs))
-    .map((same) => {
-      const fresh = total(same, (bin) => bin.fresh);
-      const n = fresh + total(same, (bin) => bin.stale);
-      return {
-        where,
-        tMs: same[0]?.tMs ?? 0,
-        n,
-        fresh,
-        unknown: total(same, (bin) => bin.unknown),
-        probability: n === 0 ? null : fresh / n,
-        wilson95: wilsonPair(fresh, n),
-      };
-    })
-    .toSorted((a, b) => a.tMs - b.tMs);
+  return bins.map(({ tMs, fresh, stale, unknown }) => {
+    const n = fresh + stale;
+    const probability = n === 0 ? null : fresh / n;
+    return { where, tMs, n, fresh, unknown, probability, wilson95: wilsonPair(fresh, n) };
+  });
 }
 
 function wilsonPair(hits: number, of: number): [number, number] {
@@ -329,55 +320,16 @@ function wilsonPair(hits: number, of: number): [number, number] {
   return [low, high];
 }
 
-function agreementOf(all: readonly Agreement[]): NonNullable<Report['phi']>['all'] {
-  const [asked, agreed] = [total(all, (each) => each.asked), total(all, (each) => each.agreed)];
-  const unknown = total(all, (each) => each.unknown);
-  return {
-    asked,
-    agreed,
-    unknown,
-    share: asked === 0 ? null : agreed / asked,
-    wilson95: wilsonPair(agreed, asked),
-  };
+function agreementOf({ asked, agreed, unknown }: Agreement): NonNullable<Report['phi']>['all'] {
+  const share = asked === 0 ? null : agreed / asked;
+  return { asked, agreed, unknown, share, wilson95: wilsonPair(agreed, asked) };
 }
 
-function sessionsOf(scopes: readonly ScopeEvidence[]): NonNullable<Report['sessions']> {
-  const sum = (of: 'readYourWrites' | 'monotonicReads' | 'indexRegressions'): Guarantee =>
-    guaranteeOf(scopes.map((scope) => scope.sessions[of]));
-  return {
-    readYourWrites: sum('readYourWrites'),
-    monotonicReads: sum('monotonicReads'),
-    indexRegressions: sum('indexRegressions'),
-    forgotten: total(scopes, (scope) => scope.sessions.forgotten),
-  };
-}
-
-function guaranteeOf(all: readonly CheckedGuarantee[]): Guarantee {
-  const checked = total(all, (each) => each.checked);
-  const violations = total(all, (each) => each.violations);
+function guaranteeOf({ checked, violations }: CheckedGuarantee): Guarantee {
   const perMillion = checked === 0 ? null : (violations / checked) * 1e6;
   return { checked, violations, perMillion, rate: rateOf(violations, checked) };
 }
 
-function linOf(scopes: readonly ScopeEvidence[]): NonNullable<Report['lin']> {
-  const of = (name: keyof ScopeEvidence['linearizable']): number =>
-    total(scopes, (scope) => scope.linearizable[name]);
-  const [yes, no, unknown] = [of('yes'), of('no'), of('unknown')];
-  return { yes, no, unknown, operations: of('operations'), rate: rateOf(no, yes + no) };
-}
-
-function gammaOf(scopes: readonly ScopeEvidence[]): NonNullable<Report['gamma']> {
-  const writes = total(scopes, (scope) => scope.gamma.writes);
-  const violations = total(scopes, (scope) => scope.gamma.violations);
-  const badness = quantilesOf(addHistograms(scopes.map((scope) => scope.gamma.badness)));
-  return { writes, violations, rate: rateOf(violations, writes), badness };
-}
-
-function addColumns(rows: readonly (readonly number[])[]): number[] {
-  const length = Math.max(0, ...rows.map((row) => row.length));
-  return Array.from({ length }, (_, at) => total(rows, (row) => row[at] ?? 0));
-}
-
-export function iso(ms: number): string {
+function iso(ms: number): string {
   return new Date(ms).toISOString();
 }

@@ -20,6 +20,7 @@ export function evaluateGates(report: Report, thresholds: Thresholds, nowMs: num
     droppedGate(report, limits),
     windowGate(report, limits),
     ageGate(report, limits, nowMs),
+    completeGate(report),
     rehearsedGate(report, limits),
     sameTermGate(report, limits),
   ];
@@ -273,6 +274,15 @@ function ageGate(report: Report, { reportAgeMsMax: max }: GateLimits, nowMs: num
     return ageMs < (max ?? 0)
       ? { state: 'green', observed }
       : { state: 'red', observed, why: 'Make a new one: it says how things were.' };
+  });
+}
+
+function completeGate(report: Report): Gate {
+  return gate('complete', 'All gateways told what they saw', 'every live gateway', () => {
+    const { absent } = report.coverage;
+    if (absent === undefined) return { state: 'unknown', observed: 'not known' };
+    if (absent.length === 0) return { state: 'green', observed: count(report.coverage.gateways ?? 0) };
+    return { state: 'unknown', observed: `nothing from ${absent.join(', ')}` };
   });
 }
 

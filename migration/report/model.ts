@@ -235,6 +235,10 @@ const coverage = z.object({
   sampled: count.optional(),
   keys: count.optional().describe('Distinct compared keys, estimated.'),
   gateways: count.optional(),
+  absent: z
+    .array(z.string())
+    .optional()
+    .describe('Gateways that were asked for their evidence and did not answer.'),
   continuousMs: ms.optional().describe('How long, up to the end, without a gap in comparing.'),
   sweeps: z.array(sweep).optional(),
 });

@@ -1,7 +1,7 @@
 import type { EvidencePart, TimelineBucket } from '../evidence/snapshot.ts';
 import type { Report } from './model.ts';
 import type { RunFacts } from './run-facts.ts';
-import { groupBy } from './sums.ts';
+import { groupBy } from './counted.ts';
 
 type Row = NonNullable<Report['timeline']>[number];
 

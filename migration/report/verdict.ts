@@ -83,10 +83,7 @@ export function notesOf(report: Report, parts: readonly EvidencePart[], facts: R
     notes.push('No noise floor: the source was not compared with itself.');
   if (run.clockSkewMsMax === null)
     notes.push('How far wall clocks differ is not known: times of different gateways compare roughly.');
-  const told = new Set(parts.map((part) => part.gateway.id));
-  for (const gateway of facts.gateways) {
-    if (gateway.alive && !told.has(gateway.id)) notes.push(`Gateway ${gateway.name} gave no evidence.`);
-  }
+  for (const name of coverage.absent ?? []) notes.push(`Gateway ${name} gave no evidence.`);
   for (const part of parts) {
     const ageMs = facts.atMs - part.untilMs;
     if (ageMs > 60_000) notes.push(`What gateway ${part.gateway.name} counted is ${msText(ageMs)} old.`);

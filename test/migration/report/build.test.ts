@@ -35,8 +35,8 @@ describe('a report built from evidence', () => {
   test('is equal, whatever the order in which gateways told', () => {
     const [first, ...others] = clean.parts;
     const apart = [
-      { schema: evidenceSchema, parts: others },
-      { schema: evidenceSchema, parts: first === undefined ? [] : [first] },
+      { schema: evidenceSchema, parts: others, absent: [] },
+      { schema: evidenceSchema, parts: first === undefined ? [] : [first], absent: [] },
     ] as const;
     expect(buildReport(mergeSnapshots(apart[0], apart[1]), facts())).toEqual(buildReport(clean, facts()));
   });
@@ -60,7 +60,7 @@ describe('a report built from evidence', () => {
   });
 
   test('of nothing says unknown, and no gate that needs evidence is green', () => {
-    const report = buildReport({ schema: evidenceSchema, parts: [] }, facts());
+    const report = buildReport({ schema: evidenceSchema, parts: [], absent: [] }, facts());
     expect(report.verdict).toEqual({ result: 'unknown', reasons: ['nothing was compared'] });
     const green = (report.gate ?? []).filter((gate) => gate.state === 'green').map((gate) => gate.name);
     for (const name of ['persistent', 'non-transient', 'sweep', 'sessions', 'staleness', 'dropped', 'window'])
@@ -147,7 +147,7 @@ describe('the published schema', () => {
     const valid = ajv.compile(published('readconsistency-1.schema.json'));
     const reports = [
       buildReport(clean, facts()),
-      buildReport({ schema: evidenceSchema, parts: [] }, facts()),
+      buildReport({ schema: evidenceSchema, parts: [], absent: [] }, facts()),
       buildReport(syntheticEvidence({ persistent: 1e-3, violationsPerMillion: 50 }), facts()),
     ];
     for (const report of reports) {

@@ -66,7 +66,7 @@ export function syntheticEvidence(given: Partial<Process> = {}): EvidenceSnapsho
   const process = { ...healthy, ...given };
   const chance = seededChance(process.seed);
   const parts = Array.from({ length: process.gateways }, (_, at) => partOf(process, at, chance));
-  return { schema: evidenceSchema, parts };
+  return { schema: evidenceSchema, parts, absent: [] };
 }
 
 export function facts(given: Partial<RunFacts> = {}, process: Process = healthy): RunFacts {
