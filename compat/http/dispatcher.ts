@@ -209,7 +209,7 @@ export class Dispatcher {
     const handOn = this.#handsOn(route, request);
     const { interceptor } = this.#options;
     if (interceptor !== undefined && handOn === undefined) {
-      const other = interceptor.intercept(request, route);
+      const other = interceptor.intercept(request, route, context);
       if (other !== undefined) {
         return other.kind === 'passed'
           ? this.#pass(req, res, other)

@@ -1,3 +1,4 @@
+import type { RouteContext } from '../routes/context.ts';
 import type { Route } from '../routes/route.ts';
 import type { ApiRequest, RouteResult } from '../wire/http.ts';
 
@@ -32,7 +33,7 @@ export interface Answered {
  */
 export interface Interceptor {
   /** Undefined: this gateway answers by its own route. */
-  intercept(request: ApiRequest, route: Route): RouteResult | Passed | undefined;
+  intercept(request: ApiRequest, route: Route, context: RouteContext): RouteResult | Passed | undefined;
   /** Whether a path that is no endpoint here is asked about all the same: with a route whose path is ''. */
   passes?(path: string): boolean;
   /** Whether somebody wants to know how this request is answered here: asked once, before the answer. */

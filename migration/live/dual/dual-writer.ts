@@ -10,7 +10,7 @@ import type { EvidenceSink, GatewayPort, Phases } from '../ports.ts';
 import type { SourceClient } from '../proxy/source-client.ts';
 import { unreachable } from '../proxy/source-client.ts';
 import { upstreamRequest, without, type UpstreamRequest } from '../proxy/upstream-request.ts';
-import { sourceIndexOf } from './cas-index.ts';
+import type { CasIndexes } from './cas-index.ts';
 import { clientTxn, effectsOf, translated, txnFailure, txnReply } from './client-txn.ts';
 import {
   deleteOp,
@@ -25,7 +25,7 @@ import {
   type SetOp,
   type TxnError,
 } from './consul-txn.ts';
-import { fenceKey, ownKeys, type Fences } from './fence.ts';
+import { fenceKey, isOwnKey, ownKeys, type Fences } from './fence.ts';
 import type { KeyLocks } from './key-locks.ts';
 import { kvAbsence, kvRecord } from './kv-record.ts';
 import { nameOfKey, nameOfTree, type OpenKeys, type OpenName } from './open-keys.ts';
@@ -40,6 +40,7 @@ export interface DualWriterOptions {
   readonly keys: OpenKeys;
   readonly locks: KeyLocks;
   readonly repairer: Repairer;
+  readonly casIndexes: CasIndexes;
   readonly evidence: EvidenceSink;
   /** How long a client waits for this gateway to store what the source has taken, milliseconds. */
   readonly storeMsMax: number;
@@ -118,8 +119,7 @@ export class DualWriter {
 
   put(request: ApiRequest, command: KvPut, rule: PhaseRule): Promise<Reply> {
     const { key, mode, value } = command;
-    const index =
-      mode.kind === 'cas' ? sourceIndexOf(this.#options.gateway.view, key, mode.index, rule.term) : 0n;
+    const index = mode.kind === 'cas' ? this.#options.casIndexes.at(key, mode.index) : 0n;
     const pretty = request.query.has('pretty');
     const op = putOp(command, index);
     return this.#write({
@@ -142,12 +142,11 @@ export class DualWriter {
   }
 
   delete(request: ApiRequest, command: KvDelete, rules: readonly PhaseRule[]): Promise<Reply> {
-    const { view } = this.#options.gateway;
+    const { casIndexes } = this.#options;
     const pretty = request.query.has('pretty');
     const tree = command.kind === 'kv-delete-tree';
     const cas = tree ? undefined : command.cas;
-    const term = rules[0]?.term ?? 0;
-    const index = tree || cas === undefined ? 0n : sourceIndexOf(view, command.key, cas, term);
+    const index = tree || cas === undefined ? 0n : casIndexes.at(command.key, cas);
     const name = tree ? nameOfTree(command.prefix) : nameOfKey(command.key);
     return this.#write({
       request,
@@ -174,11 +173,10 @@ export class DualWriter {
     ops: readonly TxnOp[],
     rules: readonly PhaseRule[],
   ): Promise<Reply> {
-    const { view } = this.#options.gateway;
+    const { casIndexes } = this.#options;
     const pretty = request.query.has('pretty');
     const txn = clientTxn(ops);
-    const termOf = (key: string): number => this.#options.phases.ofKey(key)?.term ?? 0;
-    const known = translated(items, (key, index) => sourceIndexOf(view, key, index, termOf(key)));
+    const known = translated(items, (key, index) => casIndexes.at(key, index));
     const changed = known.some((item, at) => item !== items[at]);
     const trees = ops.flatMap((op) => (op.kind === 'kv' && op.verb === 'delete-tree' ? [op.key] : []));
     return this.#write({
@@ -221,7 +219,7 @@ export class DualWriter {
       this.#options.gateway,
       prefix,
       index,
-      (key) => set.has(key) || key.startsWith(ownKeys) || this.#options.phases.ofKey(key) === undefined,
+      (key) => set.has(key) || isOwnKey(key) || this.#options.phases.ofKey(key) === undefined,
     );
   }
 

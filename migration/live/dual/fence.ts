@@ -10,6 +10,11 @@ export interface SourceAsker {
 /** Where keys are that dual writes use for themselves, at the source: never mirrored, and not the clients'. */
 export const ownKeys = '_gw/';
 
+/** Whether a key is ours; a rehearsal's are keys like any others. */
+export function isOwnKey(key: string): boolean {
+  return key.startsWith(ownKeys) && !key.startsWith(`${ownKeys}rehearsal/`);
+}
+
 export interface FenceOf {
   readonly prefix: string;
   readonly term: number;
@@ -57,6 +62,12 @@ export class Fences {
     const asked = this.#asked.get(name) ?? this.#establish(of).finally(() => this.#asked.delete(name));
     this.#asked.set(name, asked);
     return asked;
+  }
+
+  /** As `check`, and what is at the source is read in any case. */
+  set(of: FenceOf): Promise<FenceOutcome> {
+    this.forget(of.prefix);
+    return Promise.resolve(this.check(of));
   }
 
   /** It failed: what is known of it is out of date. */

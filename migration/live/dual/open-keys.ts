@@ -84,6 +84,19 @@ export class OpenKeys {
     return this.#intents.keys();
   }
 
+  get intentCount(): number {
+    return this.#intents.size;
+  }
+
+  /** Age of the oldest repair of a key below a prefix, milliseconds; 0: there is none. */
+  oldestMs(prefix: string): number {
+    let oldest = Infinity;
+    for (const [name, { sinceMs }] of this.#repairs) {
+      if (sinceMs < oldest && textOfName(name).startsWith(prefix)) oldest = sinceMs;
+    }
+    return oldest === Infinity ? 0 : Math.max(0, this.#gateway.clock.now() - oldest);
+  }
+
   onRepair(listener: () => void): () => void {
     this.#onRepair.add(listener);
     return () => this.#onRepair.delete(listener);

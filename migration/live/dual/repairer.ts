@@ -2,7 +2,7 @@ import { Kind } from '../../../src/state/kinds.ts';
 import { authorityOf } from '../../../src/state/migration.ts';
 import { takeToken, fullBucket, type TokenBucket } from '../../source/token-bucket.ts';
 import type { GatewayPort, Phases } from '../ports.ts';
-import { ownKeys, type SourceAsker } from './fence.ts';
+import { isOwnKey, type SourceAsker } from './fence.ts';
 import type { KeyLocks } from './key-locks.ts';
 import { kvAbsence, kvRecord } from './kv-record.ts';
 import { isTree, nameOfKey, repairCauses, textOfName, type OpenKeys, type OpenName } from './open-keys.ts';
@@ -147,7 +147,7 @@ export class Repairer {
   async #key(key: string): Promise<string | undefined> {
     const { gateway, phases, source, token } = this.#options;
     // Where this fleet decides there is nothing to find out at the source; nor is there of what is nobody's but ours.
-    if (!isSourceDecided(phases, key) || key.startsWith(ownKeys)) return undefined;
+    if (!isSourceDecided(phases, key) || isOwnKey(key)) return undefined;
     const reading = await readKey(source, token(), key);
     if (reading.kind === 'trouble') return reading.why;
     const record = reading.kind === 'entry' ? kvRecord(reading.entry) : kvAbsence(key, reading.index);
@@ -164,7 +164,7 @@ export class Repairer {
       gateway,
       prefix,
       there.index,
-      (key) => there.names.has(key) || key.startsWith(ownKeys) || !isSourceDecided(phases, key),
+      (key) => there.names.has(key) || isOwnKey(key) || !isSourceDecided(phases, key),
     );
     const problem = await relay(gateway, phases, absent);
     if (problem !== undefined) return problem;

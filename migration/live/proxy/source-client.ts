@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
@@ -113,6 +114,8 @@ export class SourceClient {
   #trouble: string | undefined;
 
   constructor(gateway: GatewayPort, settings: SourceSettings) {
+    // Each request listens for the end.
+    setMaxListeners(0, this.#stopping.signal);
     this.#gateway = gateway;
     this.#settings = settings;
     const agentOptions = { keepAlive: true, maxSockets: Infinity, maxFreeSockets: settings.connectionsMax };
@@ -217,7 +220,9 @@ export class SourceClient {
     request: UpstreamRequest,
     signal = this.#stopping.signal,
   ): Promise<SourceAnswer | NoAnswer> {
-    const sent = await this.#send(request, signal);
+    // Read here, so nothing is to be unpacked.
+    const headers = { ...request.headers, 'accept-encoding': 'identity' };
+    const sent = await this.#send({ ...request, headers }, signal);
     if (sent.kind === 'crowded')
       return { kind: 'unsent', why: 'too many requests to the source are waiting' };
     if (sent.kind === 'failed') return { kind: sent.unsent ? 'unsent' : 'unknown', why: sent.code };

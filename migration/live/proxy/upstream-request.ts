@@ -37,11 +37,15 @@ const unorderedIndexes = '/v1/event/list';
 
 /**
  * A client's request, to be passed on. An index that the source never showed is left out: the client has it from a
- * gateway, and would wait for it over there for as long as it may.
+ * gateway, and would wait for it over there for as long as it may. Infinity: the index is the source's own.
  */
 export function upstreamRequest(request: ApiRequest, highWater: number): UpstreamRequest {
   const { method, query, body } = request;
-  const strip = method === 'GET' && request.path !== unorderedIndexes && indexOf(request) > BigInt(highWater);
+  const strip =
+    method === 'GET' &&
+    request.path !== unorderedIndexes &&
+    Number.isFinite(highWater) &&
+    indexOf(request) > BigInt(highWater);
   const raw = strip ? without(query.raw, 'index') : query.raw;
   const headers: Record<string, string> = {};
   for (const name of passedOn) {
