@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowMs, request } from './http.ts';
+import { type Answered, WireClient } from './wire-client.ts';
 import type { Asked, Fared, OrderName, Orders, Server, Told } from './orders.ts';
 
 // The benchmark's client in one region: a process of its own, so that it can run in that region's network. It takes
@@ -15,15 +16,21 @@ let echo: Socket | undefined;
 
 const handlers: Handlers = {
   async put({ server, prefix, count, pauseMs, warmMs }) {
+    const client = await WireClient.open(server);
+    const write = async (key: string, value: string): Promise<void> => {
+      const answer = await client.put(`/v1/kv/${key}`, value);
+      if (!isTrue(answer)) throw failed(key, answer);
+    };
     const warmAtMs = nowMs() + warmMs;
-    while (nowMs() < warmAtMs) await put(server, `${prefix}warm`, `value-${nowMs()}`);
+    while (nowMs() < warmAtMs) await write(`${prefix}warm`, `value-${nowMs()}`);
     const tookMs: number[] = [];
     for (let n = 0; n < count; n++) {
       const startedMs = nowMs();
-      await put(server, `${prefix}${n}`, `value-${startedMs}`);
+      await write(`${prefix}${n}`, `value-${startedMs}`);
       tookMs.push(nowMs() - startedMs);
       await sleep(pauseMs);
     }
+    client.close();
     return { tookMs };
   },
   async write({ server, key, value }) {
@@ -178,8 +185,16 @@ async function attempt(
 }
 
 async function put(server: Server, key: string, value: string): Promise<void> {
-  const { status, body } = await request(server, { method: 'PUT', path: `/v1/kv/${key}`, body: value });
-  if (status !== 200 || body.trim() !== 'true') throw new Error(`PUT ${key}: ${status} ${body.trim()}`);
+  const answer = await request(server, { method: 'PUT', path: `/v1/kv/${key}`, body: value });
+  if (!isTrue(answer)) throw failed(key, answer);
+}
+
+function isTrue({ status, body }: Answered): boolean {
+  return status === 200 && body.trim() === 'true';
+}
+
+function failed(key: string, { status, body }: Answered): Error {
+  return new Error(`PUT ${key}: ${status} ${body.trim()}`);
 }
 
 async function look(
