@@ -18,7 +18,7 @@ export interface Frame {
 }
 
 export const wide: Frame = { width: 960, height: 300, left: 62, right: 16, top: 12, bottom: 44 };
-export const half: Frame = { width: 620, height: 300, left: 62, right: 16, top: 12, bottom: 44 };
+export const half: Frame = { width: 470, height: 290, left: 78, right: 12, top: 12, bottom: 44 };
 
 export interface Series {
   readonly name: string;
@@ -135,6 +135,16 @@ export function cumulative(
   return points;
 }
 
+const nineTicks = [
+  [0, '0 %'],
+  [0.5, '50 %'],
+  [0.9, '90 %'],
+  [0.99, '99 %'],
+  [0.999, '99.9 %'],
+  [0.9999, '99.99 %'],
+  [0.99999, '99.999 %'],
+] as const;
+
 /** A cumulative distribution over a scale of nines, where tails can be read: 50 %, 90 %, 99 %, 99.9 % … */
 export function cdfPlot(
   title: string,
@@ -158,9 +168,7 @@ export function cdfPlot(
   )
     .curve(curveStepAfter)
     .digits(1);
-  const ticks = [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999].filter(
-    (p) => p === 0 || -Math.log10(1 - p) <= nines,
-  );
+  const ticks = nineTicks.filter(([p]) => p === 0 || -Math.log10(1 - p) <= nines);
   return html`${svg(
     frame,
     title,
@@ -169,7 +177,7 @@ export function cdfPlot(
       logAxisX(frame, x, [low, high], xLabel),
       axisY(
         frame,
-        ticks.map((p) => [yOf(p), p === 0 ? '0 %' : probabilityText(p)] as const),
+        ticks.map(([p, text]) => [yOf(p), text] as const),
         'share of reads at most so long',
       ),
       limitMs === undefined

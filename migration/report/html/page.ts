@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { html, type Child, type Markup } from './markup.ts';
+import { escapeMarkup, html, visible, type Child } from './markup.ts';
 import { script } from './script.ts';
 import { style } from './style.ts';
 
@@ -8,33 +8,28 @@ import { style } from './style.ts';
  * escaping does not run, and nothing is fetched.
  */
 export function page(title: string, body: Child): string {
-  const policy = `default-src 'none'; style-src '${hashOf(style)}'; script-src '${hashOf(script)}'; base-uri 'none'; form-action 'none'`;
-  const document = html`<html lang="en">
-    <head>
-      <meta charset="utf-8" />
-      <meta http-equiv="Content-Security-Policy" content="${policy}" />
-      <meta name="viewport" content="width=device-width, initial-scale=1" />
-      <meta name="color-scheme" content="light dark" />
-      <title>${title}</title>
-      <style>
-        ${own(style)}
-      </style>
-    </head>
-    <body>
-      <main>${body}</main>
-      <script>
-        ${own(script)};
-      </script>
-    </body>
-  </html>`;
-  return `<!doctype html>\n${document.toString()}\n`;
+  const policy = [
+    "default-src 'none'",
+    `style-src '${hashOf(style)}'`,
+    `script-src '${hashOf(script)}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  // Not a tagged template: style and script must stand exactly as they were hashed.
+  return [
+    '<!doctype html>',
+    '<html lang="en"><head><meta charset="utf-8">',
+    `<meta http-equiv="Content-Security-Policy" content="${escapeMarkup(policy)}">`,
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    '<meta name="color-scheme" content="light dark">',
+    `<title>${escapeMarkup(visible(title))}</title>`,
+    `<style>${style}</style></head>`,
+    `<body><main>${html`${body}`.toString()}</main>`,
+    `<script>${script}</script></body></html>`,
+    '',
+  ].join('\n');
 }
 
 function hashOf(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
-}
-
-/** Text of this program, which is markup as it stands. */
-function own(text: string): Markup {
-  return html(Object.assign([text], { raw: [text] }));
 }

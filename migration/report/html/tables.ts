@@ -43,6 +43,11 @@ export function tools(id: string, what: string, choices: readonly string[] = [])
   </div>`;
 }
 
+/** Text in which commands stand in backticks. */
+export function prose(text: string): readonly Child[] {
+  return text.split('`').map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : part));
+}
+
 export function gatesTable(gates: readonly Gate[]): Markup {
   const order = { red: 0, unknown: 1, green: 2, off: 3 };
   const words = { red: '✕ red', unknown: '? unknown', green: '✓ green', off: '– off' };
@@ -52,12 +57,12 @@ export function gatesTable(gates: readonly Gate[]): Markup {
       { head: 'State', cell: (gate) => chip(gate.state, words[gate.state]) },
       {
         head: 'Gate',
-        cell: (gate) => html`${gate.title}<br /><span class="hint mono">${gate.name}</span>`,
+        cell: (gate) => html`${gate.title} <span class="hint mono nowrap">${gate.name}</span>`,
       },
       {
         head: 'Observed',
         cell: (gate) =>
-          html`${gate.observed}${gate.why !== '' && html`<br /><span class="hint">${gate.why}</span>`}`,
+          html`${gate.observed}${gate.why !== '' && html`<br /><span class="hint">${prose(gate.why)}</span>`}`,
       },
       { head: 'Asked', cell: (gate) => gate.limit },
     ],
