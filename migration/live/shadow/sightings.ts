@@ -28,16 +28,17 @@ export class Sightings {
     this.#sinceMs = sinceMs;
   }
 
-  saw(key: string, version: number, atMs: number, acknowledged: boolean): void {
+  /** It was the newest at some moment between the two; by the second one it is certain that the source has it. */
+  saw(key: string, version: number, fromMs: number, toMs: number, acknowledged: boolean): void {
     const list = this.#keys.get(key) ?? [];
     const held = list.find((each) => each.version === version);
     if (held === undefined) {
-      list.push({ version, firstMs: atMs, lastMs: atMs, acknowledged });
+      list.push({ version, firstMs: toMs, lastMs: fromMs, acknowledged });
       list.sort((a, b) => a.version - b.version);
       if (list.length > sightingsMax) list.shift();
     } else {
-      held.firstMs = Math.min(held.firstMs, atMs);
-      held.lastMs = Math.max(held.lastMs, atMs);
+      held.firstMs = Math.min(held.firstMs, toMs);
+      held.lastMs = Math.max(held.lastMs, fromMs);
       held.acknowledged ||= acknowledged;
     }
     this.#keys.set(key, list);
