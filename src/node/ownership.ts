@@ -4,7 +4,7 @@ import type { Command, CommandOutcome } from '../state/command.ts';
 import { conflictById } from '../state/conflicts.ts';
 import { isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
 import { ruleText } from '../state/migration-commands.ts';
-import type { Phase, PhaseRule } from '../state/migration.ts';
+import { authorityOf, type Phase, type PhaseRule } from '../state/migration.ts';
 import { refused, type Refusal } from '../state/outcome.ts';
 import { getSession } from '../state/sessions.ts';
 import type { ReadView } from '../state/store.ts';
@@ -63,7 +63,14 @@ function lentRefusal(claim: Claim): Refusal {
   return refused(lentText(claim));
 }
 
-function lentText({ what, lent }: Claim): string {
+function lentText({ zone, what, lent }: Claim): string {
+  // Somebody took the zone over who did not know of the cutover.
+  if (lent !== undefined && authorityOf(lent) === 'here') {
+    return (
+      `${what} is in phase ${lent}, but was taken over as still lent to the source Consul: ` +
+      `give the zone ${quoted(zone)} a rule of its own in phase ${lent}`
+    );
+  }
   return `${what} is migrating, and in phase ${lent}: the source Consul decides it, so it is not written here`;
 }
 

@@ -48,12 +48,11 @@ export function voidRows(core: ReplicaCore, before: Zones): readonly VoidRow[] {
     chain.forEach((grant, i) => {
       const over = chain[i + 1];
       if (known.has(grant.term) || over === undefined) return;
-      if (over.lent === true) return takenBack(grant, i);
+      if (over.lent === true && grant.lent !== true) takenBack(grant, i);
       if (grant.cause === 'taken-over') beyond(grant, core.origins.ofNode(over.ownerId), [over.term]);
     });
     /** Everybody may have passed something on, under any of the terms for which it was lent. */
     function takenBack(grant: ZoneValue, at: number): void {
-      if (grant.lent === true) return;
       const earlier = chain.slice(at + 1);
       const end = earlier.findIndex(({ lent }) => lent !== true);
       const lent = end < 0 ? earlier : earlier.slice(0, end);

@@ -165,11 +165,13 @@ export class Zones {
 
   /**
    * Grants over a zone whose owners may have written in it not knowing of it: between them and what the zone's history
-   * shares with them somebody took something over. (Who was handed a zone had all that its owner had granted.)
+   * shares with them somebody took something over. (Who was handed a zone had all that its owner had granted.) What was
+   * lent anybody wrote, knowing of it or not.
    */
   strangersTo({ value, chain }: Zone): readonly ZoneValue[] {
     return this.grantsOver(value.prefix).filter((grant) => {
       if (chain.includes(grant)) return false;
+      if (lends(grant, value.prefix === externalNodes ? Kind.node : Kind.kv)) return true;
       for (let link: ZoneValue | undefined = grant; link !== undefined;) {
         const shared = chain.indexOf(link);
         if (shared >= 0) return chain.slice(0, shared).some(({ cause }) => cause === 'taken-over');
