@@ -1,16 +1,15 @@
 import type { PhaseRule } from '../../../src/state/migration.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { mirrorState, type MirrorRecord } from '../../../src/state/mirror.ts';
-import { prefixEnd } from '../../../src/kernel/utf8-order.ts';
 import { breakerFloor, tripsBreaker } from '../../mirror/breaker.ts';
 import { splitRegions } from '../../mirror/regions.ts';
 import { sortedUnique } from '../../byte-order.ts';
-import { LeafSizer, planRegions, type NameSource } from '../../copy/plan-regions.ts';
 import { Committer, Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import { HeldCache } from './held-cache.ts';
 import { decodeKvCursor, encodeKvCursor, noCounts, type TailCounts } from './kv-cursor.ts';
 import type { Leaf } from './leaf.ts';
+import { LeafPlanner } from './leaf-planner.ts';
 import { LeafTable, type Place } from './leaf-table.ts';
 import { runLeaf, type LeafHost } from './leaf-loop.ts';
 import { NetLoss } from './net-loss.ts';
@@ -20,16 +19,13 @@ import { describe, isAborted } from './trouble.ts';
 /** Keys that the migration itself keeps at the source. */
 const ownPrefix = '_gw/';
 
-/** Names of keys that one discovery takes at once; beyond that it goes by pieces. */
-const heldNamesAtOnce = 5000;
-
 /** The live mirror of one rule's keys. */
 export class KvRule implements LeafHost {
   readonly rule: PhaseRule;
   readonly deps: TailDeps;
   readonly counts: TailCounts;
   readonly #table: LeafTable;
-  readonly #sizer: LeafSizer;
+  readonly #planner: LeafPlanner;
   readonly #commits: Committer;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
@@ -43,13 +39,14 @@ export class KvRule implements LeafHost {
   #mark: { readonly index: number; readonly atMs: number } | undefined;
   #namesAskedAtMs = -1;
   #cursorAtMs = 0;
+  #assignedAtMs = Number.NEGATIVE_INFINITY;
   #discoverNow: () => void = () => undefined;
 
   constructor(rule: PhaseRule, deps: TailDeps) {
     this.rule = rule;
     this.deps = deps;
     this.#table = new LeafTable(rule.prefix);
-    this.#sizer = new LeafSizer(deps.limits.leafBytesAim, deps.limits.leafNamesMax);
+    this.#planner = new LeafPlanner(deps, (key) => this.owns(key), this.signal);
     this.#losses = new NetLoss(deps.gateway.monoMs);
     const cursor = this.#storedCursor();
     this.counts = cursor?.counts ?? noCounts();
@@ -163,10 +160,15 @@ export class KvRule implements LeafHost {
 
   /** Whether so many deletes of a leaf may go ahead without a human's word. */
   mayDelete(leaf: Leaf, deletes: number, creates: number, live: number): boolean {
-    if (deletes === 0 || (leaf.allowed > 0 && deletes <= leaf.allowed + breakerFloor)) return true;
-    if (tripsBreaker(deletes, live)) return false;
-    const rest = this.#table.all.reduce((sum, other) => sum + other.items, 0);
-    return !tripsBreaker(this.#losses.with(deletes - creates), Math.max(rest, live));
+    const isAllowed = leaf.allowed > 0 && deletes <= leaf.allowed + breakerFloor;
+    if (deletes > 0 && !isAllowed) {
+      if (tripsBreaker(deletes, live)) return false;
+      const rest = this.#table.all.reduce((sum, other) => sum + other.items, 0);
+      if (tripsBreaker(this.#losses.with(deletes - creates), Math.max(rest, live))) return false;
+    }
+    // At once: other leaves are weighed before these are gone.
+    if (!isAllowed) this.#losses.add(deletes - creates);
+    return true;
   }
 
   async commit(leaf: Leaf, timeline: number, look: LeafLook, index: number): Promise<void> {
@@ -200,11 +202,10 @@ export class KvRule implements LeafHost {
       apply();
     }
     Object.assign(leaf, { kept, skipped, locks, allowed: 0 });
-    this.#losses.add(deletes.length - upserts.filter(({ same }) => !same).length);
   }
 
   learn(items: number, bytes: number): void {
-    this.#sizer.learn(items, bytes);
+    this.#planner.learn(items, bytes);
   }
 
   /** Replaces a leaf by smaller ones. */
@@ -220,7 +221,7 @@ export class KvRule implements LeafHost {
   }
 
   #pieces(prefix: string, names: readonly string[]): readonly Place[] {
-    const most = Math.min(this.#sizer.namesMax(), Math.max(1, Math.ceil(names.length / 2)));
+    const most = Math.min(this.#planner.namesMax(), Math.max(1, Math.ceil(names.length / 2)));
     return [...splitRegions(prefix, sortedUnique(names), () => most)];
   }
 
@@ -261,62 +262,10 @@ export class KvRule implements LeafHost {
     this.#keep(this.#discover());
   }
 
-  /** Regions of what either side has below a prefix. */
   async #planned(prefix: string): Promise<readonly Place[]> {
-    const { reader } = this.deps;
-    const ask = async (below: string, separator: string | undefined): Promise<readonly string[] | null> => {
-      const answer = await reader.keys(below, separator, { signal: this.signal });
-      return answer.kind === 'too-large' ? null : answer.names.filter((name) => this.#mayOwn(name));
-    };
-    const source: NameSource = {
-      names: (below) => ask(below, undefined),
-      children: (below) => ask(below, '/'),
-    };
-    const here: NameSource = {
-      names: (below) => this.#heldNames(below),
-      children: async (below) => [
-        ...new Set(
-          (await this.#heldNames(below)).map((name) => {
-            const slash = name.indexOf('/', below.length);
-            return slash === -1 ? name : name.slice(0, slash + 1);
-          }),
-        ),
-      ],
-    };
-    const places: Place[] = [];
-    let total = 0;
-    for await (const region of planRegions(
-      prefix,
-      [source, here],
-      this.#sizer.namesMax,
-      (many) => (total += many),
-    )) {
-      places.push({ prefix: region.prefix, tree: region.tree });
-    }
+    const { places, total } = await this.#planner.plan(prefix);
     if (prefix === this.rule.prefix) this.namesTotal = total;
     return places;
-  }
-
-  /** As `owns`, for a name that may stand for many below it. */
-  #mayOwn(name: string): boolean {
-    return this.owns(name) || (name.endsWith('/') && !name.startsWith(ownPrefix));
-  }
-
-  async #heldNames(prefix: string): Promise<readonly string[]> {
-    const { view } = this.deps.gateway;
-    const to = prefixEnd(prefix);
-    const names: string[] = [];
-    for (let from = prefix; ;) {
-      let seen = 0;
-      for (const row of view.rangeKeys(Kind.kv, from, to)) {
-        seen += 1;
-        if (row.live && this.owns(row.key)) names.push(row.key);
-        from = `${row.key}\0`;
-        if (seen === heldNamesAtOnce) break;
-      }
-      if (seen < heldNamesAtOnce) return names;
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
   }
 
   /**
@@ -395,7 +344,7 @@ export class KvRule implements LeafHost {
 
   /** Many new names at once: split as a plan does, where no leaf lies between them. */
   *#grouped(names: readonly string[]): Generator<Place, void, undefined> {
-    for (const region of splitRegions(this.rule.prefix, names, this.#sizer.namesMax)) {
+    for (const region of splitRegions(this.rule.prefix, names, this.#planner.namesMax)) {
       const isFree = region.tree && !this.#table.all.some((leaf) => leaf.prefix.startsWith(region.prefix));
       if (isFree && region.prefix !== this.rule.prefix) yield { prefix: region.prefix, tree: true };
       else for (const name of region.names) yield { prefix: name, tree: false };
@@ -424,13 +373,20 @@ export class KvRule implements LeafHost {
   assignHot(): void {
     const leaves = this.#table.all;
     const most = this.deps.hotMax();
-    const ranked = leaves.length <= most ? leaves : leaves.toSorted((a, b) => b.score - a.score);
+    const isRoomy = leaves.length <= most;
+    const now = this.deps.gateway.monoMs();
+    if (!isRoomy && now - this.#assignedAtMs < 4 * this.deps.limits.tickMs) return;
+    this.#assignedAtMs = now;
+    // Who has a place keeps it against one that changes but a little more.
+    const rank = (leaf: Leaf): number => (leaf.score + 0.5) * (leaf.hot ? 2 : 1);
+    const ranked = isRoomy ? leaves : leaves.toSorted((a, b) => rank(b) - rank(a));
     ranked.forEach((leaf, at) => {
       const isHot = at < most;
-      leaf.score *= 0.95;
+      leaf.score *= 0.9;
       if (leaf.hot === isHot) return;
       leaf.hot = isHot;
-      leaf.interrupt();
+      // What is not compared yet is under way already.
+      if (leaf.index > 0) leaf.interrupt();
     });
   }
 

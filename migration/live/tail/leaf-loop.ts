@@ -213,7 +213,8 @@ function weighed(host: LeafHost, leaf: Leaf, found: LeafLook): LeafLook | undefi
   const deletes = found.deletes.filter(({ key }) => !leaf.denied.has(key));
   leaf.denied = new Set(found.deletes.filter(({ key }) => leaf.denied.has(key)).map(({ key }) => key));
   leaf.withheld = found.unproved + found.deletes.length - deletes.length;
-  const creates = found.upserts.filter(({ same }) => !same).length;
+  // What a first look finds says nothing of what comes and goes.
+  const creates = leaf.compared ? found.upserts.filter(({ same }) => !same).length : 0;
   if (host.mayDelete(leaf, deletes.length, creates, found.live)) return { ...found, deletes };
   const { gateway, evidence } = host.deps;
   leaf.question = {
