@@ -4,12 +4,25 @@ import {
   type LeafAnswer,
   type PointAnswer,
 } from '../../../migration/mirror/leaf-decision.ts';
-import { copiedTerm } from '../../../migration/mirror/version.ts';
+import { compareVersions } from '../../../migration/mirror/version.ts';
 import type { Held } from '../../../migration/mirror/registers.ts';
 import { ConsulModel } from './consul-model.ts';
 
 /** Which of the rules a mirror keeps; everything but `full` is known to be wrong. */
-export type RuleSet = 'full' | 'no-proof' | 'no-fork-test' | 'no-equal-index-clause' | 'as-consul-replicate';
+export type RuleSet =
+  | 'full'
+  | 'no-proof'
+  | 'no-fork-test'
+  | 'no-equal-index-clause'
+  | 'as-consul-replicate'
+  /** Only the version guard: deletes what is absent from any list, whatever its index, and tells no fork. */
+  | 'delete-on-any-absence'
+  /** Goes on mirroring under its old term when authority has moved here. */
+  | 'mirrors-after-cutover'
+  /** Lends under the term of before when authority moves back. */
+  | 'no-new-term'
+  /** Takes what a gateway passed on that has not heard that authority moved. */
+  | 'no-fence';
 
 /** What may befall the source's history. */
 export type Disaster = 'none' | 'live-restore' | 'rebuild';
@@ -17,7 +30,7 @@ export type Disaster = 'none' | 'live-restore' | 'rebuild';
 type Message =
   | { kind: 'list'; prefix: string; timeline: number; askedAt: number; answer: LeafAnswer | null }
   | { kind: 'get'; key: string; timeline: number; askedAt: number; answer: PointAnswer | null }
-  | { kind: 'relay'; key: string; timeline: number; stamp: number; value: string | null };
+  | { kind: 'relay'; key: string; timeline: number; stamp: number; value: string | null; term: number };
 
 export const modelKeys = ['a/1', 'a/2', 'a/3', 'b/1', 'b/2', 'c'] as const;
 const leaves = ['a/', 'b/', 'c'] as const;
@@ -26,10 +39,14 @@ const values = ['x', 'y', 'z'] as const;
 /**
  * One history: a hostile scheduler runs direct writes, relayed writes, tree deletes, reaping and disasters
  * on the source while lists, point reads and relays are served early and delivered late, out of order or
- * never. Each step is one number, so that a failing history shrinks.
+ * never. Each step is one number, so that a failing history shrinks. With `moves` authority goes over to the owner here
+ * and back: meanwhile the owner writes, its writes are copied to the source (or lost on the way back), others write at
+ * the source directly, and what was under way before arrives.
  */
 export class MirrorModel {
   readonly consul = new ConsulModel();
+  /** Deletes of what the source has just as it was held here. */
+  wrongfulDeletes = 0;
   readonly #rules: RuleSet;
   readonly #disaster: Disaster;
   readonly #held = new Map<string, Held>();
@@ -38,17 +55,27 @@ export class MirrorModel {
   #counter = 1;
   #stores = 0;
   #inFlight: Message[] = [];
+  readonly #kinds: number;
+  /** Of the zone: rises whenever authority moves. */
+  #term = 1;
+  #lent = true;
+  #clock = 1_000_000;
+  /** What is right while authority is here. */
+  #truth = new Map<string, string>();
+  /** Writes of the owner that are not at the source yet, in their order. */
+  #reverse: { readonly key: string; readonly value: string | null }[] = [];
 
-  constructor(rules: RuleSet, disaster: Disaster) {
+  constructor(rules: RuleSet, disaster: Disaster, moves = false) {
     this.#rules = rules;
     this.#disaster = disaster;
+    this.#kinds = moves ? 22 : 16;
   }
 
   step(code: number): void {
-    const pick = Math.floor(code / 16);
+    const pick = Math.floor(code / this.#kinds);
     const key = modelKeys[pick % modelKeys.length] ?? 'c';
     const value = values[Math.floor(pick / modelKeys.length) % values.length] ?? 'x';
-    switch (code % 16) {
+    switch (code % this.#kinds) {
       case 0:
       case 1:
         this.consul.put(key, value);
@@ -85,13 +112,69 @@ export class MirrorModel {
         // Lost: a relay that never arrives, an answer of an election (no index, nothing in it).
         this.#inFlight.splice(pick % Math.max(1, this.#inFlight.length), 1);
         break;
-      default:
+      case 15:
         this.#strike(pick);
+        break;
+      case 16:
+      case 17:
+        if (this.#lent) this.#cutOver();
+        break;
+      case 18:
+        if (!this.#lent) this.#lendAgain(pick);
+        break;
+      case 19:
+      case 20:
+        if (!this.#lent) this.#writeHere(key, value);
+        break;
+      default:
+        if (!this.#lent) this.#writeHere(key, null);
     }
   }
 
-  /** No more writes: everything in flight arrives, then the leaves are listed until nothing moves. */
-  quiesce(): void {
+  /** Only once everything is verified to be here. What is still under way belongs to stragglers. */
+  #cutOver(): void {
+    this.quiesce(this.#inFlight);
+    if (this.divergence().length > 0) return;
+    this.#truth = new Map([...this.consul.table].map(([key, { value }]) => [key, value]));
+    this.#lent = false;
+    this.#term += 1;
+  }
+
+  #lendAgain(pick: number): void {
+    // What is not copied back is given up: the source is right from here on.
+    if (pick % 3 > 0) this.#copyBack(this.#reverse.length);
+    this.#reverse = [];
+    this.#lent = true;
+    this.#term += this.#rules === 'no-new-term' ? -1 : 1;
+  }
+
+  #writeHere(key: string, value: string | null): void {
+    if (value === null) this.#truth.delete(key);
+    else this.#truth.set(key, value);
+    this.#clock += 1;
+    this.#put({ key, term: this.#term, timeline: 0, stamp: this.#clock }, value);
+    this.#reverse.push({ key, value });
+    if (this.#reverse.length > 2) this.#copyBack(1);
+  }
+
+  #copyBack(count: number): void {
+    for (const { key, value } of this.#reverse.splice(0, count)) {
+      if (value !== null) this.consul.put(key, value);
+      else if (this.consul.table.has(key)) this.consul.delete(key);
+    }
+  }
+
+  /**
+   * No more writes: everything in flight arrives, then the leaves are listed until nothing moves. `later`: what arrives
+   * only after that.
+   */
+  quiesce(later: Message[] = []): void {
+    this.#inFlight = this.#inFlight.filter((message) => !later.includes(message));
+    this.#listUntilRest();
+    this.#inFlight.push(...later);
+  }
+
+  #listUntilRest(): void {
     this.#drain();
     for (let round = 0; round < 12; round += 1) {
       const before = this.#stores;
@@ -108,14 +191,12 @@ export class MirrorModel {
     }
   }
 
-  /** Keys at which the mirror and the source differ. */
+  /** Keys at which what is here differs from what decides: the source, or the owner here. */
   divergence(): string[] {
     return modelKeys.filter((key) => {
       const held = this.#held.get(key);
-      return (
-        (held === undefined || held.deleted ? null : held.digest) !==
-        (this.consul.table.get(key)?.value ?? null)
-      );
+      const right = this.#lent ? this.consul.table.get(key)?.value : this.#truth.get(key);
+      return (held === undefined || held.deleted ? null : held.digest) !== (right ?? null);
     });
   }
 
@@ -126,7 +207,7 @@ export class MirrorModel {
   }
 
   #relay(key: string, stamp: number, value: string | null): void {
-    this.#inFlight.push({ kind: 'relay', key, stamp, value, timeline: this.#timeline });
+    this.#inFlight.push({ kind: 'relay', key, stamp, value, timeline: this.#timeline, term: this.#term });
   }
 
   #askList(prefix: string): void {
@@ -180,11 +261,27 @@ export class MirrorModel {
   #onRelay(message: Extract<Message, { kind: 'relay' }>): void {
     if (this.#rules === 'as-consul-replicate' || message.timeline !== this.#timeline) return;
     const held = this.#held.get(message.key);
-    if (held !== undefined && held.timeline === this.#timeline && held.stamp >= message.stamp) return;
-    this.#store(message.key, message.stamp, message.value);
+    const { key, value, stamp, timeline } = message;
+    // By a gateway that did not hear that authority moved: over. Or it waited in this one's queue until now.
+    const isOver = message.term < this.#term && stamp % 2 === 0;
+    if (isOver && this.#rules !== 'no-fence') return;
+    if (!isOver && !this.#mirrors()) return;
+    const term = isOver ? message.term : this.#lentTerm();
+    if (held === undefined || compareVersions({ term, timeline, stamp }, held) > 0) {
+      this.#put({ key, term, timeline, stamp }, value);
+    }
+  }
+
+  #mirrors(): boolean {
+    return this.#lent || this.#rules === 'mirrors-after-cutover';
+  }
+
+  #lentTerm(): number {
+    return this.#lent ? this.#term : this.#term - 1;
   }
 
   #onList(prefix: string, answer: LeafAnswer): void {
+    if (!this.#mirrors()) return;
     if (this.#rules === 'as-consul-replicate') {
       this.#replicate(prefix, answer);
       return;
@@ -193,7 +290,7 @@ export class MirrorModel {
     const blunted = held.map((entry) => this.#blunt(entry, answer));
     const decision = decideLeaf({
       timeline: this.#timeline,
-      termOf: copiedTerm,
+      termOf: () => this.#lentTerm(),
       held: blunted,
       answer,
       proveEveryAbsence: false,
@@ -204,14 +301,17 @@ export class MirrorModel {
     for (const key of decision.upserts)
       this.#store(key, items.get(key)?.stamp ?? 0, items.get(key)?.digest ?? '');
     for (const { key, stamp } of decision.tombstones) this.#store(key, stamp, null);
-    if (this.#rules !== 'no-proof') for (const key of decision.proofs) this.#askProof(key);
+    for (const key of decision.proofs) {
+      if (this.#rules === 'delete-on-any-absence') this.#store(key, answer.index ?? 0, null);
+      else if (this.#rules !== 'no-proof') this.#askProof(key);
+    }
   }
 
   #onProof(key: string, answer: PointAnswer): void {
     const stored = this.#held.get(key);
-    if (stored === undefined) return;
+    if (stored === undefined || !this.#mirrors()) return;
     const held = this.#rules === 'no-fork-test' ? { ...stored, storedAt: Infinity } : stored;
-    const decision = decideProof(this.#timeline, 0, held, answer);
+    const decision = decideProof(this.#timeline, this.#lentTerm(), held, answer);
     if (decision.kind === 'fork') this.#rebase();
     if (decision.kind === 'tombstone') this.#store(key, decision.stamp, null);
     if (decision.kind === 'upsert' && answer.item !== null)
@@ -220,7 +320,9 @@ export class MirrorModel {
 
   /** Takes from the production rule what a worse rule set does not have. */
   #blunt(held: Held, answer: LeafAnswer): Held {
-    if (this.#rules === 'no-fork-test') return { ...held, storedAt: Infinity };
+    if (this.#rules === 'no-fork-test' || this.#rules === 'delete-on-any-absence') {
+      return { ...held, storedAt: Infinity };
+    }
     if (this.#rules !== 'no-equal-index-clause') return held;
     const item = answer.items.find((candidate) => candidate.key === held.key);
     return item !== undefined && item.stamp === held.stamp ? { ...held, storedAt: Infinity } : held;
@@ -245,13 +347,19 @@ export class MirrorModel {
   }
 
   #store(key: string, stamp: number, value: string | null): void {
+    const held = this.#held.get(key);
+    const there = this.consul.table.get(key);
+    if (value === null && there !== undefined && held?.stamp === there.stamp && held.digest === there.value) {
+      this.wrongfulDeletes += 1;
+    }
+    this.#put({ key, term: this.#lentTerm(), timeline: this.#timeline, stamp }, value);
+  }
+
+  #put(version: Pick<Held, 'key' | 'term' | 'timeline' | 'stamp'>, value: string | null): void {
     this.#counter += 1;
     this.#stores += 1;
-    this.#held.set(key, {
-      key,
-      term: 0,
-      timeline: this.#timeline,
-      stamp,
+    this.#held.set(version.key, {
+      ...version,
       deleted: value === null,
       digest: value ?? '',
       storedAt: this.#counter,
