@@ -93,6 +93,11 @@ function gatewayPort(parts: MigrationParts, handlers: Map<string, Handler>): Gat
         })),
     onGatewaysChanged: (listener) => port.onMembersChanged(listener),
     call: async (nodeName, topic, body, waitMs) => {
+      if (nodeName === gateway.nodeName) {
+        const handler = handlers.get(topic);
+        if (handler === undefined) throw new Error(`nobody serves ${topic}`);
+        return handler(body, gateway.nodeId);
+      }
       const id = idOf(nodeName);
       if (id === undefined) throw new Error(`${nodeName} is no gateway of this fleet`);
       const result = await port.call(id, 'migration', encode({ topic, body }), waitMs);

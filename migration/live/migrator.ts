@@ -1,23 +1,42 @@
 import type { Interceptor } from '../../compat/http/interceptor.ts';
 import type { MigrationPort } from '../../compat/routes/migration-port.ts';
+import { jsonType, type Reply } from '../../compat/wire/http.ts';
 import { Kind } from '../../src/state/kinds.ts';
+import { sourceIndexOf } from '../../src/state/lent.ts';
 import { migrationSource, phaseRules } from '../../src/state/migration-rules.ts';
+import { readerOf } from '../../src/state/migration.ts';
+import { topic } from '../../src/state/topics.ts';
+import { readGrants, Zones } from '../../src/state/zones.ts';
+import { openCatalogExport } from './catalog/export.ts';
+import { openCatalogGate } from './catalog/gate.ts';
 import { foundMigration } from './control/found.ts';
+import { keepFences } from './control/fence-keeper.ts';
 import { HoldBook } from './control/hold-book.ts';
 import { learnPhases } from './control/knowledge.ts';
+import { operatorPort } from './control/operator.ts';
+import { serveSteps } from './control/participant.ts';
 import { Peers } from './control/peers.ts';
 import { ReplicaPhases, type PhaseFacts } from './control/phases.ts';
 import { ProvisionalRules } from './control/provisional.ts';
+import { Rehearsals } from './control/rehearsals.ts';
 import { chooseRunner, RunnerChoice } from './control/runner.ts';
-import { SourceClient } from './proxy/source-client.ts';
+import { Stepper, type StepperParts } from './control/stepper.ts';
+import { openDual } from './dual/open-dual.ts';
 import type { EvidenceSink, GatewayPort, LivePart, LiveSettings, PartContext } from './ports.ts';
+import { SourceClient } from './proxy/source-client.ts';
+import { openReverse } from './reverse/reverse.ts';
+import { readerOver } from './reverse/source-io.ts';
+import { openSessionPairs } from './sessions/pairs.ts';
+import { openTail } from './tail/tail.ts';
 
 /** The migration of one gateway. */
 export interface Migrator {
   /** For HTTP: who answers a request. */
   readonly interceptor: Interceptor;
   readonly port: MigrationPort;
-  /** Once the gateway takes commands and calls. */
+  /** For DNS: how the source's catalog is read by path, while it is the one that counts. */
+  catalogElsewhere(): ((path: string) => Promise<Reply>) | undefined;
+  /** Before the gateway listens, once it takes commands. */
   start(): void;
   /** Before the state machine ends. */
   stop(): Promise<void>;
@@ -31,7 +50,10 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
   /** Somebody has written first rules, or will: they are on their way here. */
   const awaitsRules = (): boolean => hasSource && phases.rules.length === 0 && !provisional.hasOwnData;
   const hold = new HoldBook();
-  const peers = new Peers({ gateway, phases, hasSource, older: () => 0 });
+  const peers = new Peers({
+    ...{ gateway, phases, hasSource },
+    older: (of, prefix, step) => dual.older(of, prefix, step),
+  });
   const runner = new RunnerChoice(gateway.nodeId, () =>
     chooseRunner(gateway.gateways(), (nodeId) => peers.hasSource(nodeId), gateway.ownerOf('')),
   );
@@ -45,17 +67,72 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       mark: (what, detail) => sinks.forEach((sink) => sink.mark(what, detail)),
     },
   };
-  /** Started in this order, stopped in the opposite one. */
-  const parts: readonly LivePart[] = [];
+
+  const zones = new ZoneView(gateway);
+  const sessions = client === undefined ? undefined : openSessionPairs(context, client);
+  const catalog = client === undefined ? undefined : openCatalogGate(context, client);
+  const dual = openDual(context, {
+    ...(sessions === undefined
+      ? {}
+      : { sessions: (request) => sessions.intercept(request), adopt: (id) => sessions.adopt(id) }),
+    ...(catalog === undefined ? {} : { catalog: (request) => catalog.intercept(request) }),
+  });
+  const tail = client === undefined ? undefined : openTail(context);
+  const reverse = openReverse(context);
+  const exported =
+    client === undefined
+      ? undefined
+      : openCatalogExport(context, client, {
+          isDecidedHere: (row) => row.term > 0 && sourceIndexOf(zones.now, row) === undefined,
+        });
   const founding = foundMigration(context);
+  const fences = keepFences(context, hold);
+  /** Started in this order, stopped in the opposite one. */
+  const named: Readonly<Record<string, LivePart>> = {
+    ...(sessions === undefined ? {} : { sessions }),
+    dual,
+    ...(tail === undefined ? {} : { tail }),
+    reverse,
+    ...(exported === undefined ? {} : { catalog: exported }),
+    fences,
+    founding,
+  };
+
+  const rehearsals = new Rehearsals(gateway);
+  const reader =
+    client === undefined
+      ? undefined
+      : readerOver(client, settings.source?.token ?? '', settings.source?.addresses[0] ?? '');
+  const stepperParts: StepperParts = {
+    ...{ peers, dual, tail, reverse, rehearsals },
+    evidence: () => [],
+    askSource: async () => {
+      if (client === undefined) return 'this gateway has no source configured';
+      const token = settings.source?.token ?? '';
+      const answer = await client.ask({ method: 'GET', path: '/v1/kv/_gw/absent?consistent', token });
+      if (answer.kind !== 'answer') return `it does not answer: ${answer.why}`;
+      return answer.status === 200 || answer.status === 404
+        ? undefined
+        : `it answers ${answer.status} ${answer.body.toString().slice(0, 200)}`;
+    },
+    sessionsReady: (waitMs) => sessions?.ready(waitMs) ?? Promise.resolve(),
+  };
+  const stepper = new Stepper(context, stepperParts);
+  const port = operatorPort(context, { ...stepperParts, stepper, phases, reader, named });
   const stops: (() => void)[] = [];
   let seenIndex = -1;
 
   return {
-    interceptor: { intercept: () => undefined },
-    port: {
-      ask: () => Promise.resolve({ status: 501, body: 'not built yet' }),
-      order: () => Promise.resolve({ status: 501, body: 'not built yet' }),
+    interceptor: dual.interceptor,
+    port,
+    catalogElsewhere: () => {
+      const rule = phases.catalog;
+      if (client === undefined || rule === undefined || readerOf(rule.phase) === 'here') return undefined;
+      return async (path) => {
+        const answer = await client.ask({ method: 'GET', path, token: settings.source?.token ?? '' });
+        if (answer.kind !== 'answer') throw new Error(answer.why);
+        return { kind: 'reply', status: answer.status, body: answer.body.toString(), contentType: jsonType };
+      };
     },
     start: () => {
       const look = (): void => {
@@ -64,6 +141,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
         seenIndex = index;
         phases.refresh();
       };
+      stops.push(serveSteps(context, { hold, dual, tail, reverse }));
       stops.push(
         gateway.onCommit(look),
         peers.onHeard(() => runner.look()),
@@ -73,17 +151,15 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       runner.look();
       peers.start();
       stops.push(learnPhases(gateway, phases, peers, awaitsRules));
-      for (const part of parts) part.start();
-      founding.start();
+      for (const part of Object.values(named)) part.start();
     },
     stop: async () => {
-      await founding.stop();
-      for (const part of parts.toReversed()) {
+      hold.releaseAll();
+      for (const part of Object.values(named).toReversed()) {
         // oxlint-disable-next-line no-await-in-loop -- those that are built on others end first
         await part.stop();
       }
       peers.stop();
-      hold.releaseAll();
       client?.close();
       for (const stop of stops.splice(0)) stop();
     },
@@ -92,4 +168,22 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
 
 function readFacts(gateway: GatewayPort): PhaseFacts {
   return { rules: phaseRules(gateway.view), source: migrationSource(gateway.view) };
+}
+
+/** The zones as they are now; read again when one of them changed. */
+class ZoneView {
+  readonly #gateway: GatewayPort;
+  #zones: Zones | undefined;
+
+  constructor(gateway: GatewayPort) {
+    this.#gateway = gateway;
+    gateway.onCommit((touched) => {
+      if (touched.has(topic.zones)) this.#zones = undefined;
+    });
+  }
+
+  get now(): Zones {
+    this.#zones ??= new Zones(readGrants(this.#gateway.view));
+    return this.#zones;
+  }
 }

@@ -17,7 +17,8 @@ export class HoldBook implements HoldGate {
   held(of: MigrationKind, key: string): Promise<void> | undefined {
     if (this.#holds.size === 0) return undefined;
     for (const hold of this.#holds.values()) {
-      if (hold.of === of && key.startsWith(hold.prefix)) return hold.over;
+      // A tree above the prefix is held with it.
+      if (hold.of === of && (key.startsWith(hold.prefix) || hold.prefix.startsWith(key))) return hold.over;
     }
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { PhaseTable } from '../../../src/state/migration-rules.ts';
-import type { MigrationSource, PhaseRule } from '../../../src/state/migration.ts';
+import { authorityOf, type MigrationSource, type PhaseRule } from '../../../src/state/migration.ts';
 import type { Phases } from '../ports.ts';
 
 /** The rules and the source as registers say. */
@@ -15,6 +15,8 @@ export class ReplicaPhases implements Phases {
   #facts: PhaseFacts;
   #table: PhaseTable;
   #known = false;
+  /** Steps of rules that an operator took out of force here, at once, until they are followed by another. */
+  readonly #panicked = new Map<string, number>();
 
   constructor(read: () => PhaseFacts) {
     this.#read = read;
@@ -63,9 +65,37 @@ export class ReplicaPhases implements Phases {
 
   /** To be called when registers of the migration changed. */
   refresh(): void {
-    this.#facts = this.#read();
-    this.#table = new PhaseTable(this.#facts.rules);
+    this.#take();
     this.#tell();
+  }
+
+  /** Everything below a prefix goes to the source from now on, if that decides it. Answers the rules that are meant. */
+  panic(prefix: string): readonly PhaseRule[] {
+    const meant = this.#facts.rules.filter(
+      (rule) =>
+        rule.prefix.startsWith(prefix) &&
+        (rule.of === 'kv' || prefix === '') &&
+        rule.phase !== 'passthrough' &&
+        authorityOf(rule.phase) === 'source',
+    );
+    for (const { of, prefix: at, step } of meant) this.#panicked.set(`${of} ${at}`, step);
+    this.refresh();
+    return meant;
+  }
+
+  #take(): void {
+    const read = this.#read();
+    this.#facts = { ...read, rules: read.rules.map((rule) => this.#asPanicked(rule)) };
+    this.#table = new PhaseTable(this.#facts.rules);
+  }
+
+  #asPanicked(rule: PhaseRule): PhaseRule {
+    const name = `${rule.of} ${rule.prefix}`;
+    const step = this.#panicked.get(name);
+    if (step === undefined) return rule;
+    if (step === rule.step) return { ...rule, phase: 'passthrough' };
+    this.#panicked.delete(name);
+    return rule;
   }
 
   #tell(): void {

@@ -1,0 +1,348 @@
+import { ruleText } from '../../../src/state/migration-commands.ts';
+import {
+  authorityOf,
+  isDual,
+  phases,
+  type MigrationKind,
+  type Phase,
+  type PhaseRule,
+} from '../../../src/state/migration.ts';
+import type { OriginId } from '../../../src/crdt/dot.ts';
+import type { PartContext } from '../ports.ts';
+import { moveAuthority, type MovePorts, type MoveStage } from './choreography.ts';
+import { gateFacts, type FactParts } from './facts.ts';
+import { lowerFence } from './fence-keeper.ts';
+import { gatesOf, notGreen, type Gate } from './gates.ts';
+import { compareAnswer, drainAnswer, holdAnswer, type Position, type StepOrder } from './order-forms.ts';
+import { ruleAt } from './phases.ts';
+
+/** What came of an order to step. */
+export interface StepReport {
+  readonly kind: MigrationKind;
+  readonly prefix: string;
+  readonly from: Phase;
+  readonly to: Phase;
+  readonly dryRun: boolean;
+  /**
+   * - `would`: a dry run; - `blocked`: gates are not green; - `called-off`: the authority could not be moved, all is as
+   *   before; - `waiting`: the step is made, and not all gateways act on it yet; - `done`.
+   */
+  readonly result: 'would' | 'blocked' | 'called-off' | 'waiting' | 'done';
+  readonly gates: readonly Gate[];
+  /** Gates that were not green and were passed over, with the reason that was given. */
+  readonly overridden: readonly string[];
+  readonly actions: readonly string[];
+  readonly rule: PhaseRule | null;
+  /** Gateways that do not act on the step yet, and why. */
+  readonly waitingFor: readonly { readonly gateway: string; readonly why: string }[];
+  readonly message: string;
+  readonly heldMs: number | null;
+}
+
+/** How a rehearsal steps: it has no report, and is not rehearsed itself. */
+export interface StepOptions {
+  readonly passedOver?: (gate: Gate) => boolean;
+}
+
+export type StepResult = StepReport | { readonly refused: string; readonly status: number };
+
+/** How long gateways get to act on a step that was made. */
+const actMs = 10_000;
+const marginMs = 2000;
+
+export interface StepperParts extends FactParts {
+  readonly sessionsReady: (waitMs: number) => Promise<void>;
+}
+
+/** Makes steps, one at a time, at the gateway that owns the zone of the prefix. */
+export class Stepper {
+  readonly #context: PartContext;
+  readonly #parts: StepperParts;
+  #busy: string | undefined;
+  #stage: MoveStage | undefined;
+  #lastMove: string | undefined;
+
+  constructor(context: PartContext, parts: StepperParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  get facts(): object {
+    return { busy: this.#busy ?? null, stage: this.#stage ?? null, lastMove: this.#lastMove ?? null };
+  }
+
+  async step(order: StepOrder, options: StepOptions = {}): Promise<StepResult> {
+    const { kind: of, prefix } = order;
+    const what = ruleText(of, prefix);
+    if (this.#busy !== undefined) return { refused: `a step is being made: ${this.#busy}`, status: 409 };
+    const before = this.#before(of, prefix);
+    const step = before.rule?.step ?? 0;
+    if (order.expectStep !== undefined && order.expectStep !== step) {
+      return {
+        refused: `${what} is at step ${step} by now, not at ${order.expectStep}: look again`,
+        status: 409,
+      };
+    }
+    if (order.without.length > 0 && order.reason.trim() === '') {
+      return {
+        refused: 'leaving a gateway out needs a reason: it may serve old answers until it is back',
+        status: 400,
+      };
+    }
+    if (order.override && order.reason.trim() === '') {
+      return {
+        refused: 'passing over a gate needs a reason: it is kept, and printed in every later report',
+        status: 400,
+      };
+    }
+    const wrong = orderProblem(what, before, order.phase);
+    if (wrong !== undefined) return { refused: wrong, status: 409 };
+    this.#busy = `${what} to ${order.phase}`;
+    try {
+      return await this.#make(order, before, options);
+    } finally {
+      this.#busy = undefined;
+      this.#stage = undefined;
+    }
+  }
+
+  /** The phase that a prefix is in now, and its own rule if it has one. */
+  #before(
+    of: MigrationKind,
+    prefix: string,
+  ): { readonly phase: Phase; readonly rule: PhaseRule | undefined } {
+    const { phases: rules } = this.#context;
+    const rule = ruleAt(rules, of, prefix);
+    const around = of === 'kv' ? rules.ofKey(prefix) : rules.catalog;
+    return {
+      phase: rule?.phase ?? around?.phase ?? 'passthrough',
+      rule: rule?.step === 0 ? undefined : rule,
+    };
+  }
+
+  async #make(
+    order: StepOrder,
+    before: { readonly phase: Phase; readonly rule: PhaseRule | undefined },
+    { passedOver = () => false }: StepOptions,
+  ): Promise<StepReport> {
+    const { kind: of, prefix, phase: to, without } = order;
+    const gates = gatesOf(await gateFacts(this.#context, this.#parts, { of, prefix, to, without }, before));
+    const open = notGreen(gates.filter((gate) => !passedOver(gate)));
+    const base = {
+      ...{ kind: of, prefix, from: before.phase, to, dryRun: order.dryRun, gates },
+      actions: actionsOf(before.phase, to),
+      overridden: order.override ? open : [],
+      rule: before.rule ?? null,
+      waitingFor: [],
+      heldMs: null,
+    } as const;
+    const blocked = open.length > 0 && !order.override;
+    if (order.dryRun) {
+      const message = blocked
+        ? `${open.length} gates are not green: ${open.join(', ')}`
+        : 'the step could be made';
+      return { ...base, result: 'would', message };
+    }
+    if (blocked) {
+      return {
+        ...base,
+        result: 'blocked',
+        message: `${open.length} gates are not green: ${open.join(', ')}. Nothing was changed`,
+      };
+    }
+    const moves = authorityOf(before.phase) !== authorityOf(to);
+    let rule: PhaseRule;
+    let heldMs: number | null = null;
+    if (moves && of === 'kv' && before.rule !== undefined) {
+      const outcome = await this.#move(order, before.rule, base.overridden);
+      heldMs = Math.round(outcome.heldMs);
+      if (outcome.kind === 'called-off') {
+        this.#lastMove = `called off at ${outcome.at}: ${outcome.why}`;
+        const message = `called off (${outcome.at}): ${outcome.why}. Writes go on in phase ${before.phase} as before`;
+        return { ...base, result: 'called-off', message, heldMs };
+      }
+      ({ rule } = outcome);
+      this.#lastMove = `to ${to}, writes were held for ${heldMs} ms`;
+    } else {
+      const proposed = await this.#propose(
+        order,
+        before.rule?.step ?? 0,
+        base.overridden,
+        moves ? await this.#heads(without) : [],
+      );
+      if ('refused' in proposed) return { ...base, result: 'called-off', message: proposed.refused };
+      ({ rule } = proposed);
+    }
+    this.#context.evidence.mark('step', `${ruleText(of, prefix)}: ${before.phase} -> ${to}`);
+    const waitingFor = await this.#acted(rule, without);
+    const message =
+      waitingFor.length === 0
+        ? `${ruleText(of, prefix)} is in phase ${to}, and every gateway acts on it`
+        : `${ruleText(of, prefix)} is in phase ${to}, but not every gateway acts on it yet: start those again, or remove ` +
+          'them with "grapevine force-leave"; no further step is made before';
+    return {
+      ...base,
+      rule,
+      heldMs,
+      waitingFor,
+      message,
+      result: waitingFor.length === 0 ? 'done' : 'waiting',
+    };
+  }
+
+  async #move(order: StepOrder, from: PhaseRule, overridden: readonly string[]) {
+    const { gateway, settings, runner, client } = this.#context;
+    const { dual, sessionsReady } = this.#parts;
+    const { kind: of, prefix, phase: to } = order;
+    const names = this.#names(order.without);
+    const runnerName = runner.nodeName;
+    const ask = async (name: string, topic: string, body: object, waitMs: number): Promise<unknown> =>
+      gateway.call(name, topic, body, waitMs + marginMs);
+    const runs = (): string => {
+      if (runnerName === undefined) throw new Error('no gateway that lives has the source configured');
+      return runnerName;
+    };
+    const expectStep = from.step;
+    const ports: MovePorts = {
+      names,
+      runner: runnerName,
+      hold: async (name, id, forMs) =>
+        holdAnswer.parse(await ask(name, 'hold', { id, of, prefix, step: expectStep, forMs }, forMs)),
+      release: async (name, id) => {
+        await ask(name, 'release', { id }, marginMs);
+      },
+      see: async (name, heads, waitMs) => {
+        await ask(name, 'heads', { heads, waitMs }, waitMs);
+      },
+      compare: async (waitMs) =>
+        compareAnswer.parse(await ask(runs(), 'compare', { of, prefix, waitMs }, waitMs)),
+      // What is written is copied back by the owner of the keys: this gateway.
+      drainBack: async (waitMs) =>
+        drainAnswer.parse(await ask(gateway.nodeName, 'drain-back', { prefix, waitMs }, waitMs)),
+      fence: (waitMs) => dual.fence(prefix, from.term + 1, waitMs),
+      unfence: async () => {
+        if (client !== undefined) await lowerFence(client, settings.source?.token ?? '', from);
+      },
+      sourceIndex: () => client?.highWater ?? 0,
+      step: (fences) => this.#propose(order, expectStep, overridden, fences),
+      monoMs: gateway.monoMs,
+      newId: () => `${gateway.nodeId}:${gateway.clock.now()}:${gateway.random()}`,
+      stage: (stage) => {
+        this.#stage = stage;
+        gateway.log.info({ prefix, to, stage }, 'the authority over keys moves');
+      },
+    };
+    if (to === 'cutover') await sessionsReady(actMs);
+    return moveAuthority({ of, prefix, from, to, holdMsMax: settings.holdMsMax }, ports);
+  }
+
+  /** The heads of all logs: for steps of the catalog, whose writers are agents that register again. */
+  async #heads(without: readonly string[]): Promise<readonly Position[]> {
+    const { gateway } = this.#context;
+    const answers = await Promise.all(
+      this.#names(without).map(async (name) =>
+        holdAnswer.shape.head.parse(
+          name === gateway.nodeName ? gateway.ownHead() : await gateway.call(name, 'head', {}, marginMs),
+        ),
+      ),
+    );
+    await Promise.all(answers.map(({ origin, seq }) => gateway.untilSeen(origin, seq, actMs)));
+    return answers;
+  }
+
+  async #propose(
+    { kind: of, prefix, phase, reason }: StepOrder,
+    expectStep: number,
+    overridden: readonly string[],
+    fences: readonly Position[],
+  ): Promise<{ readonly rule: PhaseRule } | { readonly refused: string }> {
+    const outcome = await this.#context.gateway.propose({
+      ...{ kind: 'migration-step', of, prefix, phase, expectStep, reason, overridden },
+      fences: fences.map(({ origin, seq }) => ({ origin: origin as OriginId, seq })),
+    });
+    if (outcome.kind === 'refused') return { refused: outcome.message };
+    if (outcome.kind === 'not-owned')
+      return { refused: 'the gateway that owns the zone of the prefix cannot be reached' };
+    if (outcome.kind !== 'migration' || outcome.rule === undefined)
+      return { refused: 'no rule was answered' };
+    return { rule: outcome.rule };
+  }
+
+  async #acted(
+    { of, prefix, step }: PhaseRule,
+    without: readonly string[],
+  ): Promise<readonly { readonly gateway: string; readonly why: string }[]> {
+    const { gateway } = this.#context;
+    const failed = gateway.gateways().filter(({ alive, nodeName }) => !alive && !without.includes(nodeName));
+    const waiting = await Promise.all(
+      this.#names(without).map(async (name) => {
+        try {
+          await gateway.call(name, 'acting', { of, prefix, step, waitMs: actMs }, actMs + marginMs);
+          return undefined;
+        } catch (error) {
+          return { gateway: name, why: error instanceof Error ? error.message : String(error) };
+        }
+      }),
+    );
+    return [
+      ...waiting.filter((each) => each !== undefined),
+      ...failed.map(({ nodeName }) => ({ gateway: nodeName, why: 'it is not reachable' })),
+    ];
+  }
+
+  #names(without: readonly string[]): readonly string[] {
+    return this.#context.gateway
+      .gateways()
+      .filter(({ alive, nodeName }) => alive && !without.includes(nodeName))
+      .map(({ nodeName }) => nodeName);
+  }
+}
+
+/** The order of phases, as the state machine has it too: said before gates are looked at. */
+function orderProblem(
+  what: string,
+  { phase: from, rule }: { readonly phase: Phase; readonly rule: PhaseRule | undefined },
+  to: Phase,
+): string | undefined {
+  if (rule !== undefined && from === to) return `${what} is in phase ${to} already`;
+  const distance = Math.abs(phases.indexOf(to) - phases.indexOf(from));
+  if (distance <= 1 || (to === 'passthrough' && authorityOf(from) === 'source')) return undefined;
+  const ways = [phases[phases.indexOf(from) + 1], phases[phases.indexOf(from) - 1]].filter(
+    (each) => each !== undefined,
+  );
+  return `phases are walked one step at a time: ${what} is in phase ${from}, and goes to ${ways.join(' or ')}`;
+}
+
+/** What a step does, in words. */
+function actionsOf(from: Phase, to: Phase): readonly string[] {
+  const actions: string[] = [];
+  if (authorityOf(from) === 'source' && authorityOf(to) === 'here') {
+    actions.push(
+      'compare everything with the source, and apply what differs',
+      'hold writes on every gateway, for limits.hold at most; end those under way',
+      'compare once more; every gateway waits until it has what all others have',
+      'raise the fence at the source: gateways that missed the step can write there no more',
+      'raise the term: this fleet decides from here on; writes go on',
+      'begin to copy back to the source, so that there is a way back',
+    );
+  } else if (authorityOf(from) === 'here' && authorityOf(to) === 'source') {
+    actions.push(
+      'copy back what the source does not have yet',
+      'hold writes on every gateway, for limits.hold at most; copy back the rest; compare',
+      'raise the term: the source decides from here on; writes go on, to both sides',
+    );
+  }
+  if (from === 'passthrough' && to === 'mirror')
+    actions.push('begin to copy everything from the source, and to follow it');
+  if (!isDual(from) && isDual(to) && authorityOf(from) === 'source')
+    actions.push('writes go to the source first, then here');
+  if (isDual(from) && !isDual(to) && authorityOf(to) === 'source')
+    actions.push('writes go to the source alone');
+  if (to === 'shadow' && from === 'dual') actions.push('sampled reads are compared with what is here');
+  if (to === 'local-reads' && from === 'shadow') actions.push('reads are answered here');
+  if (to === 'shadow' && from === 'local-reads') actions.push('reads are answered by the source');
+  if (to === 'passthrough') actions.push('everything goes to the source; copying ends');
+  if (to === 'final')
+    actions.push('copying back ends: from here on there is no way back without copying again');
+  return [...actions, 'wait until every gateway acts on the step'];
+}
