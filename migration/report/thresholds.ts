@@ -40,7 +40,17 @@ const diffLimits = z.strictObject({
     .number()
     .min(0)
     .default(1e-5)
-    .describe('A rate that differs by less is the same, whatever the statistics say.'),
+    .describe('A rate of differences or violations that changed by less is the same.'),
+  shareEffectMin: z
+    .number()
+    .min(0)
+    .default(0.005)
+    .describe('A share of fresh or agreeing reads that changed by less is the same.'),
+  rateToleranceMax: z
+    .number()
+    .min(0)
+    .default(0.5)
+    .describe('Where the interval of the change is wider than this share of the rate, it is unknown.'),
   quantileTolerance: z
     .number()
     .min(0)
@@ -48,7 +58,7 @@ const diffLimits = z.strictObject({
     .describe(
       'Quantiles within this share of each other are the same. Histograms are 2 % off by themselves.',
     ),
-  quantileEffectMsMin: z.number().min(0).default(5).describe('Quantiles that differ by less are the same.'),
+  quantileEffectMsMin: z.number().min(0).default(1).describe('Quantiles that changed by less are the same.'),
   loadTolerance: z.number().min(0).default(0.2).describe('Loads further apart are not comparable.'),
   comparisonsMin: z
     .number()

@@ -8,6 +8,7 @@ import { html, type Child, type Markup } from './markup.ts';
 import { page } from './page.ts';
 import { aboutSection, runSection } from './run-section.ts';
 import { samplesSection } from './samples-section.ts';
+import { section } from './section.ts';
 import {
   boundText,
   comparedColumn,
@@ -49,13 +50,6 @@ export function reportHtml(report: Report): string {
       Schema ${report.schema}.
     </footer>`,
   ]);
-}
-
-export function section(id: string, title: string, body: Child): Markup {
-  return html`<section id="${id}">
-    <h2>${title}</h2>
-    ${body}
-  </section>`;
 }
 
 function banner(report: Report): Markup {
