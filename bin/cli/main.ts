@@ -10,6 +10,7 @@ import { registerLeave } from './leave.ts';
 import { registerMembers } from './members.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerReload } from './reload.ts';
+import { registerReport } from './report.ts';
 import { registerSnapshot } from './snapshot.ts';
 import { registerStatus } from './status.ts';
 import { registerValidate } from './validate.ts';
@@ -74,6 +75,7 @@ Flags may be written with one dash or two. Exit codes: 0 done, 1 failed, 2 the c
     registerMembers,
     registerMigrate,
     registerReload,
+    registerReport,
     registerSnapshot,
     registerStatus,
     registerValidate,
