@@ -62,4 +62,14 @@ describe('the decision about catalog entries', () => {
     expect(lookAtCatalog(1, 0, own, [item('n', 99, 'other')])).toMatchObject({ kept: ['n'], upserts: [] });
     expect(lookAtCatalog(1, 0, own, []).absent).toEqual([]);
   });
+
+  test('in a zone that is lent whatever is of an earlier term gives way, and nothing of a later one', () => {
+    const earlier = [{ ...held('n', 99), term: 6 }];
+    expect(lookAtCatalog(1, 7, earlier, [item('n', 4)])).toMatchObject({ upserts: ['n'], suspects: [] });
+    const gone = agreeOnCatalog(1, 7, earlier, lookAtCatalog(1, 7, earlier, []), { items: [], index: 20 });
+    expect(gone).toMatchObject({ kind: 'plan', tombstones: [{ key: 'n', stamp: 20 }] });
+    const later = [{ ...held('n', 1), term: 8 }];
+    expect(lookAtCatalog(1, 7, later, [item('n', 4)])).toMatchObject({ kept: ['n'], upserts: [] });
+    expect(lookAtCatalog(1, 7, later, []).absent).toEqual([]);
+  });
 });

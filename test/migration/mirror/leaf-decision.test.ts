@@ -167,3 +167,42 @@ describe('the decision about a point read', () => {
     });
   });
 });
+
+describe('in a zone that is lent to the source', () => {
+  const term = 7;
+  const trust = { timeline: 1, askedAt: 1, knownLeader: true, filtered: false };
+  const lent = (heldTerm: number, stamp: number, deleted = false): Held => ({
+    ...{ key: 'a', term: heldTerm, timeline: 1, stamp, deleted, digest: 'here', storedAt: 0 },
+  });
+  const decided = (register: Held, items: readonly Listed[]): unknown =>
+    decideLeaf({
+      ...{ timeline: 1, termOf: () => term, held: [register], proveEveryAbsence: false },
+      answer: { ...trust, index: 20, indexIsTable: true, items },
+    });
+
+  test('whatever was written under an earlier term is older, also with a higher stamp', () => {
+    expect(decided(lent(6, 9999), [item('a', 5)])).toMatchObject({ kind: 'plan', upserts: ['a'] });
+    expect(decided(lent(6, 9999), [])).toMatchObject({
+      kind: 'plan',
+      tombstones: [{ key: 'a', stamp: 20 }],
+      proofs: [],
+    });
+    expect(decided(lent(6, 9999, true), [])).toMatchObject({ kind: 'plan', tombstones: [] });
+    expect(decideProof(1, term, lent(6, 9999), { ...trust, index: 8, item: null })).toEqual({
+      kind: 'tombstone',
+      stamp: 8,
+    });
+  });
+
+  test('under the same term versions decide, and contradictions are forks, as in a copy', () => {
+    expect(decided(lent(term, 5), [item('a', 6)])).toMatchObject({ upserts: ['a'] });
+    expect(decided(lent(term, 9), [item('a', 6)])).toMatchObject({ kind: 'fork' });
+    expect(decided(lent(term, 21), [])).toMatchObject({ kind: 'fork' });
+  });
+
+  test('what was written under a later term is kept', () => {
+    expect(decided(lent(8, 1), [item('a', 6)])).toMatchObject({ kind: 'plan', kept: ['a'], upserts: [] });
+    expect(decided(lent(8, 1), [])).toMatchObject({ kind: 'plan', tombstones: [], proofs: [] });
+    expect(decideProof(1, term, lent(8, 1), { ...trust, index: 8, item: null })).toEqual({ kind: 'kept' });
+  });
+});
