@@ -2,11 +2,12 @@ import type { Interceptor } from '../../../compat/http/interceptor.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
 import type { DualControl, LivePart, PartContext } from '../ports.ts';
 import { PhaseInterceptor, type Strategies } from '../route/interceptor.ts';
+import { catalogName, concerns } from '../route/open-writes.ts';
 import { CasIndexes } from './cas-index.ts';
 import { DualWriter } from './dual-writer.ts';
 import { Fences } from './fence.ts';
 import { KeyLocks } from './key-locks.ts';
-import { isTree, nameOfKey, OpenKeys, textOfName, type OpenName } from './open-keys.ts';
+import { nameOfKey, OpenKeys } from './open-keys.ts';
 import { Repairer } from './repairer.ts';
 
 /** Who answers a request, and writes that go to both sides. */
@@ -70,10 +71,13 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
       source: client?.status ?? null,
     }),
     open: (of: MigrationKind, prefix: string) => {
-      if (of !== 'kv') return 0;
-      let count = 0;
-      for (const name of keys.intents) if (concerns(name, prefix)) count += 1;
-      return count;
+      if (of !== 'kv') return interceptor.writes.of(catalogName);
+      // What was answered already, and is not stored yet.
+      let late = 0;
+      for (const name of keys.intents) {
+        if (!interceptor.writes.has(name) && concerns(name, prefix)) late += 1;
+      }
+      return interceptor.writes.below(prefix) + late;
     },
     repairs: (prefix) => {
       let count = 0;
@@ -99,10 +103,4 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
     },
     usedEndpoints: () => interceptor.usedEndpoints(),
   };
-}
-
-/** Whether a write may touch keys below the prefix. */
-function concerns(name: OpenName, prefix: string): boolean {
-  const text = textOfName(name);
-  return text.startsWith(prefix) || (isTree(name) && prefix.startsWith(text));
 }

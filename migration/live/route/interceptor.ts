@@ -6,26 +6,27 @@ import { decodeTxn } from '../../../compat/routes/txn-decode.ts';
 import { parseJson, type JsonValue } from '../../../compat/wire/go-json.ts';
 import {
   failure,
-  jsonBody,
-  jsonType,
   type ApiRequest,
   type Later,
   type Reply,
   type RouteResult,
-  type Write,
 } from '../../../compat/wire/http.ts';
 import type { Command } from '../../../src/state/command.ts';
 import { authorityOf, readerOf, type PhaseRule } from '../../../src/state/migration.ts';
 import { getSession } from '../../../src/state/sessions.ts';
 import { isReadOnly, type TxnOp } from '../../../src/state/txn.ts';
+import { clientTxn } from '../dual/client-txn.ts';
 import type { DualWriter } from '../dual/dual-writer.ts';
 import { isOwnKey } from '../dual/fence.ts';
+import { nameOfKey, nameOfTree, type OpenName } from '../dual/open-keys.ts';
 import type { PartContext } from '../ports.ts';
 import { upstreamRequest } from '../proxy/upstream-request.ts';
 import { familyOf, type Family } from './family.ts';
 import { LockedKeys } from './locked-keys.ts';
-import { decidedBy, mixedAuthority, noSource, ownReplyOf, replyOf } from './replies.ts';
+import { mixedTree, mixedTxn } from './mixed.ts';
+import { noSource, ownReplyOf, replyOf } from './replies.ts';
 import { isListing, Stitcher } from './stitch.ts';
+import { catalogName, OpenWrites } from './open-writes.ts';
 import { joined, spanBelow, spanOfKey, type Span } from './summary.ts';
 import { UnderWay } from './under-way.ts';
 import { UsedEndpoints } from './used-endpoints.ts';
@@ -56,6 +57,8 @@ export class PhaseInterceptor implements Interceptor {
   readonly #families = new WeakMap<Route, Family>();
   readonly #used = new UsedEndpoints();
   readonly #underWay = new UnderWay();
+  /** Writes that clients wait for. */
+  readonly writes = new OpenWrites();
   readonly #locked: LockedKeys;
   readonly #stitcher: Stitcher | undefined;
   /** Queries that wait at the source, and how each is answered when it is no longer the source's to answer. */
@@ -123,10 +126,7 @@ export class PhaseInterceptor implements Interceptor {
         }
         return this.#anySource ? this.#pass(request, route, []) : undefined;
       case 'catalog':
-        if (this.#strategies.catalog !== undefined) {
-          return this.#noted(this.#strategies.catalog(request, route, context), request, route);
-        }
-        return this.#catalog(request, route);
+        return this.#catalog(request, route, context);
       case 'rest':
         return this.#anySource ? this.#pass(request, route, []) : undefined;
     }
@@ -156,12 +156,19 @@ export class PhaseInterceptor implements Interceptor {
     return family;
   }
 
-  #noted(routed: Routed, request: ApiRequest, route: Route): Routed {
-    if (routed?.kind === 'passed') this.#used.note(request, route);
-    return routed;
+  #catalog(request: ApiRequest, route: Route, context: RouteContext): Routed {
+    const own = this.#strategies.catalog;
+    const routed = (): Routed => {
+      const other = own === undefined ? this.#catalogByPhase(request, route) : own(request, route, context);
+      if (other?.kind === 'passed') this.#used.note(request, route);
+      return other ?? (request.method === 'GET' ? undefined : handle(request, route, context));
+    };
+    const { catalog } = this.#context.phases;
+    if (request.method === 'GET') return routed();
+    return this.#counted(routed, catalog === undefined ? [] : [catalog], [catalogName]);
   }
 
-  #catalog(request: ApiRequest, route: Route): Routed {
+  #catalogByPhase(request: ApiRequest, route: Route): Routed {
     const rule = this.#context.phases.catalog;
     if (rule === undefined) return this.#anySource ? this.#pass(request, route, []) : undefined;
     const side = request.method === 'GET' ? readerOf(rule.phase) : authorityOf(rule.phase);
@@ -192,29 +199,30 @@ export class PhaseInterceptor implements Interceptor {
     if (span.rules.length === 0) return undefined;
     const held = hold.held('kv', key);
     if (held !== undefined) return this.#afterHold(held, request, route, context);
-    if (span.authority === undefined) return failure(409, this.#mixedTree(key));
-    if (span.authority === 'here') return this.#tracked(request, route, context, span.rules);
+    const name = tree ? nameOfTree(key) : nameOfKey(key);
+    const routed = (): Routed => {
+      if (span.authority === undefined) return failure(409, mixedTree(phases, key));
+      if (span.authority === 'here') return this.#here(request, route, context);
+      return this.#dualKv(request, route, context, span) ?? this.#pass(request, route, []);
+    };
+    return this.#counted(routed, span.rules, [name]);
+  }
+
+  /** Undefined: it is passed on and no more. */
+  #dualKv(request: ApiRequest, route: Route, context: RouteContext, span: Span): Routed {
     const dual = this.#dual;
-    if (!span.dual || dual === undefined || isOwnKey(key)) {
-      return this.#pass(request, route, span.rules, false, context);
-    }
+    if (!span.dual || dual === undefined || isOwnKey(request.rest)) return undefined;
     const parsed = handle(request, route, context);
-    // What this gateway would refuse the source refuses in its own words, or takes: then nothing is lost either.
-    if (parsed.kind !== 'write') return this.#pass(request, route, span.rules, false, context);
+    // What this gateway would refuse the source refuses in its own words, or takes: the tail finds it then.
+    if (parsed.kind !== 'write') return undefined;
     const { command } = parsed;
-    const end = this.#underWay.begin(span.rules);
-    if (command.kind === 'kv-put') {
-      return later(dual.put(request, command, span.rules[0] as PhaseRule).finally(end));
-    }
-    if (command.kind === 'kv-delete' || command.kind === 'kv-delete-tree') {
-      return later(dual.delete(request, command, span.rules).finally(end));
-    }
-    end();
-    return this.#pass(request, route, span.rules, false, context);
+    if (command.kind === 'kv-put') return later(dual.put(request, command, span.rules[0] as PhaseRule));
+    if (command.kind !== 'kv-delete' && command.kind !== 'kv-delete-tree') return undefined;
+    return later(dual.delete(request, command, span.rules));
   }
 
   #txn(request: ApiRequest, route: Route, context: RouteContext): Routed {
-    const { hold, gateway } = this.#context;
+    const { hold } = this.#context;
     const decoded = decodeTxn(request.body, context.limits);
     if (!decoded.ok) return this.#anySource ? this.#pass(request, route, []) : undefined;
     const ops = decoded.value;
@@ -229,21 +237,27 @@ export class PhaseInterceptor implements Interceptor {
         if (held !== undefined) return this.#afterHold(held, request, route, context);
       }
     }
-    if (span.authority === undefined) return this.#mixedTxn(ops, spans);
-    if (span.authority === 'here') return this.#tracked(request, route, context, span.rules);
-    if (readOnly) {
+    if (readOnly && span.authority === 'source') {
       const locked = keys.some((key) => this.#locked.below(key));
       const isHere = span.reader === 'here' && !locked && !request.query.has('consistent');
-      return isHere ? undefined : this.#pass(request, route, span.rules, false, context);
+      return isHere ? undefined : this.#pass(request, route, span.rules);
     }
+    const routed = (): Routed => {
+      if (span.authority === undefined) return mixedTxn(ops, spans);
+      if (span.authority === 'here') return this.#here(request, route, context);
+      return this.#dualTxn(request, ops, span) ?? this.#pass(request, route, []);
+    };
+    if (readOnly) return routed();
+    const catalog = ops.some(({ kind }) => kind !== 'kv') ? [catalogName] : [];
+    return this.#counted(routed, span.rules, [...clientTxn(ops).names, ...catalog]);
+  }
+
+  #dualTxn(request: ApiRequest, ops: readonly TxnOp[], span: Span): Routed {
+    if (!span.dual || this.#dual === undefined) return undefined;
     const parsed = parseJson(Buffer.from(request.body).toString());
-    if (!span.dual || this.#dual === undefined || !parsed.ok || !Array.isArray(parsed.value)) {
-      return this.#pass(request, route, span.rules, false, context);
-    }
-    const end = this.#underWay.begin(span.rules);
-    const kvRules = span.rules.filter((rule) => rule.of === 'kv');
-    gateway.log.debug({ ops: ops.length }, 'a transaction is written to both sides');
-    return later(this.#dual.txn(request, parsed.value as readonly JsonValue[], ops, kvRules).finally(end));
+    if (!parsed.ok || !Array.isArray(parsed.value)) return undefined;
+    const items = parsed.value as readonly JsonValue[];
+    return later(this.#dual.txn(request, items, ops, span.rules));
   }
 
   #spanOfOp(op: TxnOp): Span {
@@ -258,50 +272,53 @@ export class PhaseInterceptor implements Interceptor {
     return { rules: [], authority: side, reader, dual: false, compared: false };
   }
 
-  #mixedTxn(ops: readonly TxnOp[], spans: readonly Span[]): Reply {
-    const sideOf = (at: number): string => spans[at]?.authority ?? 'both';
-    const other = spans.findIndex((_, at) => sideOf(at) !== sideOf(0) || sideOf(at) === 'both');
-    const words = (at: number): string => {
-      const op = ops[at];
-      const name = op?.kind === 'kv' ? op.key : 'the catalog';
-      return decidedBy(name, spans[at]?.rules[0], spans[at]?.authority ?? 'here');
-    };
-    const what = mixedAuthority('a transaction', words(0), words(other));
-    const body = jsonBody({ Results: null, Errors: [{ OpIndex: other, What: what }] }, false);
-    return { kind: 'reply', status: 409, body, contentType: jsonType };
-  }
-
-  #mixedTree(prefix: string): string {
-    const { phases } = this.#context;
-    const rules = phases.under(prefix);
-    const first = decidedBy(prefix, phases.ofKey(prefix), sideOf(phases.ofKey(prefix)));
-    const rule = rules.find((each) => sideOf(each) !== sideOf(phases.ofKey(prefix)));
-    const other = decidedBy(rule?.prefix ?? prefix, rule, sideOf(rule));
-    return mixedAuthority('the deletion of a tree', first, other);
-  }
-
-  /** A write that this fleet decides: counted until it is answered. */
-  #tracked(request: ApiRequest, route: Route, context: RouteContext, rules: readonly PhaseRule[]): Routed {
+  /** A write that this fleet decides. */
+  #here(request: ApiRequest, route: Route, context: RouteContext): RouteResult {
     const result = handle(request, route, context);
-    if (result.kind !== 'write' || rules.length === 0) return result;
-    const end = this.#underWay.begin(rules);
+    if (result.kind !== 'write') return result;
     const { adopt } = this.#strategies;
     const { gateway } = this.#context;
     const sessions = lockingSessions(result.command).filter(
       (id) => getSession(gateway.view, id) === undefined,
     );
-    if (adopt !== undefined && sessions.length > 0) {
-      const adopted = Promise.allSettled(sessions.map((id) => adopt(id)));
-      const proposed = adopted.then(() => gateway.propose(result.command));
-      return later(proposed.then((outcome) => result.reply(outcome)).finally(end));
+    if (adopt === undefined || sessions.length === 0) return result;
+    const adopted = Promise.allSettled(sessions.map((id) => adopt(id)));
+    const proposed = adopted.then(() => gateway.propose(result.command));
+    return later(proposed.then((outcome) => result.reply(outcome)));
+  }
+
+  /** A write counts as under way, under its rules and its names, until it is answered. */
+  #counted(routed: () => Routed, rules: readonly PhaseRule[], names: readonly OpenName[]): Routed {
+    const ends = [this.#underWay.begin(rules), this.writes.begin(names)];
+    const end = (): void => {
+      for (const each of ends) each();
+    };
+    let result: Routed;
+    try {
+      result = routed();
+    } catch (error) {
+      end();
+      throw error;
     }
-    return {
-      ...result,
-      reply: (outcome) => {
+    switch (result?.kind) {
+      case 'passed':
+        return { ...result, reply: result.reply.finally(end) };
+      case 'later':
+        return { ...result, reply: result.reply.finally(end) };
+      case 'write': {
+        const { reply } = result;
+        return {
+          ...result,
+          reply: (outcome) => {
+            end();
+            return reply(outcome);
+          },
+        };
+      }
+      default:
         end();
-        return result.reply(outcome);
-      },
-    } satisfies Write;
+        return result;
+    }
   }
 
   #afterHold(held: Promise<void>, request: ApiRequest, route: Route, context: RouteContext): Later {
@@ -401,10 +418,6 @@ function lockingSessions(command: Command): readonly string[] {
 
 function later(reply: Promise<Reply>): Later {
   return { kind: 'later', reply };
-}
-
-function sideOf(rule: PhaseRule | undefined): 'source' | 'here' {
-  return rule === undefined ? 'here' : authorityOf(rule.phase);
 }
 
 function isBlocking({ query }: ApiRequest): boolean {

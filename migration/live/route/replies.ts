@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import type { PassedReply } from '../../../compat/http/interceptor.ts';
 import { failure, type Reply, type RouteResult } from '../../../compat/wire/http.ts';
-import type { PhaseRule } from '../../../src/state/migration.ts';
 import type { ReadView } from '../../../src/state/store.ts';
 import { ownReply } from '../proxy/source-client.ts';
 
@@ -12,20 +11,6 @@ export function noSource(what: string): Reply {
     `No cluster leader: ${what} is answered by the source Consul in this phase of the migration, and this gateway ` +
       `has none configured (migration.source)`,
   );
-}
-
-export function mixedAuthority(what: string, first: string, other: string): string {
-  return (
-    `${what} needs keys that are decided in two places while they move: ${first}, and ${other}; ` +
-    `it can be done again once both are on one side`
-  );
-}
-
-/** A rule in words. */
-export function decidedBy(key: string, rule: PhaseRule | undefined, authority: 'source' | 'here'): string {
-  const by = authority === 'source' ? 'the source Consul' : 'this fleet';
-  const phase = rule === undefined ? '' : ` (phase ${rule.phase})`;
-  return `${JSON.stringify(key)} by ${by}${phase}`;
 }
 
 /** As an answer of this gateway's own; its connection's headers are left out. */

@@ -113,8 +113,10 @@ describeRealConsul('requests in the phases of a migration, beside a real Consul'
     }
     type Entry = Readonly<Record<string, unknown>>;
     const bare = (body: string, prefix: string): Entry[] =>
-      (JSON.parse(body) as Entry[]).map(({ CreateIndex: _, ModifyIndex: __, ...rest }) => ({
+      (JSON.parse(body) as Entry[]).map((rest) => ({
         ...rest,
+        CreateIndex: 0,
+        ModifyIndex: 0,
         Key: String(rest['Key']).slice(prefix.length),
       }));
     const atSource = await direct('/v1/kv/dual/?recurse');

@@ -83,7 +83,7 @@ test('an answer that breaks off is no whole answer for the client either', async
     res.write(Buffer.alloc(600_000), () => socket.destroy());
     return 'handled';
   };
-  await expect(get('/v1/kv/?recurse')).rejects.toThrow();
+  await expect(get('/v1/kv/?recurse')).rejects.toThrow(/aborted|closed|hang up/);
 });
 
 test('a client that goes away takes its request at the source with it', async () => {
@@ -95,7 +95,7 @@ test('a client that goes away takes its request at the source with it', async ()
     };
   });
   const gone = new AbortController();
-  await expect(get('/v1/kv/a', { signal: gone.signal })).rejects.toThrow();
+  await expect(get('/v1/kv/a', { signal: gone.signal })).rejects.toThrow(/aborted|closed|hang up/);
   await closed;
 });
 
