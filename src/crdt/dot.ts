@@ -35,4 +35,6 @@ export interface Dot {
   readonly origin: OriginId;
   readonly seq: number;
   readonly records: readonly ReplicatedRecord[];
+  /** How many registers it had, where that is more than there are left: the others were overwritten since. */
+  readonly size?: number;
 }

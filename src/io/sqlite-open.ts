@@ -7,7 +7,7 @@ export interface SqliteOptions {
 }
 
 /** Version of the tables below. A database of a newer version is refused, one of an older version is migrated. */
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 /** `PRAGMA application_id`: says that the file is Grapevine's ("GRPV"). */
 export const applicationId = 0x47525056;
@@ -45,6 +45,8 @@ const migrations: readonly string[] = [
      FROM meta WHERE name = 'origin';
    ${setAsideTable('quarantine')}
    ${setAsideTable('conflicts')}`,
+  // 2 -> 3. Of entries that were logged before, what is left counts as all there was.
+  'ALTER TABLE registers ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;',
 ];
 
 /** AUTOINCREMENT: an id is not given twice, also after the last row went. */

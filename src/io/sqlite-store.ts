@@ -8,7 +8,7 @@ import { SqliteFleet } from './sqlite-fleet.ts';
 import { openDatabase, type SqliteOptions } from './sqlite-open.ts';
 
 const columns =
-  'kind, key, term, timeline, stamp, born, origin, seq, ix, create_index AS createIndex, modify_index AS modifyIndex, value';
+  'kind, key, term, timeline, stamp, born, origin, seq, beside, ix, create_index AS createIndex, modify_index AS modifyIndex, value';
 
 type Statement = Database.Statement;
 
@@ -36,10 +36,10 @@ export class SqliteStore implements Store {
     this.#db = openDatabase(options);
     this.#get = this.#db.prepare(`SELECT ${columns} FROM registers WHERE kind = ? AND key = ?`);
     this.#put = this.#db.prepare(
-      'INSERT INTO registers (kind, key, term, timeline, stamp, born, origin, seq, ix, create_index, modify_index, value)' +
-        ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET' +
+      'INSERT INTO registers (kind, key, term, timeline, stamp, born, origin, seq, beside, ix, create_index, modify_index, value)' +
+        ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET' +
         ' term = excluded.term, timeline = excluded.timeline, stamp = excluded.stamp, born = excluded.born,' +
-        ' origin = excluded.origin, seq = excluded.seq, ix = excluded.ix, create_index = excluded.create_index,' +
+        ' origin = excluded.origin, seq = excluded.seq, beside = excluded.beside, ix = excluded.ix, create_index = excluded.create_index,' +
         ' modify_index = excluded.modify_index, value = excluded.value',
     );
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
@@ -174,6 +174,7 @@ export class SqliteStore implements Store {
       row.born,
       row.origin,
       row.seq,
+      row.beside,
       row.ix,
       row.createIndex,
       row.modifyIndex,

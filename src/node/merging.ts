@@ -25,6 +25,21 @@ import { voidRows } from './void-rows.ts';
  */
 export const aheadUsMax = 24 * 60 * 60 * 1e6;
 
+/** The dot that a record came in. */
+interface Place {
+  readonly seq: number;
+  /** How many other records it had. */
+  readonly beside: number;
+}
+
+function placeOf({
+  seq,
+  records,
+  size,
+}: Pick<Dot, 'seq' | 'size'> & { readonly records: readonly unknown[] }): Place {
+  return { seq, beside: (size ?? records.length) - 1 };
+}
+
 /** Takes over what other gateways decided, and does what follows from it here. */
 export class Merging {
   readonly counts: MergeCounts = newCounts();
@@ -52,10 +67,22 @@ export class Merging {
     const origin = must(origins.get(dot.origin), 'a dot of an origin that was not introduced');
     // What comes of our own log was ours; where it was not, a backup was restored, and replication tells by the head.
     if (origin === origins.own || hasSeq(origin.seen, dot.seq)) return 'seen';
-    if (!this.#apply(origin, dot.seq, dot.records, now.wallUs)) return 'deferred';
+    if (!this.#apply(origin, placeOf(dot), dot.records, now.wallUs)) return 'deferred';
     origins.markSeen(origin, { from: dot.seq, to: dot.seq });
     this.settle(now.wallUs);
     return 'applied';
+  }
+
+  /** See `ReplicatedLog.defers`. */
+  defers({ origin: id, seq, records }: Dot, now: Instant): boolean {
+    const origin = must(this.#core.origins.get(id), 'a dot of an origin that was not introduced');
+    const zones = this.#zonesWith(records);
+    const writer = { origin: id, seq, nodeId: origin.nodeId };
+    return records.some((record) => {
+      if (recordProblem(record) !== undefined) return false;
+      if (record.stamp > now.wallUs + aheadUsMax) return true;
+      return zones.judge(record.kind, record.key, record.term, writer).kind === 'unknown';
+    });
   }
 
   /** See `ReplicatedLog.join`. */
@@ -75,7 +102,7 @@ export class Merging {
         continue;
       }
       const verdict = core.zones.judge(row.kind, row.key, row.term, { ...row, nodeId: origin.nodeId });
-      if (this.#record(scope, origin, row.seq, row, verdict, now.wallUs)) joined += 1;
+      if (this.#record(scope, origin, row, row, verdict, now.wallUs)) joined += 1;
     }
     for (const held of missing) this.#drop(scope, held);
     for (const row of aside) {
@@ -118,8 +145,9 @@ export class Merging {
   }
 
   /** Applies the records of one dot together; false where one of them has to wait. */
-  #apply(origin: Origin, seq: number, records: readonly ReplicatedRecord[], wallUs: number): boolean {
+  #apply(origin: Origin, place: Place, records: readonly ReplicatedRecord[], wallUs: number): boolean {
     const core = this.#core;
+    const { seq } = place;
     const whole = this.#withoutPoison(origin, seq, records, wallUs);
     if (whole === undefined || whole.length === 0) return true;
     const stamp = whole.reduce((highest, record) => Math.max(highest, record.stamp), 0);
@@ -140,7 +168,8 @@ export class Merging {
     }
     const scope = core.mergeScope(stamp, wallUs);
     whole.forEach((record, i) => {
-      if (this.#record(scope, origin, seq, record, verdicts[i] as Verdict, wallUs)) this.counts.applied += 1;
+      if (this.#record(scope, origin, place, record, verdicts[i] as Verdict, wallUs))
+        this.counts.applied += 1;
     });
     core.finish(scope);
     return true;
@@ -180,7 +209,8 @@ export class Merging {
     if (released.length === 0) return;
     for (const { origin, seq, beside } of released) {
       // Where its zone is not known yet it stays where it is, and comes with whole state or an audit.
-      if (this.#apply(origin, seq, beside.map(recordOf), nowUs)) this.#aside.release(beside);
+      if (this.#apply(origin, placeOf({ seq, records: beside }), beside.map(recordOf), nowUs))
+        this.#aside.release(beside);
     }
     this.settle(nowUs);
   }
@@ -189,16 +219,17 @@ export class Merging {
   #record(
     scope: WriteScope,
     origin: Origin,
-    seq: number,
+    place: Place,
     record: ReplicatedRecord,
     verdict: Verdict,
     nowUs: number,
   ): boolean {
+    const { seq } = place;
     switch (verdict.kind) {
       case 'legitimate':
       // Of a page only: the state of the other replica is what it believes, and it knows a zone that this one does not.
       case 'unknown':
-        return this.#take(scope, origin, seq, record, nowUs);
+        return this.#take(scope, origin, place, record, nowUs);
       case 'over':
         this.#aside.conflict(origin, seq, record, verdict.zone, nowUs);
         return false;
@@ -208,7 +239,13 @@ export class Merging {
     }
   }
 
-  #take(scope: WriteScope, origin: Origin, seq: number, record: ReplicatedRecord, nowUs: number): boolean {
+  #take(
+    scope: WriteScope,
+    origin: Origin,
+    { seq, beside }: Place,
+    record: ReplicatedRecord,
+    nowUs: number,
+  ): boolean {
     const core = this.#core;
     const held = core.store.get(record.kind as Kind, record.key);
     const outcome = merge(held, record);
@@ -233,7 +270,7 @@ export class Merging {
       this.#aside.keepReplaced(held, record, origin, seq, nowUs);
       core.origins.rowGoes(held.origin);
     }
-    const row = scope.merged(record, origin.ref, seq, held);
+    const row = scope.merged(record, { origin: origin.ref, seq, beside }, held);
     raiseFloors(scope, held, row);
     this.#reactions.note(held, row);
     return true;
@@ -274,7 +311,7 @@ export class Merging {
   #acquit(nowUs: number): void {
     for (const { conflict, origin } of this.#aside.acquitted(nowUs)) {
       const scope = this.#core.mergeScope(conflict.stamp, nowUs);
-      this.#take(scope, origin, conflict.seq, recordOf(conflict), nowUs);
+      this.#take(scope, origin, { seq: conflict.seq, beside: 0 }, recordOf(conflict), nowUs);
       this.#core.finish(scope);
     }
   }

@@ -34,6 +34,7 @@ const row: Schema<Row> = struct<Row>({
   ix: nullable(text(64 * 1024)),
   createIndex: uint(),
   modifyIndex: uint(),
+  beside: optional(uint(), 0),
 });
 
 /** A row that may not be there. */

@@ -1,7 +1,7 @@
 import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
 import type { SeqRange } from '../crdt/seq-ranges.ts';
 import { compareUtf8 } from '../kernel/utf8-order.ts';
-import { isReplicated } from '../state/kinds.ts';
+import { isReplicated, Kind } from '../state/kinds.ts';
 import type { Cursor, DottedRecord, Page } from '../replication/log.ts';
 import type { Row, SetAside } from '../state/store.ts';
 import type { ReplicaCore } from './replica-core.ts';
@@ -26,18 +26,25 @@ export function readDots(
   let next = 0;
   for (const seen of core.origins.seenOf(origin).toReversed()) {
     for (let seq = Math.min(seen.to, range.to); seq >= Math.max(seen.from, floor); seq--) {
-      if (dots.length >= dotsMax) return withSetAside(core, dots);
+      if (dots.length >= dotsMax) return finished(core, dots);
       while ((groups.list[next]?.seq ?? 0) > seq) next += 1;
       const group = groups.list[next];
-      const records = group?.seq === seq ? group.records : [];
-      dots.push({ origin: id, seq, records });
+      dots.push(group?.seq === seq ? { origin: id, ...group } : { origin: id, seq, records: [] });
     }
   }
-  return withSetAside(core, dots);
+  return finished(core, dots);
+}
+
+/** What is left of a dot. */
+interface Group {
+  readonly seq: number;
+  readonly records: ReplicatedRecord[];
+  /** How many registers it had. */
+  size: number;
 }
 
 interface Survivors {
-  readonly list: readonly { readonly seq: number; readonly records: ReplicatedRecord[] }[];
+  readonly list: readonly Group[];
   /** Everything that has survived in the range is here. */
   readonly complete: boolean;
 }
@@ -50,19 +57,29 @@ function survivors(
   dotsMax: number,
   bytesMax: number,
 ): Survivors {
-  const list: { readonly seq: number; readonly records: ReplicatedRecord[] }[] = [];
+  const list: Group[] = [];
   let bytes = 0;
   for (const row of core.store.byDots(ref, range.from, range.to)) {
     const last = list.at(-1);
     if (last?.seq === row.seq) {
       last.records.push(recordOf(row));
+      last.size = Math.max(last.size, row.beside + 1);
     } else {
       if (list.length >= dotsMax || (list.length > 0 && bytes >= bytesMax)) return { list, complete: false };
-      list.push({ seq: row.seq, records: [recordOf(row)] });
+      list.push({ seq: row.seq, records: [recordOf(row)], size: row.beside + 1 });
     }
     bytes += sizeOf(row);
   }
   return { list, complete: true };
+}
+
+/** Says of which dots something was overwritten. A grant waits for nothing: others wait for it. */
+function finished(core: ReplicaCore, dots: readonly Dot[]): readonly Dot[] {
+  return withSetAside(core, dots).map(({ origin, seq, records, size = 0 }) => {
+    const isPartial = size > records.length && records.length > 0;
+    const says = isPartial && records.every(({ kind }) => kind !== Kind.zone);
+    return { origin, seq, records, ...(says && { size }) };
+  });
 }
 
 /**
@@ -101,7 +118,7 @@ export function readPage(core: ReplicaCore, from: Cursor, rowsMax: number, bytes
         const origin = core.origins.ofRow(row);
         // What only this gateway says of a register (`WriteScope.dropped`) is nobody else's.
         if (origin === undefined) continue;
-        rows.push({ ...recordOf(row), origin: origin.id, seq: row.seq });
+        rows.push({ ...recordOf(row), origin: origin.id, seq: row.seq, beside: row.beside });
         bytes += sizeOf(row);
         if (rows.length >= rowsMax || bytes >= bytesMax) return end(core, from, { kind, key }, rows);
       }
@@ -124,7 +141,7 @@ function conflictsIn(core: ReplicaCore, from: Cursor, to: Cursor | undefined): r
   return core.store
     .setAside('conflicts', 0, now)
     .filter((each) => isBefore(from, each) && (to === undefined || !isBefore(to, each)))
-    .map((each) => ({ ...recordOf(each), origin: each.origin, seq: each.seq }));
+    .map((each) => ({ ...recordOf(each), origin: each.origin, seq: each.seq, beside: 0 }));
 }
 
 /** Whether a place is at or before another one. */

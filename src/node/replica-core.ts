@@ -120,6 +120,7 @@ export class ReplicaCore {
 
   finish(scope: WriteScope): void {
     if (!scope.changed) return;
+    scope.seal();
     this.#highest = Math.max(this.#highest, scope.index);
     this.origins.advance(scope.dots);
     for (const name of scope.touched) this.#touched.add(name);

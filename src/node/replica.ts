@@ -205,6 +205,10 @@ export class Replica implements ReplicatedLog {
     return this.#merging.dot(dot, now);
   }
 
+  defers(dot: Dot, now: Instant): boolean {
+    return this.#merging.defers(dot, now);
+  }
+
   read(origin: OriginId, range: SeqRange, dotsMax: number, bytesMax: number): readonly Dot[] {
     return readDots(this.#core, origin, range, dotsMax, bytesMax);
   }

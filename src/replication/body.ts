@@ -8,6 +8,17 @@ export interface DotBody {
   readonly seq: number;
   /** None: superseded. */
   readonly records: readonly ReplicatedRecord[];
+  /** How many there were, where that is more: the others were overwritten since. */
+  readonly size?: number;
+}
+
+/** Whether something that it wrote was overwritten since: all of it (superseded), or some (partial). */
+export function isOverwritten({ records, size }: DotBody): boolean {
+  return records.length === 0 || size !== undefined;
+}
+
+export function bodyOf({ seq, records, size }: DotBody): DotBody {
+  return { seq, records, ...(size !== undefined && { size }) };
 }
 
 /** An origin and the node id of its writer. */

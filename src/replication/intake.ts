@@ -69,30 +69,38 @@ export class Intake {
     return unionRanges(deferred, this.#superseded.of(origin));
   }
 
-  /** Merges dots of an introduced origin in the order given; those that are superseded wait for `settle`. */
+  /** Merges dots of an introduced origin in the order given; the superseded and the partial wait for `settle`. */
   take(origin: OriginId, dots: readonly DotBody[], context: readonly OriginRanges[], now: Instant): Taken {
     const row = this.#origins.row(origin);
     const overwritten = newlySuperseded(dots, this.#origins.seen(row), this.#superseded.of(origin));
     if (overwritten.length > 0) this.takeSuperseded(origin, overwritten, context, now);
-    const fresh = dots.filter((body) =>
-      body.records.length === 0 ? hasSeq(overwritten, body.seq) : this.#merge(origin, body, now),
-    );
+    const fresh = dots.filter((body) => {
+      if (body.records.length === 0) return hasSeq(overwritten, body.seq);
+      return this.#put(row, body, context, now);
+    });
     return { row, fresh: fresh.length === dots.length ? dots : fresh, whole: this.#origins.refresh(row) };
   }
 
   /** Ranges of an origin that their holder says are superseded. */
   takeSuperseded(origin: OriginId, ranges: SeqRanges, context: readonly OriginRanges[], now: Instant): void {
     this.#superseded.add(origin, ranges, context, now.monoMs);
-    for (const { origin: other, ranges: seen } of context) {
-      if (other !== this.#log.origin) this.#origins.learnHead(this.#origins.row(other), headOf(seen));
-    }
+    this.#learn(context);
   }
 
   /** Superseded dots of which all is here by now that overwrote them become seen; answers of which origins. */
   settle(now: Instant): readonly Taken[] {
-    const settled = this.#superseded.settle(now.monoMs);
+    const settled = this.#superseded.settle(now);
     if (settled.size === 0) return [];
-    this.#log.adoptContext(settled);
+    for (const [origin, { bodies }] of settled) for (const body of bodies) this.#merge(origin, body, now);
+    this.#log.adoptContext(
+      new Map(
+        [...settled].map(([origin, { seqs, bodies }]) => {
+          // What was put off after all is not seen.
+          const { seqs: off } = this.#deferred.get(origin) ?? { seqs: noSeqs };
+          return [origin, bodies.length === 0 ? seqs : missingRanges(seqs, off)];
+        }),
+      ),
+    );
     return [...settled.keys()].map((origin) => {
       const row = this.#origins.row(origin);
       return { row, fresh: [], whole: this.#origins.refresh(row) };
@@ -110,6 +118,24 @@ export class Intake {
       taken.push(this.take(origin, dots, [], now));
     }
     return taken;
+  }
+
+  /** What is left of a partial dot is merged once that is here which overwrote the rest. */
+  #put(row: number, body: DotBody, context: readonly OriginRanges[], now: Instant): boolean {
+    const origin = this.#origins.originAt(row);
+    if (body.size === undefined || hasSeq(this.#origins.seen(row), body.seq))
+      return this.#merge(origin, body, now);
+    if (hasSeq(this.#superseded.of(origin), body.seq)) return false;
+    if (!this.#superseded.keep(origin, body, context, now.monoMs)) return this.#merge(origin, body, now);
+    this.#learn(context);
+    this.#origins.learnHead(row, body.seq);
+    return true;
+  }
+
+  #learn(context: readonly OriginRanges[]): void {
+    for (const { origin, ranges } of context) {
+      if (origin !== this.#log.origin) this.#origins.learnHead(this.#origins.row(origin), headOf(ranges));
+    }
   }
 
   #merge(origin: OriginId, body: DotBody, now: Instant): boolean {

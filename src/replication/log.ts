@@ -24,6 +24,8 @@ export type MergeResult = 'applied' | 'seen' | 'deferred';
 export interface DottedRecord extends ReplicatedRecord {
   readonly origin: OriginId;
   readonly seq: number;
+  /** How many other registers its dot had. */
+  readonly beside: number;
 }
 
 /** A place in the order of (kind, key) in which whole state is walked. */
@@ -69,6 +71,8 @@ export interface ReplicatedLog {
   introduce(origin: OriginId, nodeId: string): void;
   /** Merges one dot of another origin, which must have been introduced. All of its records or, where deferred, none. */
   merge(dot: Dot, now: Instant): MergeResult;
+  /** Whether `merge` would put a dot off now. */
+  defers?(dot: Dot, now: Instant): boolean;
   /**
    * The dots of a range that this replica has seen, newest first; those without a surviving record come as
    * superseded. Stops after `dotsMax` dots or, once there is one, `bytesMax` bytes of keys and values. Records that were

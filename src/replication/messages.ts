@@ -6,6 +6,7 @@ import {
   hexId,
   list,
   nullable,
+  optional,
   struct,
   text,
   uint,
@@ -172,7 +173,19 @@ const record: Schema<ReplicatedRecord> = struct<ReplicatedRecord>({
   born: uint(),
   ix: nullable(text(keyCharsMax)),
 });
-const body = struct<DotBody>({ seq, records: list(record, registersPerDotMax) });
+const bodyFields = struct<Required<DotBody>>({
+  seq,
+  records: list(record, registersPerDotMax),
+  size: optional(uint(registersPerDotMax), 0),
+});
+const body: Schema<DotBody> = {
+  pack: ({ seq: number, records, size = 0 }) => bodyFields.pack({ seq: number, records, size }),
+  unpack: (raw, at) => {
+    const { seq: number, records, size } = bodyFields.unpack(raw, at);
+    const isPartial = records.length > 0 && size > records.length;
+    return { seq: number, records, ...(isPartial && { size }) };
+  },
+};
 const originName = struct<OriginName>({ origin: originId, nodeId });
 const cursor = struct<Cursor>({ kind: uint16, key: text(keyCharsMax) });
 
@@ -187,6 +200,7 @@ const stateRow = struct<StateRow>({
   value: nullable(bytes(valueBytesMax)),
   born: uint(),
   ix: nullable(text(keyCharsMax)),
+  beside: optional(uint(registersPerDotMax), 0),
 });
 
 /** A run with its ends the right way round; as two numbers. */

@@ -125,8 +125,7 @@ export class Replication {
       timing: { everyMs: timing.syncEveryMs },
       nowMs,
       onTaken: (taken, now) => this.#settle(taken, undefined, now),
-      onFew: (origin, writerId, dots, atMs) =>
-        spread.forward(origin, writerId, { dots, context: [] }, false, atMs),
+      onFew: (origin, writerId, dots, atMs) => spread.forward(origin, writerId, dots, false, atMs),
       onOwnHead: (head) => own.check(head),
     });
     this.#wants = new Wants({

@@ -3,7 +3,7 @@ import type { Instant } from '../kernel/instant.ts';
 import type { Endpoint } from '../wire/endpoint.ts';
 import { hashText } from './hash.ts';
 import type { DottedRecord, Page, ReplicatedLog } from './log.ts';
-import type { DotBody, OriginName, OriginSeen } from './body.ts';
+import { bodyOf, isOverwritten, type DotBody, type OriginName, type OriginSeen } from './body.ts';
 import { dotsPerMessageMax, originsMax, rangesMax, rowsMax } from './messages.ts';
 import { bucketOf, type OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
@@ -111,11 +111,12 @@ export class SyncServer {
           dotsPerMessageMax - dots,
           pageBytesMax - bytes,
         );
-        for (const { seq, records } of read) {
+        for (const dot of read) {
           dots += 1;
-          if (records.length === 0) addNewestFirst(superseded, seq);
-          else bodies.push({ seq, records });
-          bytes += records.length === 0 ? 2 : bodyBytes({ seq, records });
+          const isLeft = dot.records.length > 0;
+          if (isLeft) bodies.push(bodyOf(dot));
+          else addNewestFirst(superseded, dot.seq);
+          bytes += isLeft ? bodyBytes(dot) : 2;
         }
         const last = read.at(-1);
         // The log counts bytes in its own way, so what it left out is looked for, not calculated.
@@ -128,7 +129,9 @@ export class SyncServer {
         groups.push({ origin, nodeId: held.nodeId, superseded: superseded.toReversed(), dots: bodies });
       }
     }
-    const overwritten = groups.flatMap((group) => (group.superseded.length > 0 ? [group.origin] : []));
+    const overwritten = groups.flatMap(({ origin, superseded, dots: bodies }) =>
+      superseded.length > 0 || bodies.some(isOverwritten) ? [origin] : [],
+    );
     const context = overwritten.length > 0 ? seenOver(this.#log, overwritten) : [];
     const small = bytes + 40 * (groups.length + context.length + 1) < packetBytes;
     this.#outbox.send(

@@ -3,7 +3,8 @@ import { countSeqs, missingRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Intake, Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody, OriginRanges } from './body.ts';
+import type { OriginRanges } from './body.ts';
+import type { DotsMessage } from './messages.ts';
 import type { OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
 import type { Links } from './rto.ts';
@@ -65,7 +66,12 @@ export interface SyncOptions {
   /** After dots were merged, or ranges became known. */
   readonly onTaken: (taken: Pick<Taken, 'row' | 'whole'>, now: Instant) => void;
   /** Few dots came: most likely they are under way here, and those behind this gateway in the tree wait for them. */
-  readonly onFew: (origin: OriginId, writerId: string, dots: readonly DotBody[], nowMs: number) => void;
+  readonly onFew: (
+    origin: OriginId,
+    writerId: string,
+    few: Pick<DotsMessage, 'dots' | 'context'>,
+    nowMs: number,
+  ) => void;
   /** A peer knows this much of our own log. */
   readonly onOwnHead: (head: number) => void;
 }
@@ -211,15 +217,16 @@ export class Sync {
     if (session === undefined || pull === undefined) return;
     session.pulls.delete(message.id);
     const { log, intake, origins, stats } = this.#options;
-    const few = message.whole && session.dots === 0 && countItems(pull.items) <= fewDots;
+    const isFew = message.whole && session.dots === 0 && countItems(pull.items) <= fewDots;
     let fresh = 0;
     for (const { origin, nodeId, superseded, dots } of message.groups) {
       if (origin === log.origin) continue;
       log.introduce(origin, nodeId);
       const taken = intake.take(origin, dots, message.context, now);
       fresh += taken.fresh.length;
-      if (taken.fresh.length > 0 && few) {
-        this.#options.onFew(origin, nodeId, taken.fresh.toReversed(), now.monoMs);
+      if (taken.fresh.length > 0 && isFew) {
+        const few = { dots: taken.fresh.toReversed(), context: message.context };
+        this.#options.onFew(origin, nodeId, few, now.monoMs);
       }
       const overwritten = missingRanges(superseded, origins.seen(taken.row));
       if (overwritten.length > 0) {

@@ -11,7 +11,7 @@ import type { Endpoint } from '../wire/endpoint.ts';
 import { DueQueue } from './due-queue.ts';
 import type { Intake } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody } from './body.ts';
+import { bodyOf, type DotBody } from './body.ts';
 import { rangesMax, type WantMessage } from './messages.ts';
 import type { OriginTable } from './origins.ts';
 import type { Outbox } from './outbox.ts';
@@ -156,9 +156,9 @@ export class Wants {
     // The newest first, as they are read; sent oldest first.
     for (const range of message.ranges.toReversed()) {
       const read = log.read(message.origin, range, answerDotsMax - dots.length, room);
-      for (const { seq, records } of read) {
-        dots.push({ seq, records });
-        for (const record of records) room -= record.key.length + (record.value?.length ?? 0);
+      for (const dot of read) {
+        dots.push(bodyOf(dot));
+        for (const record of dot.records) room -= record.key.length + (record.value?.length ?? 0);
       }
       if (dots.length >= answerDotsMax || room <= 0) break;
     }

@@ -14,6 +14,8 @@ export interface Row extends Version {
   /** Local number of the origin that logged it (`OriginRow.ref`); 0 for local kinds, and for what only this gateway says. */
   readonly origin: number;
   readonly seq: number;
+  /** How many other registers its log entry had when it was written: those that are no more were overwritten since. */
+  readonly beside: number;
   /** Secondary key (a service's name, the session that locks a key); a tombstone keeps the last one. */
   readonly ix: string | null;
   readonly createIndex: number;

@@ -24,6 +24,15 @@ export interface WriterContext {
   readonly rights: WriteRights;
 }
 
+/** The log entry that a row came in. */
+export interface DotRef {
+  /** Local number of its origin. */
+  readonly origin: number;
+  readonly seq: number;
+  /** How many other registers it had. */
+  readonly beside: number;
+}
+
 /** What a gateway may write, and as what. */
 export interface WriteRights {
   /** The term under which this gateway may write the register; `held` is what is there. */
@@ -49,6 +58,8 @@ export class WriteScope {
   readonly #touched = new Set<string>();
   /** Replicated writes of this gateway. */
   #written = 0;
+  /** These, one by one. */
+  readonly #own: Pick<Row, 'kind' | 'key' | 'seq'>[] = [];
   /** Local ones, and those that others decided. */
   #otherWritten = 0;
   readonly stamp: Stamp;
@@ -136,9 +147,8 @@ export class WriteScope {
   }
 
   /** Takes over a record of another gateway as it is, dot and all. The caller has decided that it wins. */
-  merged(record: ReplicatedRecord, origin: number, seq: number, held: Row | undefined): Row {
+  merged(record: ReplicatedRecord, dot: DotRef, held: Row | undefined): Row {
     const { kind, key, value, ix, born } = record;
-    const dot = { origin, seq };
     return this.#store(kind as Kind, key, held, value, ix, record, { born, of: held }, dot);
   }
 
@@ -148,7 +158,7 @@ export class WriteScope {
    */
   dropped(held: Row): void {
     const { kind, key, ix, born } = held;
-    const dot = { origin: 0, seq: 0 };
+    const dot = { origin: 0, seq: 0, beside: 0 };
     this.#store(kind, key, held, null, ix, held, { born, of: held }, dot);
   }
 
@@ -194,6 +204,26 @@ export class WriteScope {
     });
   }
 
+  /**
+   * When all is written: each row is told how many others its log entry has, so that whoever is given what is left of
+   * the entry later knows that it is not all.
+   */
+  seal(): void {
+    if (this.#own.length < 2) return;
+    const { store, origin } = this.#context;
+    const bySeq = new Map<number, Map<string, Row>>();
+    for (const { kind, key, seq } of this.#own) {
+      const row = store.get(kind, key);
+      // Written again in this scope, it may be in a later entry.
+      if (row === undefined || row.origin !== origin || row.seq !== seq) continue;
+      bySeq.set(seq, (bySeq.get(seq) ?? new Map<string, Row>()).set(`${kind} ${key}`, row));
+    }
+    for (const rows of bySeq.values()) {
+      const beside = rows.size - 1;
+      if (beside > 0) for (const row of rows.values()) store.put({ ...row, beside });
+    }
+  }
+
   /** Runs a part that is undone when it answers `keep: false`. */
   attempt<T>(work: () => { readonly keep: boolean; readonly value: T }): T {
     const touched = new Set(this.#touched);
@@ -205,6 +235,7 @@ export class WriteScope {
         this.#touched.clear();
         for (const name of touched) this.#touched.add(name);
         this.#written = written;
+        this.#own.length = written;
         this.#otherWritten = otherWritten;
       }
       return outcome;
@@ -250,7 +281,7 @@ export class WriteScope {
     ix: string | null,
     version: Version,
     life: { readonly born: number; readonly of: Row | undefined },
-    dot?: { readonly origin: number; readonly seq: number },
+    dot?: DotRef,
   ): Row {
     const replicated = dot === undefined && isReplicated(kind);
     const { born, of: earlier } = life;
@@ -265,12 +296,17 @@ export class WriteScope {
       born,
       origin: replicated ? this.#context.origin : (dot?.origin ?? 0),
       seq: replicated ? this.nextSeq : (dot?.seq ?? 0),
+      beside: dot?.beside ?? 0,
       ix,
       createIndex: sameLife ? earlier.createIndex : this.index,
       modifyIndex: this.index,
     };
-    if (replicated) this.#written += 1;
-    else this.#otherWritten += 1;
+    if (replicated) {
+      this.#written += 1;
+      this.#own.push({ kind, key, seq: row.seq });
+    } else {
+      this.#otherWritten += 1;
+    }
     this.#context.store.put(row);
     touchedTopics(held, row, this.#touched);
     return row;

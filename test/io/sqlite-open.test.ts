@@ -280,3 +280,16 @@ describe('a database of version 1', () => {
     store.close();
   });
 });
+
+test('a database of version 2 keeps its rows: of its entries, what is left counts as all there was', () => {
+  const before = new SqliteStore({ file });
+  before.transact(() => before.put(rowOf({ key: 'a', seq: 3, beside: 2 })));
+  before.close();
+  const db = new Database(file);
+  db.exec('ALTER TABLE registers DROP COLUMN beside');
+  db.pragma('user_version = 2');
+  db.close();
+  const store = new SqliteStore({ file });
+  expect(store.get(Kind.kv, 'a')).toEqual(rowOf({ key: 'a', seq: 3, beside: 0 }));
+  store.close();
+});

@@ -222,7 +222,7 @@ export class FakeLog implements ReplicatedLog {
     if (outcome.kind !== 'apply' && !(outcome.kind === 'conflict' && outcome.incomingWins)) return false;
     if (held !== undefined) this.#drop(held);
     this.#sorted = undefined;
-    this.#rows.set(nameOf(record), { ...plain(record), origin: entry.origin, seq });
+    this.#rows.set(nameOf(record), { ...plain(record), origin: entry.origin, seq, beside: 0 });
     let names = entry.rows.get(seq);
     if (names === undefined) entry.rows.set(seq, (names = new Set()));
     names.add(nameOf(record));

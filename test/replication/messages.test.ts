@@ -29,7 +29,9 @@ const record = fc.record({
   born: seq,
   ix: fc.option(key),
 });
-const stateRow = fc.tuple(record, fc.nat(9), seq).map(([row, at, n]) => ({ ...row, at, seq: n }));
+const stateRow = fc
+  .tuple(record, fc.nat(9), seq)
+  .map(([row, at, n]) => ({ ...row, at, seq: n, beside: n % 128 }));
 const body = fc.record({ seq, records: fc.array(record, { maxLength: 3 }) });
 const bodies = fc.array(body, { maxLength: 3 });
 const context = fc.array(fc.record({ origin, ranges }), { maxLength: 3 });

@@ -34,6 +34,7 @@ function put(store: MemoryStore, id: string, ttl: string, alive = true, origin =
       seq: 1,
       createIndex: 1,
       modifyIndex: 1,
+      beside: 0,
     }),
   );
   return [topic.session(id)];

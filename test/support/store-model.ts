@@ -16,6 +16,7 @@ export function rowOf(fields: Partial<Row> & { readonly key: string }): Row {
     ix: null,
     createIndex: 100,
     modifyIndex: 100,
+    beside: 0,
     ...fields,
   };
 }

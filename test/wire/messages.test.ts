@@ -100,7 +100,7 @@ const replication: readonly ReplicationMessage[] = [
     to: { kind: 2, key: 'x' },
     collectedBelow: 0,
     origins: [{ origin, nodeId: me }],
-    rows: records.map((record) => ({ ...record, at: 0, seq: 4 })),
+    rows: records.map((record) => ({ ...record, at: 0, seq: 4, beside: 1 })),
     aside: [],
   },
 ];

@@ -171,7 +171,7 @@ export class Clients {
         this.#localRead(gateway, this.#key(rng));
         return next();
       case 'txn':
-        return this.#txn(gateway, rng.pick(this.groups), next);
+        return this.#txn(gateway, rng.chance(0.4) ? rng.pick(this.groups) : this.#mixture(rng), next);
       case 'lock':
         return this.#lock(gateway, rng, next);
       case 'session':
@@ -183,6 +183,12 @@ export class Clients {
 
   #key(rng: Rng): string {
     return `${rng.pick(this.#options.prefixes)}reg/${rng.below(this.#options.keysPerPrefix)}`;
+  }
+
+  /** Keys that are written together in ever other combinations: of a transaction some are soon overwritten. */
+  #mixture(rng: Rng): readonly string[] {
+    const prefix = rng.pick(this.#options.prefixes);
+    return rng.shuffled(['a', 'b', 'c', 'd'].map((key) => `${prefix}mix/${key}`)).slice(0, 2 + rng.below(2));
   }
 
   #value(): string {

@@ -21,6 +21,7 @@ export class Ledger {
   /** When each seq of an origin was committed: index 0 is seq 1. */
   readonly #times = new Map<string, number[]>();
   readonly #originsOf = new Map<string, Set<string>>();
+  readonly #dots = new Map<string, Row[]>();
 
   add(accepted: Omit<Accepted, 'perhapsLost'>): void {
     this.accepted.push({ ...accepted, perhapsLost: false });
@@ -31,6 +32,13 @@ export class Ledger {
     const origins = this.#originsOf.get(nodeId) ?? new Set<string>();
     origins.add(origin);
     this.#originsOf.set(nodeId, origins);
+    const dot = `${origin} ${seq}`;
+    this.#dots.set(dot, [...(this.#dots.get(dot) ?? []), accepted.row]);
+  }
+
+  /** All that was written with one log entry. */
+  dot(origin: string, seq: number): readonly Row[] {
+    return this.#dots.get(`${origin} ${seq}`) ?? [];
   }
 
   /** All logs that a gateway ever wrote. */

@@ -150,9 +150,24 @@ export class Observer {
       }
       newest.set(name, after);
       const writer = this.#fleet.writerOf(gateway, after);
+      if (writer !== undefined) this.#inspectDot(gateway, writer.origin, after);
       if (writer?.nodeId !== gateway.nodeId) continue;
       ledger.add({ gateway: gateway.name, ...writer, seq: after.seq, row: after, atMs: nowMs });
       if (after.kind === Kind.kv) this.#oneOwner(gateway, after.key, after.term);
+    }
+  }
+
+  /** Where one register of a log entry is, the others of it are, or what overwrote them. */
+  #inspectDot(gateway: SimGateway, origin: string, row: Row): void {
+    const { ledger, excuses } = this.#fleet;
+    // What was set aside is not there, and rightly so.
+    if (row.kind !== Kind.kv || excuses.takenOver.size + excuses.restored.size > 0) return;
+    for (const other of ledger.dot(origin, row.seq)) {
+      const held = gateway.store.get(other.kind, other.key);
+      if (held === undefined ? other.value === null : !isAbove(other, held)) continue;
+      this.problem(
+        `${gateway.name}: part of an entry: ${rowText(row)} without ${rowText(other)}, but ${held === undefined ? 'nothing' : rowText(held)}`,
+      );
     }
   }
 
