@@ -46,6 +46,8 @@ export type ConnectionOptions = {
   }) => void;
   /** Called when the bound on requests per second makes a request wait. */
   readonly onThrottle?: (waitMs: number) => void;
+  /** Answers come as they are: packing them costs both sides more than the way saves, where it is short. */
+  readonly unpacked?: boolean;
 };
 
 export type WireRequest = {
@@ -112,6 +114,7 @@ export class Connection {
       validateStatus: () => true,
       headers: {
         Accept: 'application/json',
+        ...(options.unpacked === true ? { 'Accept-Encoding': 'identity' } : {}),
         'User-Agent': 'grapevine-migrate',
         ...(options.token === undefined || options.token === '' ? {} : { 'X-Consul-Token': options.token }),
       },

@@ -1,4 +1,4 @@
-import { GoFields, type JsonObject } from '../../../compat/wire/go-json.ts';
+import { GoFields, isJsonObject, type JsonObject } from '../../../compat/wire/go-json.ts';
 import { decodeRecord } from '../../../compat/routes/mirror-decode.ts';
 import { rowDigest } from '../../../compat/routes/mirror-digest.ts';
 import { Kind } from '../../../src/state/kinds.ts';
@@ -13,6 +13,7 @@ import type { ForkEvidence } from '../../mirror/leaf-decision.ts';
 import type { Held, Listed } from '../../mirror/registers.ts';
 import type { ReadMeta } from '../../source/consul-reader.ts';
 import type { Ask, CatalogItem } from '../../source/live-reader.ts';
+import { originMeta } from '../catalog/wanted-nodes.ts';
 import { Committer, Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import { mirrorDigest } from './held-cache.ts';
@@ -335,15 +336,19 @@ export class CatalogRule {
         knownLeader &&= answer.meta.knownLeader;
       }
     }
-    const [checks, nodes] = await Promise.all([reader.checks(ask), reader.nodes(ask)]);
+    const checks = await reader.checks(ask);
+    const nodes = await reader.nodes(ask);
     const all = {
       node: nodes,
       service: { items: services, meta: { index: names.meta.index, filtered, knownLeader } },
       check: { items: checks.items.filter(({ raw }) => raw['ServiceName'] !== 'consul'), meta: checks.meta },
     };
+    // The nodes were read last: what is on none of them is on its way out, or in, and seen the next time.
+    const known = new Set(nodes.items.filter(({ raw }) => !isOurOwn(raw)).map(({ node }) => node));
     return mapKinds((kind) => {
       const { items, meta } = all[kind];
-      const copied = items.filter(({ node }) => isCopied(node)).map((item) => itemOf(kind, item));
+      const isWanted = ({ node }: CatalogItem): boolean => known.has(node) && isCopied(node);
+      const copied = items.filter(isWanted).map((item) => itemOf(kind, item));
       return { items: copied, meta, index: this.#isBelievable(meta) ? meta.index : null };
     });
   }
@@ -354,6 +359,12 @@ export class CatalogRule {
     if (meta.index === null || !meta.knownLeader || meta.filtered) return false;
     return !aclsEnabled || (tokenGiven && isAtLeast(version, 1, 12));
   }
+}
+
+/** A node under which a gateway shows its own services at the source. */
+function isOurOwn(node: JsonObject): boolean {
+  const meta = node['Meta'];
+  return isJsonObject(meta) && Object.hasOwn(meta, originMeta);
 }
 
 function itemOf(kind: CatalogKind, { raw, node, id, createIndex, modifyIndex }: CatalogItem): Item {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { PhaseRule } from '../../../src/state/migration.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { mirrorState, type MirrorRecord } from '../../../src/state/mirror.ts';
@@ -19,6 +20,12 @@ import { describe, isAborted } from './trouble.ts';
 /** Keys that the migration itself keeps at the source. */
 const ownPrefix = '_gw/';
 
+/** A leaf that changed within this time is one that changes. Guess. */
+const busyMs = 5000;
+
+/** The part of the event loop's time that looking at leaves may take. Guess. */
+const lookingShare = 0.4;
+
 /** The live mirror of one rule's keys. */
 export class KvRule implements LeafHost {
   readonly rule: PhaseRule;
@@ -36,6 +43,7 @@ export class KvRule implements LeafHost {
   namesTotal: number | undefined;
   verifiedThroughIndex = 0;
   problem: string | undefined;
+  paceMs: number;
   #mark: { readonly index: number; readonly atMs: number } | undefined;
   #namesAskedAtMs = -1;
   #cursorAtMs = 0;
@@ -45,6 +53,8 @@ export class KvRule implements LeafHost {
   constructor(rule: PhaseRule, deps: TailDeps) {
     this.rule = rule;
     this.deps = deps;
+    setMaxListeners(0, this.#stop.signal);
+    this.paceMs = deps.limits.hotMinMs;
     this.#table = new LeafTable(rule.prefix);
     this.#planner = new LeafPlanner(deps, (key) => this.owns(key), this.signal);
     this.#losses = new NetLoss(deps.gateway.monoMs);
@@ -351,11 +361,18 @@ export class KvRule implements LeafHost {
     }
   }
 
+  isBusy(leaf: Leaf): boolean {
+    return this.deps.gateway.monoMs() - leaf.changedAtMs < busyMs;
+  }
+
   /** Regular work: what is compared through which index, and who waits for changes. */
   async tick(): Promise<void> {
     this.assignHot();
     const leaves = this.#table.all;
-    const { gateway, reader } = this.deps;
+    const { gateway, reader, limits } = this.deps;
+    // All leaves that change take turns within a part of the time: the rest is the gateway's.
+    const costMs = leaves.reduce((sum, leaf) => sum + (this.isBusy(leaf) ? leaf.costMs : 0), 0);
+    this.paceMs = Math.max(limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
     if (this.#mark === undefined) {
       const atMs = gateway.monoMs();
       const read = await reader.get(`${ownPrefix}absent`, { signal: this.signal });

@@ -20,11 +20,18 @@ export interface LeafHost {
   mayDelete(leaf: Leaf, deletes: number, creates: number, live: number): boolean;
   commit(leaf: Leaf, timeline: number, look: LeafLook, index: number): Promise<void>;
   learn(items: number, bytes: number): void;
+  /** Whether it changed of late. */
+  isBusy(leaf: Leaf): boolean;
+  /** Time between two looks at a leaf that changes all the time. */
+  readonly paceMs: number;
   split(leaf: Leaf, names: readonly string[] | undefined): Promise<void>;
 }
 
 /** A leaf this much above its aim is split: room for what comes and goes. */
 const splitAbove = 1.5;
+
+/** Bytes of an answer that are parsed in a millisecond, about. */
+const parsedPerMs = 100_000;
 
 /** The first wait of a leaf that was taken up from a cursor: what was reaped meanwhile shows in a full answer only. */
 const firstWaitMs = 1000;
@@ -82,15 +89,19 @@ async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<vo
   if (leaf.hot && isPathSafe(leaf.prefix)) {
     const waitMs = leaf.comparedAtMs < 0 ? firstWaitMs : limits.waitMs;
     await look(host, leaf, { index: leaf.index, waitMs }, signal);
-    // What changes meanwhile is seen at once; a leaf that costs much leaves room for the others.
-    await gateway.clock.sleep(Math.max(limits.hotMinMs, Math.min(4 * leaf.costMs, 1000)), signal);
+    // What changes meanwhile is seen in one look.
+    await gateway.clock.sleep(host.paceMs, signal);
     return;
   }
-  leaf.held = undefined;
-  leaf.seen = new Map();
-  await gateway.clock.sleep(limits.coldPollMs * (0.75 + gateway.random() / 2), signal);
+  if (!host.isBusy(leaf)) {
+    leaf.held = undefined;
+    leaf.seen = new Map();
+  }
+  const isBusy = host.isBusy(leaf);
+  const everyMs = isBusy ? host.paceMs : limits.coldPollMs;
+  await gateway.clock.sleep(everyMs * (0.75 + gateway.random() / 2), signal);
   if (signal.aborted || leaf.dead) return;
-  if (await mayHaveChanged(host, leaf, signal)) await look(host, leaf, undefined, signal);
+  if (isBusy || (await mayHaveChanged(host, leaf, signal))) await look(host, leaf, undefined, signal);
 }
 
 /** The names alone cost a fraction of the values, and bring the index of the prefix with them. */
@@ -131,8 +142,10 @@ async function look(
     return;
   }
   const { meta } = answer;
-  const entries = answer.entries.filter(({ key }) => host.owns(key));
-  const heldNow = (): ReadonlyMap<string, Held> => owned(host, cache.current());
+  const entries = mayHoldOthers(host, leaf)
+    ? answer.entries.filter(({ key }) => host.owns(key))
+    : answer.entries;
+  const heldNow = (): ReadonlyMap<string, Held> => owned(host, leaf, cache.current());
   const isPrompt = arrivedMs - askedMs < 20;
   const found = await lookAtLeaf({
     ...{ timeline, askedAt, meta, indexIsTable: answer.indexIsTable, entries },
@@ -143,6 +156,7 @@ async function look(
       return { askedAt: at, reads: await deps.reader.getAll(keys, { signal }) };
     },
   });
+  const comparedMs = gateway.monoMs();
   if (found.kind === 'outdated' || timeline !== deps.timeline()) throw new Outdated('an older timeline');
   if (found.kind === 'fork') {
     await deps.fork(timeline, found.evidence);
@@ -165,10 +179,12 @@ async function look(
   if (isChange && leaf.pendingSinceMs !== undefined && waiting !== undefined)
     deps.lag(doneMs - leaf.pendingSinceMs);
   leaf.pendingSinceMs = undefined;
-  leaf.seen = leaf.hot ? wanted.seen : new Map();
+  leaf.seen = leaf.hot || host.isBusy(leaf) ? wanted.seen : new Map();
   if (meta.index !== null && meta.knownLeader && !meta.filtered) leaf.comparedAtMs = askedMs;
   leaf.score += wanted.upserts.length + wanted.deletes.length;
-  leaf.costMs = leaf.costMs === 0 ? doneMs - arrivedMs : leaf.costMs * 0.8 + (doneMs - arrivedMs) * 0.2;
+  const costMs = comparedMs - arrivedMs + answer.bytes / parsedPerMs;
+  leaf.costMs = leaf.costMs === 0 ? costMs : leaf.costMs * 0.8 + costMs * 0.2;
+  if (isChange) leaf.changedAtMs = doneMs;
   host.learn(wanted.items, answer.bytes);
   await keepInShape(host, leaf, entries, answer.bytes);
 }
@@ -201,10 +217,18 @@ async function read(
   return { meta: point.meta, indexIsTable: true, entries, bytes: point.entry?.text.length ?? 0 };
 }
 
+/** Whether keys may be in it that are another rule's, or the migration's own. */
+function mayHoldOthers(host: LeafHost, leaf: Leaf): boolean {
+  return (
+    host.deps.phases.under(leaf.prefix).length > 1 ||
+    '_gw/'.startsWith(leaf.prefix) ||
+    leaf.prefix.startsWith('_gw/')
+  );
+}
+
 /** Without what is another rule's. */
-function owned(host: LeafHost, held: ReadonlyMap<string, Held>): ReadonlyMap<string, Held> {
-  const rules = host.deps.phases.under(host.rule.prefix);
-  if (rules.length <= 1 && !'_gw/'.startsWith(host.rule.prefix)) return held;
+function owned(host: LeafHost, leaf: Leaf, held: ReadonlyMap<string, Held>): ReadonlyMap<string, Held> {
+  if (!mayHoldOthers(host, leaf)) return held;
   return new Map([...held].filter(([key]) => host.owns(key)));
 }
 

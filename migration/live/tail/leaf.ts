@@ -46,7 +46,9 @@ export class Leaf {
   /** Recent changes, fading. */
   score = 0;
   hot = false;
-  /** What it costs to look at it: from the answer's arrival to the commit. */
+  /** When it last changed, monotonic milliseconds. */
+  changedAtMs = Number.NEGATIVE_INFINITY;
+  /** What it costs to look at it: to parse and to compare. */
   costMs = 0;
   problem: string | undefined;
   question: BreakerQuestion | undefined;

@@ -24,6 +24,7 @@ export function openReader(
       tls: source.tls,
       timeoutMs: limits.timeoutMs,
       concurrencyMax,
+      unpacked: true,
       // Half for what waits, half for short reads: neither starves the other.
       requestsPerSecondMax: Math.max(1, limits.requestsPerSecondMax / 2),
       attemptsMax,

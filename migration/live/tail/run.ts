@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Zones, readGrants } from '../../../src/state/zones.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { copyingOf, type MigrationKind, type PhaseRule } from '../../../src/state/migration.ts';
@@ -49,6 +50,8 @@ export class TailRun {
     const { context, reader, limits, throttles, tokenGiven } = options;
     const { gateway, phases, evidence, settings } = context;
     const { signal } = this.#stop;
+    // Every question that is under way listens to it.
+    setMaxListeners(0, signal);
     this.#listPlaces = limits.listsAtOnce;
     this.#zones = new Zones(readGrants(gateway.view));
     this.link = new SourceLink({

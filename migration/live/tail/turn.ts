@@ -123,12 +123,12 @@ function summaryOf(
   changed: readonly RawListed[],
 ): Summary {
   const seen = new Map<string, Seen>();
-  const names = createHash('sha256');
+  const names: string[] = [];
   const locks: string[] = [];
   let bytes = 0;
   for (const [key, item] of items) {
     const { entry } = item;
-    names.update(key).update('\0');
+    names.push(key);
     bytes += byteLength(entry.text);
     if (entry.session !== '') locks.push(key);
     const known = item.known;
@@ -150,15 +150,13 @@ function summaryOf(
   for (const entry of input.held.values()) if (!entry.deleted) live += 1;
   return {
     ...{ kind: 'look', upserts, live, items: items.size, bytes },
-    ...{ names: names.digest('base64').slice(0, 22), skipped, locks, seen },
+    ...{ names: digestNames(names), skipped, locks, seen },
   };
 }
 
 /** As `names` of a look, of names that were listed alone. */
 export function digestNames(names: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const name of names) hash.update(name).update('\0');
-  return hash.digest('base64').slice(0, 22);
+  return createHash('sha256').update(names.join('\0')).digest('base64').slice(0, 22);
 }
 
 /** An entry whose digest is made when it is asked for, or was made for the answer before. */
