@@ -134,7 +134,10 @@ export class Metrics implements MetricsPort {
         prometheusText(
           name,
           'counter',
-          counters.filter(({ total }) => total > 0).map(({ labels, total }) => ({ labels, value: total })),
+          // Grapevine's own also before they are raised: an increase is seen only from something.
+          counters
+            .filter(({ total }) => total > 0 || name.startsWith(ownPrefix))
+            .map(({ labels, total }) => ({ labels, value: total })),
         ),
       ),
       ...this.#shown(this.#timings).map(([name, timings]) =>

@@ -2,12 +2,14 @@ import type { Instant } from '../../src/kernel/instant.ts';
 import type { OriginId } from '../../src/crdt/dot.ts';
 import { contiguousHead, countSeqs, headOf, missingRanges } from '../../src/crdt/seq-ranges.ts';
 import type { GatewayMachine } from '../../src/node/gateway-machine.ts';
+import type { Replica } from '../../src/node/replica.ts';
 import type { CallService } from '../../src/node/rpc-messages.ts';
 import type { DriveLoop } from '../../src/runtime/drive-loop.ts';
 import { isLive, type Member } from '../../src/swim/member.ts';
 import type { CallResult } from '../../src/node/calls.ts';
 import type { Command } from '../../src/state/command.ts';
 import type { Coordinate } from '../../src/state/coordinates.ts';
+import { Kind } from '../../src/state/kinds.ts';
 import { externalNodes, zoneOf } from '../../src/state/zones.ts';
 import type { Swim } from '../../src/swim/swim.ts';
 import { sameEndpoint, type Endpoint } from '../../src/wire/endpoint.ts';
@@ -132,7 +134,7 @@ export class MachineFleet implements FleetPort {
         owner: owner?.facts.name ?? '',
         region: owner?.facts.region ?? '',
         term: zone.term,
-        sinceMs: zone.atMs ?? 0,
+        sinceMs: zone.atMs ?? foundedMs(machine.replica, zone.prefix),
         cause: zone.cause ?? 'founded',
         by: this.#nameOf(zone.byNode ?? ''),
         reason: zone.reason ?? '',
@@ -315,8 +317,10 @@ export class MachineFleet implements FleetPort {
         switch (outcome.kind) {
           case 'refused':
             return resolve(outcome);
-          case 'not-owned':
-            return resolve({ kind: 'refused', status: 500, message: notOwnedText(outcome) });
+          case 'not-owned': {
+            const owner = this.#nameOf(outcome.owner);
+            return resolve({ kind: 'refused', status: 500, message: notOwnedText({ ...outcome, owner }) });
+          }
           default:
             return resolve({ kind: 'done' });
         }
@@ -405,6 +409,11 @@ function zoneProblem(owner: Member | undefined, reachable: boolean, ready: boole
 
 function wallMs({ now }: MachineFleetOptions): number {
   return Math.floor(now().wallUs / 1000);
+}
+
+/** The grant that founds a zone says nothing of when: its stamp does. */
+function foundedMs({ view }: Replica, prefix: string): number {
+  return Math.floor((view.get(Kind.zone, prefix)?.stamp ?? 0) / 1000);
 }
 
 /** Ids are numbers shown as text. */

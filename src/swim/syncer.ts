@@ -119,6 +119,9 @@ export class Syncer {
 
   #problem({ cluster, facts }: PushPull | PushPullReply): readonly [RefusalKind, string] | undefined {
     const core = this.#core;
+    // First: that it is of another datacenter says more than that it is of another cluster.
+    const foreign = core.refuses(facts);
+    if (foreign !== undefined) return ['foreign', foreign];
     if (core.cluster !== '' && cluster !== '' && core.cluster !== cluster) {
       return [
         'cluster',
@@ -133,8 +136,6 @@ export class Syncer {
         `${facts.name} speaks gossip ${theirs}, ${core.self.facts.name} ${protocolMin} to ${protocolMax}`,
       ];
     }
-    const foreign = core.refuses(facts);
-    if (foreign !== undefined) return ['foreign', foreign];
     const holder = core.roster.byName(nameKey(facts));
     if (holder !== undefined && holder.facts.id !== facts.id && isLive(holder)) {
       core.conflict(holder.facts, facts);

@@ -101,6 +101,15 @@ describe('the JSON form', () => {
 });
 
 describe('the form of Prometheus', () => {
+  test("has the gateway's own counters before they are raised", async () => {
+    const { metrics } = metricsAt({ prometheusRetentionMs: 60_000 });
+    metrics.follow('grapevine.divergence_found', () => 0);
+    metrics.counter('api.http', { method: 'GET' });
+    const rendered = await metrics.prometheus();
+    expect(rendered?.body).toContain('\ngrapevine_divergence_found 0\n');
+    expect(rendered?.body).not.toContain('\nconsul_api_http{');
+  });
+
   test('has counters, summaries and gauges', async () => {
     const { metrics } = metricsAt({ prometheusRetentionMs: 60_000, hostname: 'vm' });
     metrics.counter('api.http', { method: 'GET' }).add();
