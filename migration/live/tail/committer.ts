@@ -138,6 +138,6 @@ export class Committer {
     if (outcome.kind === 'mirror') return outcome;
     if (outcome.kind === 'refused' && outcome.message.includes('timeline'))
       throw new Outdated(outcome.message);
-    throw new Error('message' in outcome ? String(outcome.message) : `not taken: ${outcome.kind}`);
+    throw new Error('message' in outcome ? outcome.message : `not taken: ${outcome.kind}`);
   }
 }

@@ -205,6 +205,6 @@ export class SourceLink {
     if (outcome.kind === 'migration') return undefined;
     const held = this.#options.phases.source;
     if (held?.id === source.id && held.timeline >= source.timeline) return undefined;
-    return 'message' in outcome ? String(outcome.message) : outcome.kind;
+    return 'message' in outcome ? outcome.message : outcome.kind;
   }
 }

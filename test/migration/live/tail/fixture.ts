@@ -81,7 +81,7 @@ export class TailFixture {
           return () => this.#runnerListeners.delete(listener);
         },
       } as PartContext['runner'] & { isHereOf: TailFixture },
-      hold: { held: () => undefined } as PartContext['hold'],
+      hold: { held: () => undefined },
       evidence: {
         observed: () => undefined,
         acknowledged: () => undefined,

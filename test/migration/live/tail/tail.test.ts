@@ -101,6 +101,7 @@ describe('the live mirror of keys', () => {
     for (let at = 0; at < 200; at += 7) source.set(`app/${String(at % 20)}/k${String(at)}`, 'w');
     source.delete('app/3/k3', 'app/4/k4');
     await caughtUp(fixture);
+    expect(fixture.counts).toMatchObject({ deleted: 2 });
   });
 
   test('a held lock is mirrored with its session, and named', async () => {
@@ -326,6 +327,7 @@ describe('trouble', () => {
     fixture.tail.pause('lunch');
     source.set('a', '2');
     await until(() => fixture.tail.progress('kv', '')?.throttledBy.includes('paused: lunch') === true);
+    expect(fixture.keys()).toEqual({ a: '1' });
     fixture.tail.resume();
     await caughtUp(fixture);
   });
@@ -333,8 +335,9 @@ describe('trouble', () => {
   test('ends the work of who is the runner no more, and begins it with who is', async () => {
     const fixture = await mirrored({ a: '1' });
     fixture.setRunner(false);
-    await until(() => (fixture.tail.status() as { running: boolean }).running === false);
+    await until(() => !(fixture.tail.status() as { running: boolean }).running);
     source.set('a', '2');
+    expect(fixture.keys()).toEqual({ a: '1' });
     fixture.setRunner(true);
     await caughtUp(fixture);
   });
