@@ -68,6 +68,8 @@ export interface AgentProgram {
   readonly config: (place: { ports: AgentPorts; dataDir: string; nodeName: string }) => object;
   readonly namePrefix: string;
   readonly startMsMax: number;
+  /** Whether it serves, where its own node's health does not tell. */
+  readonly isServing?: (url: string, signal: AbortSignal) => Promise<boolean>;
 }
 
 /** Starts the program and waits until it serves: a leader is known and its node's serfHealth is there. */
@@ -209,6 +211,12 @@ class RunningAgent implements AgentProcess {
         throw new Error(`${this.#program.command} ${why}; it printed:\n${this.#output}`);
       }
       try {
+        const { isServing } = this.#program;
+        if (isServing !== undefined) {
+          if (await isServing(this.url, signal)) return;
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          continue;
+        }
         const response = await fetch(`${this.url}${path}?wait=2s&index=${index}`, { signal });
         const text = await response.text();
         if (response.ok) {

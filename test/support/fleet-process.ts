@@ -243,6 +243,7 @@ export class FleetProcess {
         command: 'bash',
         namePrefix: 'fleet',
         startMsMax,
+        ...('migration' in { ...this.#plan.config, ...plan.config } ? { isServing: knowsItsPhases } : {}),
         args: (configFile) => [
           '-c',
           // As the same process, so that signals to it are signals to the gateway.
@@ -310,6 +311,8 @@ export class FleetProcess {
           const alive = members.flatMap(([name, status]) => (status === memberStatus.alive ? [name] : []));
           return alive.toSorted().join() === names.join();
         });
+        // While it is moved to, the source's nodes are shown.
+        if ('migration' in { ...this.#plan.config }) return;
         await gateway.untilAnswer('/v1/catalog/nodes', ({ text }) => {
           const nodes = (JSON.parse(text) as { Node: string }[]).map(({ Node }) => Node);
           return names.every((name) => nodes.includes(name));
@@ -379,4 +382,11 @@ export class FleetProcess {
 /** A new key for gossip. */
 export function newKey(): string {
   return randomBytes(32).toString('base64');
+}
+
+/** Of a gateway that is moved to: what it says of nodes may be the source's. */
+async function knowsItsPhases(url: string, signal: AbortSignal): Promise<boolean> {
+  const response = await fetch(`${url}/v1/kv/_gw/absent`, { signal });
+  await response.arrayBuffer();
+  return response.status === 404;
 }
