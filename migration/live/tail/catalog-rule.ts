@@ -19,7 +19,7 @@ import type { TailDeps } from './deps.ts';
 import { mirrorDigest } from './held-cache.ts';
 import { noCounts, type TailCounts } from './kv-cursor.ts';
 import type { BreakerQuestion } from './leaf.ts';
-import { describe, isAborted, wasInterrupted } from './trouble.ts';
+import { describe, isAborted, isUnreachable, orAborted, wasInterrupted } from './trouble.ts';
 
 const kinds = ['node', 'service', 'check'] as const;
 const kindNumbers = { node: Kind.node, service: Kind.service, check: Kind.check } as const;
@@ -120,7 +120,7 @@ export class CatalogRule {
       const own = new AbortController();
       this.#interrupt = () => own.abort();
       const signal = AbortSignal.any([this.#stop.signal, own.signal]);
-      await this.#deps.held();
+      await orAborted(this.#deps.held(), this.#stop.signal);
       try {
         if (this.question !== undefined) {
           throttles.note('mass delete held back in the catalog', 2 * limits.coldPollMs);
@@ -137,6 +137,7 @@ export class CatalogRule {
       } catch (error) {
         if (isAborted(error, this.#stop.signal)) return;
         if (error instanceof Outdated || (own.signal.aborted && wasInterrupted(error))) continue;
+        if (isUnreachable(error)) this.#deps.suspect();
         this.problem = describe(error);
         throttles.note(this.problem, 5000);
         const span = Math.min(5000, 100 * 2 ** Math.min(tries, 10));
@@ -207,6 +208,7 @@ export class CatalogRule {
     }
     if (timeline !== this.#deps.timeline() || phases.catalog?.step !== this.rule.step)
       throw new Outdated('over');
+    if (this.#deps.held() !== undefined) return;
     const live = kinds.reduce((sum, kind) => sum + held[kind].filter(({ deleted }) => !deleted).length, 0);
     const wanted = this.#weighed(plan, live);
     if (wanted === undefined) return;

@@ -34,6 +34,8 @@ export interface TailDeps {
   readonly fork: (timeline: number, evidence: readonly ForkEvidence[]) => Promise<void>;
   /** Resolves when work may go on; undefined: it may. */
   readonly held: () => Promise<void> | undefined;
+  /** The source was out of reach: nothing of it is taken until it was looked at again. */
+  readonly suspect: () => void;
   /** How many blocking queries each rule may have. */
   readonly hotMax: () => number;
   /** Takes a place among the leaves that are listed at once; answers how to give it back. */

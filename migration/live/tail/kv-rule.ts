@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { isOwnKey } from '../dual/fence.ts';
 import type { PhaseRule } from '../../../src/state/migration.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { mirrorState, type MirrorRecord } from '../../../src/state/mirror.ts';
@@ -10,12 +11,13 @@ import type { TailDeps } from './deps.ts';
 import { HeldCache } from './held-cache.ts';
 import { decodeKvCursor, encodeKvCursor, noCounts, type TailCounts } from './kv-cursor.ts';
 import type { Leaf } from './leaf.ts';
+import { Discovery, type DiscoveryHost } from './discovery.ts';
 import { LeafPlanner } from './leaf-planner.ts';
 import { LeafTable, type Place } from './leaf-table.ts';
 import { runLeaf, type LeafHost } from './leaf-loop.ts';
 import { NetLoss } from './net-loss.ts';
 import { recordsOf, type LeafLook } from './turn.ts';
-import { describe, isAborted } from './trouble.ts';
+import { describe, isAborted, orAborted } from './trouble.ts';
 
 /** Keys that the migration itself keeps at the source. */
 const ownPrefix = '_gw/';
@@ -27,40 +29,38 @@ const busyMs = 5000;
 const lookingShare = 0.4;
 
 /** The live mirror of one rule's keys. */
-export class KvRule implements LeafHost {
+export class KvRule implements LeafHost, DiscoveryHost {
   readonly rule: PhaseRule;
   readonly deps: TailDeps;
   readonly counts: TailCounts;
-  readonly #table: LeafTable;
-  readonly #planner: LeafPlanner;
+  readonly table: LeafTable;
+  readonly planner: LeafPlanner;
   readonly #commits: Committer;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #losses: NetLoss;
-  /** Keys that are held here and in no leaf: the next discovery makes one for them. */
-  readonly #uncovered = new Set<string>();
   /** What was found when the rule was planned, or lately; undefined: not yet. */
   namesTotal: number | undefined;
   verifiedThroughIndex = 0;
   problem: string | undefined;
   paceMs: number;
   #mark: { readonly index: number; readonly atMs: number } | undefined;
-  #namesAskedAtMs = -1;
   #cursorAtMs = 0;
   #assignedAtMs = Number.NEGATIVE_INFINITY;
-  #discoverNow: () => void = () => undefined;
+  readonly #discovery: Discovery;
 
   constructor(rule: PhaseRule, deps: TailDeps) {
     this.rule = rule;
     this.deps = deps;
     setMaxListeners(0, this.#stop.signal);
     this.paceMs = deps.limits.hotMinMs;
-    this.#table = new LeafTable(rule.prefix);
-    this.#planner = new LeafPlanner(deps, (key) => this.owns(key), this.signal);
+    this.table = new LeafTable(rule.prefix);
+    this.planner = new LeafPlanner(deps, (key) => this.owns(key), this.signal);
+    this.#discovery = new Discovery(this);
     this.#losses = new NetLoss(deps.gateway.monoMs);
     const cursor = this.#storedCursor();
     this.counts = cursor?.counts ?? noCounts();
-    if (cursor !== undefined) this.#table.restore(cursor.leaves);
+    if (cursor !== undefined) this.table.restore(cursor.leaves);
     this.#commits = new Committer({
       propose: (command) => deps.gateway.propose(command),
       sourceId: () => deps.source().id,
@@ -76,7 +76,7 @@ export class KvRule implements LeafHost {
   }
 
   get leaves(): readonly Leaf[] {
-    return this.#table.all;
+    return this.table.all;
   }
 
   start(): void {
@@ -85,7 +85,7 @@ export class KvRule implements LeafHost {
 
   async stop(): Promise<void> {
     this.#stop.abort();
-    for (const leaf of this.#table.all) leaf.interrupt();
+    for (const leaf of this.table.all) leaf.interrupt();
     await Promise.all(this.#running);
     await this.#commits.idle();
   }
@@ -93,15 +93,14 @@ export class KvRule implements LeafHost {
   /** A key was written here. */
   touched(key: string): void {
     if (!key.startsWith(this.rule.prefix)) return;
-    const leaf = this.#table.find(key);
+    const leaf = this.table.find(key);
     if (leaf !== undefined) leaf.held?.touched(key, this.deps.asks.last);
-    else if (this.#table.all.length > 0 && this.owns(key) && this.#uncovered.size < 10_000)
-      this.#uncovered.add(key);
+    else if (this.table.all.length > 0 && this.owns(key)) this.#discovery.stray(key);
   }
 
   /** Whether a key is this rule's to copy: it is in no rule below this one, and not the migration's own. */
   owns(key: string): boolean {
-    if (key.startsWith(ownPrefix)) return false;
+    if (isOwnKey(key)) return false;
     const rule = this.deps.phases.ofKey(key);
     return rule !== undefined && rule.prefix === this.rule.prefix;
   }
@@ -110,12 +109,12 @@ export class KvRule implements LeafHost {
   rebase(): void {
     this.verifiedThroughIndex = 0;
     this.#mark = undefined;
-    for (const leaf of this.#table.all) {
+    for (const leaf of this.table.all) {
       Object.assign(leaf, { index: 0, compared: false, comparedAtMs: -1, encoded: undefined });
       leaf.seen = new Map();
       leaf.interrupt();
     }
-    this.#discoverNow();
+    this.#discovery.now();
   }
 
   /** Compares leaves below a prefix now; resolves when all that are there were asked for after this call. */
@@ -123,16 +122,16 @@ export class KvRule implements LeafHost {
     const { gateway } = this.deps;
     const startMs = gateway.monoMs();
     const before = this.counts.copied + this.counts.deleted;
-    this.#discoverNow();
+    this.#discovery.now();
     const concerned = (): readonly Leaf[] =>
-      this.#table.all.filter((leaf) => leaf.prefix.startsWith(prefix) || prefix.startsWith(leaf.prefix));
+      this.table.all.filter((leaf) => leaf.prefix.startsWith(prefix) || prefix.startsWith(leaf.prefix));
     for (const leaf of concerned()) {
       leaf.index = 0;
       leaf.interrupt();
     }
     const isDone = (): boolean =>
-      (this.#table.isWhole || this.#namesAskedAtMs >= startMs) &&
-      this.#table.all.length > 0 &&
+      (this.table.isWhole || this.#discovery.askedAtMs >= startMs) &&
+      this.table.all.length > 0 &&
       concerned().every((leaf) => leaf.comparedAtMs >= startMs);
     while (!isDone()) {
       if (gateway.monoMs() - startMs > waitMs || this.signal.aborted) {
@@ -151,7 +150,7 @@ export class KvRule implements LeafHost {
 
   /** Lets the breaker's questions below a prefix pass, or forbids what they ask for. */
   answerBreaker(prefix: string, allow: boolean): boolean {
-    const asked = this.#table.all.filter(
+    const asked = this.table.all.filter(
       (leaf) => leaf.question !== undefined && leaf.prefix.startsWith(prefix),
     );
     for (const leaf of asked) {
@@ -173,7 +172,7 @@ export class KvRule implements LeafHost {
     const isAllowed = leaf.allowed > 0 && deletes <= leaf.allowed + breakerFloor;
     if (deletes > 0 && !isAllowed) {
       if (tripsBreaker(deletes, live)) return false;
-      const rest = this.#table.all.reduce((sum, other) => sum + other.items, 0);
+      const rest = this.table.all.reduce((sum, other) => sum + other.items, 0);
       if (tripsBreaker(this.#losses.with(deletes - creates), Math.max(rest, live))) return false;
     }
     // At once: other leaves are weighed before these are gone.
@@ -215,7 +214,7 @@ export class KvRule implements LeafHost {
   }
 
   learn(items: number, bytes: number): void {
-    this.#planner.learn(items, bytes);
+    this.planner.learn(items, bytes);
   }
 
   /** Replaces a leaf by smaller ones. */
@@ -226,34 +225,40 @@ export class KvRule implements LeafHost {
     if (places.length === 1 && only?.prefix === leaf.prefix && only.tree === leaf.tree) {
       throw new Error(`an answer about ${JSON.stringify(leaf.prefix)} is too large, and cannot be split`);
     }
-    const { compared, comparedAtMs } = leaf;
-    this.#insert(places, leaf, { compared, comparedAtMs });
+    this.insert(places, [leaf]);
   }
 
   #pieces(prefix: string, names: readonly string[]): readonly Place[] {
-    const most = Math.min(this.#planner.namesMax(), Math.max(1, Math.ceil(names.length / 2)));
+    const most = Math.min(this.planner.namesMax(), Math.max(1, Math.ceil(names.length / 2)));
     return [...splitRegions(prefix, sortedUnique(names), () => most)];
   }
 
-  #insert(places: readonly Place[], insteadOf?: Leaf, known: Partial<Leaf> = {}): void {
-    const wasWhole = this.#table.isWhole;
-    for (const leaf of this.#table.insert(places, insteadOf)) {
-      Object.assign(leaf, known, { index: 0 });
+  insert(places: readonly Place[], insteadOf: readonly Leaf[] = []): void {
+    const wasWhole = this.table.isWhole;
+    // What they cover was compared as far as those were that they replace.
+    const compared = insteadOf.length > 0 && insteadOf.every((leaf) => leaf.compared);
+    const comparedAtMs =
+      insteadOf.length === 0 ? -1 : Math.min(...insteadOf.map((leaf) => leaf.comparedAtMs));
+    for (const leaf of this.table.insert(places, insteadOf)) {
+      Object.assign(leaf, { compared, comparedAtMs, index: 0 });
       this.#keep(runLeaf(this, leaf));
     }
     this.assignHot();
-    if (wasWhole) this.#discoverNow();
+    if (wasWhole) this.#discovery.now();
+  }
+
+  counted(names: number): void {
+    this.namesTotal = names;
   }
 
   async #begin(): Promise<void> {
-    if (this.#table.all.length === 0) {
+    if (this.table.all.length === 0) {
       let tries = 0;
       for (;;) {
         try {
-          await this.deps.held();
+          await orAborted(this.deps.held(), this.signal);
           const places = await this.#planned(this.rule.prefix);
-          this.#insert(places.length === 0 ? [{ prefix: this.rule.prefix, tree: true }] : places);
-          this.#namesAskedAtMs = -1;
+          this.insert(places.length === 0 ? [{ prefix: this.rule.prefix, tree: true }] : places);
           break;
         } catch (error) {
           if (isAborted(error, this.signal)) return;
@@ -264,101 +269,18 @@ export class KvRule implements LeafHost {
         if (this.signal.aborted) return;
       }
     } else {
-      this.namesTotal = this.#table.all.reduce((sum, leaf) => sum + leaf.items, 0);
+      this.namesTotal = this.table.all.reduce((sum, leaf) => sum + leaf.items, 0);
       this.assignHot();
-      for (const leaf of this.#table.all) this.#keep(runLeaf(this, leaf));
+      for (const leaf of this.table.all) this.#keep(runLeaf(this, leaf));
     }
     this.problem = undefined;
-    this.#keep(this.#discover());
+    this.#keep(this.#discovery.run());
   }
 
   async #planned(prefix: string): Promise<readonly Place[]> {
-    const { places, total } = await this.#planner.plan(prefix);
+    const { places, total } = await this.planner.plan(prefix);
     if (prefix === this.rule.prefix) this.namesTotal = total;
     return places;
-  }
-
-  /**
-   * Finds keys that no leaf covers: all names are watched, no more often than costs a twentieth of the time. Where one
-   * leaf covers everything there is nothing to be found.
-   */
-  async #discover(): Promise<void> {
-    const { gateway, reader, limits } = this.deps;
-    let index = 0;
-    let tries = 0;
-    while (!this.signal.aborted) {
-      const wake = new AbortController();
-      this.#discoverNow = () => {
-        index = 0;
-        wake.abort();
-      };
-      const signal = AbortSignal.any([this.signal, wake.signal]);
-      if (this.#table.isWhole) {
-        await gateway.clock.sleep(limits.waitMs, signal);
-        continue;
-      }
-      await this.deps.held();
-      const startMs = gateway.monoMs();
-      try {
-        const waiting = { index, waitMs: limits.waitMs };
-        const answer = await reader.keys(this.rule.prefix, undefined, { waiting, signal });
-        const arrivedMs = gateway.monoMs();
-        let names: readonly string[] | undefined;
-        if (answer.kind === 'keys') {
-          index = answer.meta.index === null || answer.meta.index < index ? 0 : answer.meta.index;
-          names = answer.names.filter((name) => this.owns(name));
-          this.namesTotal = names.length;
-          this.#cover(names);
-        } else {
-          const uncovered = (await this.#planned(this.rule.prefix)).filter(
-            ({ prefix }) => !this.#isCovered(prefix),
-          );
-          if (uncovered.length > 0) this.#insert(uncovered);
-        }
-        this.#namesAskedAtMs = startMs;
-        tries = 0;
-        const costMs = gateway.monoMs() - (index === 0 ? startMs : arrivedMs);
-        const floorMs = answer.kind === 'keys' ? 500 : limits.coldPollMs;
-        await gateway.clock.sleep(Math.max(floorMs, 20 * costMs), signal);
-      } catch (error) {
-        if (isAborted(error, this.signal)) return;
-        if (wake.signal.aborted) continue;
-        this.deps.throttles.note(describe(error), 5000);
-        await this.#backoff(tries);
-        tries += 1;
-      }
-    }
-  }
-
-  #isCovered(prefix: string): boolean {
-    return this.#table.all.some(
-      (leaf) => leaf.tree && (prefix.startsWith(leaf.prefix) || leaf.prefix.startsWith(prefix)),
-    );
-  }
-
-  #cover(names: readonly string[]): void {
-    const uncovered = names.filter((name) => this.#table.find(name) === undefined);
-    for (const key of this.#uncovered) if (this.#table.find(key) === undefined) uncovered.push(key);
-    this.#uncovered.clear();
-    if (uncovered.length === 0) return;
-    // Each as its own tree where it does not stand above leaves that are there.
-    const places = sortedUnique(uncovered).map((prefix): Place => {
-      const isAbove = this.#table.all.some((leaf) => leaf.prefix.startsWith(prefix));
-      return {
-        prefix,
-        tree: !isAbove && !uncovered.some((other) => other !== prefix && other.startsWith(prefix)),
-      };
-    });
-    this.#insert(places.length <= 64 ? places : [...this.#grouped(sortedUnique(uncovered))]);
-  }
-
-  /** Many new names at once: split as a plan does, where no leaf lies between them. */
-  *#grouped(names: readonly string[]): Generator<Place, void, undefined> {
-    for (const region of splitRegions(this.rule.prefix, names, this.#planner.namesMax)) {
-      const isFree = region.tree && !this.#table.all.some((leaf) => leaf.prefix.startsWith(region.prefix));
-      if (isFree && region.prefix !== this.rule.prefix) yield { prefix: region.prefix, tree: true };
-      else for (const name of region.names) yield { prefix: name, tree: false };
-    }
   }
 
   isBusy(leaf: Leaf): boolean {
@@ -368,19 +290,20 @@ export class KvRule implements LeafHost {
   /** Regular work: what is compared through which index, and who waits for changes. */
   async tick(): Promise<void> {
     this.assignHot();
-    const leaves = this.#table.all;
+    this.#discovery.join();
+    const leaves = this.table.all;
     const { gateway, reader, limits } = this.deps;
     // All leaves that change take turns within a part of the time: the rest is the gateway's.
     const costMs = leaves.reduce((sum, leaf) => sum + (this.isBusy(leaf) ? leaf.costMs : 0), 0);
     this.paceMs = Math.max(limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
     if (this.#mark === undefined) {
       const atMs = gateway.monoMs();
-      const read = await reader.get(`${ownPrefix}absent`, { signal: this.signal });
+      const read = await reader.get(`${this.rule.prefix}${ownPrefix}absent`, { signal: this.signal });
       if (read.kind === 'read' && read.meta.index !== null) this.#mark = { index: read.meta.index, atMs };
       return;
     }
     const { index, atMs } = this.#mark;
-    const namesToo = this.#table.isWhole || this.#namesAskedAtMs >= atMs;
+    const namesToo = this.table.isWhole || this.#discovery.askedAtMs >= atMs;
     if (leaves.length === 0 || !namesToo || leaves.some((leaf) => leaf.comparedAtMs < atMs)) return;
     this.verifiedThroughIndex = index;
     this.#mark = undefined;
@@ -388,7 +311,7 @@ export class KvRule implements LeafHost {
 
   /** The leaves that change most wait for changes; the others are looked at now and then. */
   assignHot(): void {
-    const leaves = this.#table.all;
+    const leaves = this.table.all;
     const most = this.deps.hotMax();
     const isRoomy = leaves.length <= most;
     const now = this.deps.gateway.monoMs();
@@ -430,7 +353,7 @@ export class KvRule implements LeafHost {
       timeline: timeline(),
       term: this.rule.term,
       counts: this.counts,
-      leaves: this.#table.all,
+      leaves: this.table.all,
     };
     return { [this.#cursorName]: encodeKvCursor(cursor) };
   }

@@ -7,7 +7,7 @@ import { Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import type { HeldCache } from './held-cache.ts';
 import type { Leaf } from './leaf.ts';
-import { describe, wasInterrupted } from './trouble.ts';
+import { describe, isUnreachable, orAborted, wasInterrupted } from './trouble.ts';
 import { digestNames, lookAtLeaf, type LeafLook } from './turn.ts';
 
 /** What a leaf asks of its rule. */
@@ -46,7 +46,7 @@ export async function runLeaf(host: LeafHost, leaf: Leaf): Promise<void> {
     const signal = AbortSignal.any([host.signal, own.signal]);
     const held = host.deps.held();
     if (held !== undefined) {
-      await held;
+      await orAborted(held, host.signal);
       continue;
     }
     if (leaf.question !== undefined) {
@@ -65,6 +65,7 @@ export async function runLeaf(host: LeafHost, leaf: Leaf): Promise<void> {
         Object.assign(leaf, { index: 0, compared: false });
         continue;
       }
+      if (isUnreachable(error)) host.deps.suspect();
       leaf.problem = describe(error);
       throttles.note(leaf.problem, 5000);
       const span = Math.min(5000, 100 * 2 ** Math.min(tries, 10));
@@ -162,6 +163,8 @@ async function look(
     await deps.fork(timeline, found.evidence);
     throw new Outdated('forked');
   }
+  // Somebody holds it since it was asked: it is asked again then.
+  if (deps.held() !== undefined) return;
   const isChange = found.upserts.length > 0 || found.deletes.length > 0;
   // Before this answer nothing told of the change: it is at most as old as the last answer.
   if (isChange) leaf.pendingSinceMs ??= isPrompt && leaf.arrivedAtMs > 0 ? leaf.arrivedAtMs : arrivedMs;

@@ -38,12 +38,19 @@ export class LeafPlanner {
 
   /** Regions of what either side has below a prefix, and how many names that are. */
   async plan(prefix: string): Promise<{ readonly places: readonly Place[]; readonly total: number }> {
-    const sides = [this.#namesThere(), this.#namesHere()];
     const regions: Region[] = [];
     let total = 0;
     const count = (many: number): number => (total += many);
-    for await (const region of planRegions(prefix, sides, this.#sizer.namesMax, count)) regions.push(region);
+    for await (const region of this.regions(prefix, count)) regions.push(region);
     return { places: await this.#resized(prefix, regions, total), total };
+  }
+
+  /** Piece by piece, with the names of each. */
+  regions(
+    prefix: string,
+    count: (names: number) => void = () => undefined,
+  ): AsyncGenerator<Region, void, undefined> {
+    return planRegions(prefix, [this.#namesThere(), this.#namesHere()], this.#sizer.namesMax, count);
   }
 
   /** Regions were planned for entries of a usual size: a few are looked at, and where they differ all is cut anew. */

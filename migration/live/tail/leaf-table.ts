@@ -40,11 +40,11 @@ export class LeafTable {
   }
 
   /**
-   * Puts leaves in at these places, in place of one that they are pieces of. Those that are new are answered. Places
+   * Puts leaves in at these places, in place of those that they are pieces of, or that are pieces of them. Those that are new are answered. Places
    * that no request can name are left out.
    */
-  insert(places: readonly Place[], insteadOf?: Leaf): readonly Leaf[] {
-    if (insteadOf !== undefined) this.remove(insteadOf);
+  insert(places: readonly Place[], insteadOf: readonly Leaf[] = []): readonly Leaf[] {
+    for (const leaf of insteadOf) this.remove(leaf);
     const made = places.filter(({ prefix }) => hasTrueName(prefix)).map((place) => ({ place, leaf: place }));
     const all: Place[] = [...this.#leaves, ...made.map(({ place }) => place)].toSorted(byPlace);
     const added = new Set<Place>(made.map(({ place }) => place));

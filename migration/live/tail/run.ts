@@ -14,7 +14,7 @@ import type { LagMeter } from './lag-meter.ts';
 import type { TailLimits } from './limits.ts';
 import { SourceLink } from './source-link.ts';
 import type { Throttles } from './throttles.ts';
-import { describe } from './trouble.ts';
+import { describe, orAborted } from './trouble.ts';
 
 export interface RunOptions {
   readonly context: PartContext;
@@ -70,6 +70,7 @@ export class TailRun {
       catalogTerm: () => this.#zones.lentTerm(Kind.node, '') ?? 0,
       fork: (timeline, found) => this.link.fork(timeline, found),
       held: () => options.held() ?? this.link.untilUp(),
+      suspect: () => this.link.suspect(),
       // Names, the canary and the catalog wait, too.
       hotMax: () =>
         Math.max(1, Math.floor((limits.waitingMax - 4 - this.#tails.size) / Math.max(1, this.#tails.size))),
@@ -105,7 +106,7 @@ export class TailRun {
   }
 
   async #afterUp(): Promise<void> {
-    await this.link.untilUp();
+    await orAborted(this.link.untilUp(), this.#stop.signal);
     if (this.#stop.signal.aborted) return;
     this.#onPhases();
     await Promise.all([this.canary.run(), this.#tick()]);
@@ -117,7 +118,7 @@ export class TailRun {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       await gateway.clock.sleep(limits.tickMs, signal);
-      await this.#deps.held();
+      await orAborted(this.#deps.held(), signal);
       for (const tail of this.tails) {
         if (signal.aborted || tail instanceof CatalogRule) continue;
         await tail.tick().catch((error: unknown) => {

@@ -41,6 +41,7 @@ export class SourceLink {
   #forking: Promise<void> | undefined;
   other: OtherCluster | undefined;
   problem: string | undefined;
+  #isSuspect = false;
   #accepted: string | undefined;
   #wake: () => void = () => undefined;
   readonly #waiting: (() => void)[] = [];
@@ -50,7 +51,7 @@ export class SourceLink {
   }
 
   get isUp(): boolean {
-    return this.#facts !== undefined && this.other === undefined;
+    return this.#facts !== undefined && this.other === undefined && !this.#isSuspect;
   }
 
   get facts(): SourceFacts {
@@ -84,6 +85,13 @@ export class SourceLink {
     return true;
   }
 
+  /** Nobody answered: another cluster may be there when somebody does. */
+  suspect(): void {
+    if (this.#facts === undefined || this.#isSuspect) return;
+    this.#isSuspect = true;
+    this.#wake();
+  }
+
   /** Looks who answers, now and again. */
   async run(): Promise<void> {
     const { gateway, signal, identityMs } = this.#options;
@@ -101,7 +109,10 @@ export class SourceLink {
         this.#options.throttles.note(this.problem, 5000);
         tries += 1;
       }
-      const span = this.#facts === undefined ? Math.min(5000, 100 * 2 ** Math.min(tries, 10)) : identityMs;
+      const span =
+        this.#facts === undefined || this.problem !== undefined
+          ? Math.min(5000, 100 * 2 ** Math.min(tries, 10))
+          : identityMs;
       await gateway.clock.sleep(span * (0.75 + gateway.random() / 2), AbortSignal.any([signal, wake.signal]));
     }
     for (const resolve of this.#waiting.splice(0)) resolve();
@@ -110,6 +121,9 @@ export class SourceLink {
   /** Resolves when the next timeline is agreed on. */
   async fork(timeline: number, evidence: readonly ForkEvidence[]): Promise<void> {
     if (timeline < this.#timeline) return;
+    // Another cluster contradicts all that this one said: it is no fork.
+    await this.#look();
+    if (this.other !== undefined || timeline < this.#timeline) return;
     this.#forking ??= this.#agreeOnFork(timeline + 1, evidence).finally(() => (this.#forking = undefined));
     await this.#forking;
   }
@@ -157,6 +171,7 @@ export class SourceLink {
     const isNew = this.#facts?.id !== source.id || this.other !== undefined;
     this.#facts = facts;
     this.other = undefined;
+    this.#isSuspect = false;
     this.#accepted = undefined;
     if (source.timeline > this.#timeline || isNew) {
       this.#timeline = source.timeline;

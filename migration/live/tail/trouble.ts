@@ -17,3 +17,18 @@ export function isAborted(error: unknown, signal: AbortSignal): boolean {
 export function wasInterrupted(error: unknown): boolean {
   return error instanceof ConnectionError && error.kind === 'aborted';
 }
+
+/** Resolves with the promise, or when it is to end. */
+export async function orAborted(waiting: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+  if (waiting === undefined || signal.aborted) return;
+  let end = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => (end = resolve));
+  signal.addEventListener('abort', end, { once: true });
+  await Promise.race([waiting, aborted]);
+  signal.removeEventListener('abort', end);
+}
+
+/** Whether nobody answered: who answers the next time is to be looked at. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ConnectionError && error.kind === 'unreachable';
+}

@@ -94,6 +94,23 @@ describe('the live mirror of keys', () => {
     expect(fixture.counts).toMatchObject({ copied: 303, deleted: 1 });
   });
 
+  test('leaves that have become small are joined', async () => {
+    const keys: Record<string, string> = {};
+    for (let at = 0; at < 45; at += 1) keys[`app/${String(at % 3)}/k${String(at)}`] = 'v';
+    const fixture = await mirrored(keys, { limits: { leafNamesMax: 40 } });
+    const leaves = (): number =>
+      (fixture.tail.status() as { rules: { leaves: number }[] }).rules[0]?.leaves ?? 0;
+    expect(leaves()).toBeGreaterThan(1);
+    source.delete(...Object.keys(keys).slice(0, 36));
+    await until(
+      () => leaves() === 1,
+      () => fixture.tail.status(),
+    );
+    source.set('zzz', '1');
+    await caughtUp(fixture);
+    expect(fixture.counts).toMatchObject({ copied: 46, deleted: 36 });
+  });
+
   test('with more leaves than connections those without one are polled', async () => {
     const keys: Record<string, string> = {};
     for (let at = 0; at < 200; at += 1) keys[`app/${String(at % 20)}/k${String(at)}`] = 'v';
@@ -290,6 +307,19 @@ describe('a source whose history is replaced', () => {
     expect(fixture.phases.source?.timeline).toBe(2);
   });
 
+  test('is told from another cluster before anything of it is taken', async () => {
+    const fixture = await mirrored({ a: '1', b: '1' }, { limits: { identityMs: 60_000 } });
+    source.serverIds = ['stranger-1'];
+    source.entries.clear();
+    source.index = 3;
+    source.set('a', 'other');
+    source.set('c', 'other');
+    await expect(fixture.tail.compareNow('kv', '', 200)).rejects.toThrow('not compared');
+    expect(fixture.tail.progress('kv', '')?.problem).toBe('other-cluster');
+    expect(fixture.keys()).toEqual({ a: '1', b: '1' });
+    expect(fixture.phases.source?.timeline).toBe(1);
+  });
+
   test('server by server stays the same one', async () => {
     const fixture = await mirrored({ a: '1' });
     const remembered = (): string => {
@@ -325,7 +355,9 @@ describe('trouble', () => {
   test('of the operator’s making holds everything until it is over', async () => {
     const fixture = await mirrored({ a: '1' });
     fixture.tail.pause('lunch');
+    const { lists } = source;
     source.set('a', '2');
+    await until(() => source.lists > lists);
     await until(() => fixture.tail.progress('kv', '')?.throttledBy.includes('paused: lunch') === true);
     expect(fixture.keys()).toEqual({ a: '1' });
     fixture.tail.resume();
