@@ -19,13 +19,16 @@ type Register = HeldEntry & { readonly record: MirrorRecord | null };
 export class MemoryTarget implements MirrorTarget {
   readonly address = 'memory';
   readonly #gatewayNode: string;
+  readonly #others: readonly string[];
   readonly #registers = new Map<MirrorKind, Map<string, Register>>();
   #timeline = 0;
   #cursors: Record<string, string> = {};
   #applies = 0;
 
-  constructor(gatewayNode = 'gateway') {
+  /** `others`: node names of the other gateways of its fleet. */
+  constructor(gatewayNode = 'gateway', others: readonly string[] = []) {
     this.#gatewayNode = gatewayNode;
+    this.#others = others;
   }
 
   /** How many batches were applied so far. */
@@ -38,7 +41,7 @@ export class MemoryTarget implements MirrorTarget {
     timeline: this.#timeline,
     cursors: { ...this.#cursors },
     gatewayNode: this.#gatewayNode,
-    gatewayNodes: [this.#gatewayNode],
+    gatewayNodes: [this.#gatewayNode, ...this.#others],
     datacenter: 'dc1',
     otherSources: [],
   });

@@ -1,4 +1,5 @@
 import type { LiveReader } from '../../source/live-reader.ts';
+import { ownKeys } from '../dual/fence.ts';
 import type { GatewayPort } from '../ports.ts';
 
 /** Measures the way from a write at the source to what is told of it here: a key of its own, written now and then. */
@@ -18,7 +19,7 @@ export class Canary {
     this.#reader = reader;
     this.#signal = signal;
     this.#everyMs = everyMs;
-    this.#key = `_gw/canary/${gateway.nodeName}`;
+    this.#key = `${ownKeys}canary/${gateway.nodeName}`;
   }
 
   /** How long the one that is on its way has been; 0: none is. */

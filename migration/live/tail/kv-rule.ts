@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { isOwnKey } from '../dual/fence.ts';
+import { isOwnKey, ownKeys } from '../dual/fence.ts';
 import type { PhaseRule } from '../../../src/state/migration.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { mirrorState, type MirrorRecord } from '../../../src/state/mirror.ts';
@@ -18,9 +18,6 @@ import { runLeaf, type LeafHost } from './leaf-loop.ts';
 import { NetLoss } from './net-loss.ts';
 import { recordsOf, type LeafLook } from './turn.ts';
 import { describe, isAborted, orAborted } from './trouble.ts';
-
-/** Keys that the migration itself keeps at the source. */
-const ownPrefix = '_gw/';
 
 /** A leaf that changed within this time is one that changes. Guess. */
 const busyMs = 5000;
@@ -298,7 +295,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
     this.paceMs = Math.max(limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
     if (this.#mark === undefined) {
       const atMs = gateway.monoMs();
-      const read = await reader.get(`${this.rule.prefix}${ownPrefix}absent`, { signal: this.signal });
+      const read = await reader.get(`${this.rule.prefix}${ownKeys}absent`, { signal: this.signal });
       if (read.kind === 'read' && read.meta.index !== null) this.#mark = { index: read.meta.index, atMs };
       return;
     }

@@ -3,6 +3,7 @@ import { isPathSafe } from '../../mirror/key-rules.ts';
 import type { Held } from '../../mirror/registers.ts';
 import type { ReadMeta } from '../../source/consul-reader.ts';
 import type { RawEntry, Waiting } from '../../source/live-reader.ts';
+import { ownKeys } from '../dual/fence.ts';
 import { Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import type { HeldCache } from './held-cache.ts';
@@ -224,8 +225,8 @@ async function read(
 function mayHoldOthers(host: LeafHost, leaf: Leaf): boolean {
   return (
     host.deps.phases.under(leaf.prefix).length > 1 ||
-    '_gw/'.startsWith(leaf.prefix) ||
-    leaf.prefix.startsWith('_gw/')
+    ownKeys.startsWith(leaf.prefix) ||
+    leaf.prefix.startsWith(ownKeys)
   );
 }
 

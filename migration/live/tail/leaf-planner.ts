@@ -3,6 +3,7 @@ import { Kind } from '../../../src/state/kinds.ts';
 import { LeafSizer, planRegions, type NameSource } from '../../copy/plan-regions.ts';
 import { hasTrueName } from '../../mirror/key-rules.ts';
 import { splitRegions, type Region } from '../../mirror/regions.ts';
+import { isOwnKey, ownKeys } from '../dual/fence.ts';
 import type { TailDeps } from './deps.ts';
 import type { Place } from './leaf-table.ts';
 
@@ -77,7 +78,7 @@ export class LeafPlanner {
 
   /** As `owns`, for a name that may stand for many below it. */
   #mayOwn(name: string): boolean {
-    return this.#owns(name) || (name.endsWith('/') && !name.startsWith('_gw/'));
+    return this.#owns(name) || (name.endsWith('/') && (name === ownKeys || !isOwnKey(name)));
   }
 
   #namesHere(): NameSource {

@@ -99,13 +99,18 @@ describeRealConsul('a copy from a real Consul', () => {
     expect(noticed(summary, 'source-server')).toMatchObject({ action: 'skipped', count: 1 });
   });
 
-  test("a source node that bears the gateway's own name is skipped, whatever its case", async () => {
-    const target = new MemoryTarget('DB-1');
-    const summary = await copy(readerOf(consul.url), target);
-    expect(target.liveKeys('node')).not.toContain('db-1');
-    expect(target.liveKeys('service').filter((key) => key.startsWith('db-1/'))).toEqual([]);
-    expect(noticed(summary, 'gateway-node')).toMatchObject({ action: 'skipped', examples: ['db-1'] });
-  });
+  test.each([
+    ["the gateway's own", new MemoryTarget('DB-1')],
+    ["another gateway's", new MemoryTarget('gateway', ['DB-1'])],
+  ])(
+    'a source node that bears %s name is skipped with all that is on it, whatever its case',
+    async (_, target) => {
+      const summary = await copy(readerOf(consul.url), target);
+      expect(target.liveKeys('node')).not.toContain('db-1');
+      expect(target.liveKeys('service').filter((key) => key.startsWith('db-1/'))).toEqual([]);
+      expect(noticed(summary, 'gateway-node')).toMatchObject({ action: 'skipped', examples: ['db-1'] });
+    },
+  );
 
   test('held locks, sessions, too large values and odd keys are listed with what was done', async () => {
     const big = await startRealConsul({ config: { limits: { kv_max_value_size: 1_000_000 } } });
