@@ -4,16 +4,22 @@ import type { CompareFlags } from '../../migration/terminal/compare-command.ts';
 import type { CopyFlags } from '../../migration/terminal/copy-command.ts';
 import type { Host } from '../../migration/terminal/host.ts';
 import { boolFlag, intFlag, listFlag, textFlag } from './flags.ts';
+import { registerMigrateLive } from './migrate-live.ts';
 import { packageVersion } from './package-version.ts';
 
 export function registerMigrate(program: Command): void {
   const migrate = program
     .command('migrate')
-    .summary('Bring an existing Consul across: copy, compare')
-    .description('Brings the data of a running Consul into a gateway, and compares the two.')
+    .summary('Bring an existing Consul across: once, or while its clients live')
+    .description(
+      'Brings a running Consul into a gateway. `copy` and `compare` do it once, from anywhere. The others move a Consul\n' +
+        'over whose clients go on working, prefix by prefix and with a way back (docs/migration.md): they are ordered of\n' +
+        'a gateway that has the source in its configuration (migration.source).',
+    )
     .usage('<command> [flags]');
   registerCopy(migrate);
   registerCompare(migrate);
+  registerMigrateLive(migrate);
 }
 
 function registerCopy(migrate: Command): void {

@@ -150,6 +150,10 @@ describeRealConsul('a prefix of a live Consul', () => {
       expect(
         (await g1.put(`${base}/step`, JSON.stringify({ prefix: 'app/', phase: 'cutover' }))).text,
       ).toMatch(/one step at a time/);
+      await until('every gateway answers', async () => {
+        const { gates } = await step('mirror', { dryRun: true });
+        return gates.every(({ state }) => state === 'green');
+      });
       const would = await step('mirror', { dryRun: true });
       expect(would).toMatchObject({ result: 'would', from: 'passthrough', to: 'mirror' });
       expect(would.gates.map(({ name, state }) => `${name} ${state}`)).toEqual([

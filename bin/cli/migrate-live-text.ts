@@ -1,0 +1,186 @@
+import type { Plan } from '../../migration/live/control/plan.ts';
+import type { RehearsalReport } from '../../migration/live/control/rehearse.ts';
+import type { StepReport } from '../../migration/live/control/stepper.ts';
+import type { Verification } from '../../migration/live/control/verify.ts';
+import { columns, count, duration, printable } from './table.ts';
+
+// What the commands of a live migration print.
+
+export interface RuleStatus {
+  readonly kind: string;
+  readonly prefix: string;
+  readonly phase: string;
+  readonly step: number;
+  readonly open?: number;
+  readonly older?: number;
+  readonly tail?: {
+    readonly backfilled: boolean;
+    readonly items: number;
+    readonly itemsTotal?: number | null;
+    readonly itemsPerSecond: number;
+    readonly lagMs: number | null;
+    readonly etaMs?: number | null;
+    readonly throttledBy: readonly string[];
+    readonly breaker?: string | null;
+    readonly problem?: string | null;
+  } | null;
+  readonly repairs?: { readonly keys: number; readonly oldestMs: number };
+  readonly reverse?: {
+    readonly pending: number;
+    readonly lagMs: number | null;
+    readonly quarantined: number;
+    readonly lost: boolean;
+    readonly problem?: string | null;
+  } | null;
+}
+
+export interface StatusBody {
+  readonly source: { readonly id: string; readonly timeline: number } | null;
+  readonly runner: string | null;
+  readonly rules: readonly {
+    readonly kind: string;
+    readonly prefix: string;
+    readonly phase: string;
+    readonly step: number;
+    readonly sinceMs: number;
+    readonly reason: string;
+    readonly overridden: readonly string[];
+  }[];
+  readonly gateways: readonly {
+    readonly name: string;
+    readonly alive: boolean;
+    readonly problem: string | null;
+    readonly status: {
+      readonly known: boolean;
+      readonly hasSource: boolean;
+      readonly rules: readonly RuleStatus[];
+    } | null;
+  }[];
+}
+
+export function renderStep(report: StepReport): string {
+  const lines = [
+    `${report.kind} ${printable(report.prefix)}: ${report.from} -> ${report.to}${report.dryRun ? ' (dry run)' : ''}`,
+    ...report.gates.map(({ name, state, detail }) => {
+      const passed = state !== 'green' && report.overridden.includes(name) ? ' (passed over)' : '';
+      return `  ${mark(state)} ${name}: ${detail}${passed}`;
+    }),
+    ...(report.dryRun ? ['would:', ...report.actions.map((each) => `  - ${each}`)] : []),
+    ...report.waitingFor.map(({ gateway, why }) => `  waiting for ${gateway}: ${why}`),
+    ...(report.heldMs === null ? [] : [`  writes were held for ${report.heldMs} ms`]),
+    report.message,
+  ];
+  return lines.join('\n');
+}
+
+function mark(state: string): string {
+  if (state === 'green') return 'ok ';
+  return state === 'red' ? 'NO ' : '?  ';
+}
+
+export function renderStatus(body: StatusBody, nowMs: number): string {
+  if (body.rules.length === 0) return 'Nothing is migrated: no rules.';
+  const head = [
+    `Source: ${body.source === null ? 'not agreed on yet' : `${body.source.id}, timeline ${body.source.timeline}`}`,
+    `Runner: ${body.runner ?? 'none: no gateway that lives has the source configured'}`,
+  ];
+  const rules = body.rules.flatMap((rule) => {
+    const told = body.gateways.flatMap(({ name, status }) =>
+      (status?.rules ?? [])
+        .filter((each) => each.kind === rule.kind && each.prefix === rule.prefix)
+        .map((each) => ({ name, ...each })),
+    );
+    const acts = told.filter(({ step, older }) => step >= rule.step && (older ?? 0) === 0).length;
+    const progress = told.map(progressOf).filter((each) => each !== '');
+    return [
+      `${rule.kind} ${printable(rule.prefix)}  ${rule.phase}, step ${rule.step}, since ${duration(nowMs - rule.sinceMs)}, ` +
+        `${acts} of ${body.gateways.length} gateways act on it${progress.length === 0 ? '' : `; ${progress.join('; ')}`}`,
+      ...(rule.overridden.length === 0
+        ? []
+        : [`    passed over: ${rule.overridden.join(', ')} (${rule.reason})`]),
+    ];
+  });
+  const gateways = columns([
+    ['Gateway', 'State', 'Source', 'Note'],
+    ...body.gateways.map(({ name, alive, problem, status }) => [
+      printable(name),
+      alive ? 'alive' : 'not reachable',
+      status === null ? '?' : status.hasSource ? 'yes' : 'no',
+      problem ?? (status?.known === false ? 'has not heard of the newest steps yet' : ''),
+    ]),
+  ]);
+  return [...head, ...rules, '', gateways].join('\n');
+}
+
+function progressOf({ name, tail, repairs, reverse }: RuleStatus & { readonly name: string }): string {
+  const parts: string[] = [];
+  if (tail !== null && tail !== undefined && (tail.items > 0 || tail.problem != null)) {
+    const total = tail.itemsTotal == null ? '' : ` of ${tail.itemsTotal}`;
+    parts.push(`${tail.items}${total} copied, ${Math.round(tail.itemsPerSecond)}/s`);
+    parts.push(tail.lagMs === null ? 'lag not known' : `lag ${Math.round(tail.lagMs)} ms`);
+    if (!tail.backfilled) {
+      parts.push(tail.etaMs == null ? 'time left not known' : `${Math.round(tail.etaMs / 1000)} s left`);
+    }
+    if (tail.throttledBy.length > 0) parts.push(`slowed by ${tail.throttledBy.join(', ')}`);
+    if (tail.breaker != null) parts.push(`ASKS: ${tail.breaker}`);
+    if (tail.problem != null) parts.push(`TROUBLE: ${tail.problem}`);
+  }
+  if ((repairs?.keys ?? 0) > 0) parts.push(`${repairs?.keys ?? 0} keys to repair`);
+  if (reverse !== null && reverse !== undefined) {
+    parts.push(`${reverse.pending} to copy back`);
+    parts.push(reverse.lagMs === null ? 'lag not known' : `lag ${Math.round(reverse.lagMs)} ms`);
+    if (reverse.quarantined > 0) parts.push(`${reverse.quarantined} QUARANTINED`);
+    if (reverse.lost) parts.push('ROLLBACK DISABLED');
+    if (reverse.problem != null) parts.push(`TROUBLE: ${reverse.problem}`);
+  }
+  return parts.length === 0 ? '' : `${name}: ${parts.join(', ')}`;
+}
+
+export function renderPlan(plan: Plan): string {
+  const { source, sample } = plan;
+  return [
+    `Source: ${source.address}, datacenter ${source.datacenter}, Consul ${source.version}`,
+    `${count(plan.keys, 'key')}, about ${megabytes(plan.bytesEstimated)}; ${count(plan.services, 'service')} on ` +
+      `${count(plan.nodes, 'node')}; ${count(plan.sessions, 'session')}`,
+    `First copy: about ${Math.ceil(plan.backfillMsEstimated / 1000)} s (${sample.keys} keys took ${sample.tookMs} ms)`,
+    'Biggest prefixes:',
+    ...plan.prefixes.map(({ prefix, keys }) => `  ${String(keys).padStart(9)}  ${printable(prefix)}`),
+    ...(plan.remarks.length === 0
+      ? []
+      : [
+          'To be looked at:',
+          ...plan.remarks.map(
+            ({ what, count: n, some }) => `  ${what}: ${n}, ${some.map(printable).join(', ')}`,
+          ),
+        ]),
+    ...(Object.keys(plan.refusedEndpoints).length === 0
+      ? []
+      : [
+          'Endpoints that clients use and that are refused here:',
+          ...Object.entries(plan.refusedEndpoints).map(([path, n]) => `  ${path}: ${n}`),
+        ]),
+    ...(plan.blind.length === 0 ? [] : ['Not to be seen:', ...plan.blind.map((each) => `  ${each}`)]),
+  ].join('\n');
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+export function renderVerification(found: Verification): string {
+  const { compared, equal, missing, extra, different, keys, tookMs } = found;
+  const head = `${equal} of ${compared} keys are equal, in ${Math.round(tookMs)} ms`;
+  if (equal === compared) return head;
+  return [
+    head,
+    `missing here ${missing}, not at the source ${extra}, different ${different}`,
+    ...keys.slice(0, 20).map((key) => `  ${printable(key)}`),
+  ].join('\n');
+}
+
+export function renderRehearsal({ ok, text, steps }: RehearsalReport): string {
+  return [
+    ...steps.map(({ what, tookMs }) => `  ${String(tookMs).padStart(6)} ms  ${what}`),
+    ok ? `Went well: ${text}.` : `FAILED: ${text}`,
+  ].join('\n');
+}
