@@ -122,14 +122,13 @@ export class Discovery {
   }
 
   #cover(names: readonly string[]): void {
-    const { table, insert } = this.#host;
+    const { table } = this.#host;
     const found = names.filter((name) => table.find(name) === undefined);
     for (const key of this.#strays) if (table.find(key) === undefined) found.push(key);
     this.#strays.clear();
     if (found.length === 0) return;
     const uncovered = sortedUnique(found);
-    insert.call(
-      this.#host,
+    this.#host.insert(
       uncovered.length <= singlesMax ? this.#singles(uncovered) : [...this.#grouped(uncovered)],
     );
   }
@@ -160,7 +159,7 @@ export class Discovery {
 
   /** Joins neighbours that have become small; one group at a time. */
   join(): void {
-    const { table, rule, deps, insert } = this.#host;
+    const { table, rule, deps } = this.#host;
     const { leafNamesMax, leafBytesAim } = deps.limits;
     const leaves = table.all;
     for (let at = 0; at + 1 < leaves.length; at += 1) {
@@ -173,7 +172,7 @@ export class Discovery {
       const items = group.reduce((sum, leaf) => sum + leaf.items, 0);
       const bytes = group.reduce((sum, leaf) => sum + leaf.bytes, 0);
       if (!isQuiet || items > leafNamesMax * joinBelow || bytes > leafBytesAim * joinBelow) continue;
-      insert.call(this.#host, [{ prefix, tree: true }], group);
+      this.#host.insert([{ prefix, tree: true }], group);
       return;
     }
   }

@@ -25,6 +25,10 @@ const busyMs = 5000;
 /** The part of the event loop's time that looking at leaves may take. Guess. */
 const lookingShare = 0.4;
 
+/** What it costs to look at a name, milliseconds, and the part of the time that this may take. Guesses. */
+const probeMsPerName = 0.0015;
+const probingShare = 0.1;
+
 /** The live mirror of one rule's keys. */
 export class KvRule implements LeafHost, DiscoveryHost {
   readonly rule: PhaseRule;
@@ -41,6 +45,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
   verifiedThroughIndex = 0;
   problem: string | undefined;
   paceMs: number;
+  coldMs: number;
   #mark: { readonly index: number; readonly atMs: number } | undefined;
   #cursorAtMs = 0;
   #assignedAtMs = Number.NEGATIVE_INFINITY;
@@ -51,6 +56,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
     this.deps = deps;
     setMaxListeners(0, this.#stop.signal);
     this.paceMs = deps.limits.hotMinMs;
+    this.coldMs = deps.limits.coldPollMs;
     this.table = new LeafTable(rule.prefix);
     this.planner = new LeafPlanner(deps, (key) => this.owns(key), this.signal);
     this.#discovery = new Discovery(this);
@@ -293,6 +299,9 @@ export class KvRule implements LeafHost, DiscoveryHost {
     // All leaves that change take turns within a part of the time: the rest is the gateway's.
     const costMs = leaves.reduce((sum, leaf) => sum + (this.isBusy(leaf) ? leaf.costMs : 0), 0);
     this.paceMs = Math.max(limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
+    const cold = leaves.reduce((sum, leaf) => sum + (leaf.hot ? 0 : leaf.items), 0);
+    const probesMs = (cold * probeMsPerName) / probingShare;
+    this.coldMs = Math.max(limits.coldPollMs, Math.min(limits.waitMs, probesMs));
     if (this.#mark === undefined) {
       const atMs = gateway.monoMs();
       const read = await reader.get(`${this.rule.prefix}${ownKeys}absent`, { signal: this.signal });

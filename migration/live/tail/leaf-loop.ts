@@ -25,6 +25,8 @@ export interface LeafHost {
   isBusy(leaf: Leaf): boolean;
   /** Time between two looks at a leaf that changes all the time. */
   readonly paceMs: number;
+  /** Time between two looks at a leaf that has no blocking query. */
+  readonly coldMs: number;
   split(leaf: Leaf, names: readonly string[] | undefined): Promise<void>;
 }
 
@@ -100,7 +102,7 @@ async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<vo
     leaf.seen = new Map();
   }
   const isBusy = host.isBusy(leaf);
-  const everyMs = isBusy ? host.paceMs : limits.coldPollMs;
+  const everyMs = isBusy ? host.paceMs : host.coldMs;
   await gateway.clock.sleep(everyMs * (0.75 + gateway.random() / 2), signal);
   if (signal.aborted || leaf.dead) return;
   if (isBusy || (await mayHaveChanged(host, leaf, signal))) await look(host, leaf, undefined, signal);
@@ -110,7 +112,7 @@ async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<vo
 async function mayHaveChanged(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<boolean> {
   const { gateway, reader, limits } = host.deps;
   const sinceMs = gateway.monoMs() - leaf.comparedAtMs;
-  if (!leaf.tree || !isPathSafe(leaf.prefix) || sinceMs > 10 * limits.coldPollMs) return true;
+  if (!leaf.tree || !isPathSafe(leaf.prefix) || sinceMs > 2 * limits.waitMs) return true;
   const answer = await reader.keys(leaf.prefix, undefined, { signal });
   if (answer.kind === 'too-large' || answer.meta.index !== leaf.index || answer.meta.filtered) return true;
   if (digestNames(answer.names.filter((name) => host.owns(name))) !== leaf.names) return true;

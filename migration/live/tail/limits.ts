@@ -15,7 +15,7 @@ export interface TailLimits {
   readonly leafNamesMax: number;
   /** Least time from one question about a leaf to the next: what changes meanwhile is seen once. Guess. */
   readonly hotMinMs: number;
-  /** How often a leaf without a blocking query of its own is looked at. Guess. */
+  /** How often a leaf without a blocking query of its own is looked at, at most; with many keys it is less. Guess. */
   readonly coldPollMs: number;
   /** Leaves that are listed at once in a backfill. */
   readonly listsAtOnce: number;
@@ -38,7 +38,7 @@ export const defaultTailLimits: TailLimits = {
   leafBytesAim: 1024 * 1024,
   leafNamesMax: 4096,
   hotMinMs: 75,
-  coldPollMs: 5000,
+  coldPollMs: 1000,
   listsAtOnce: 6,
   batchRecordsMax: 512,
   batchBytesMax: 4 * 1024 * 1024,
