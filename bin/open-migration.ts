@@ -191,7 +191,7 @@ export function migrationSettings(config: MigrationConfig): LiveSettings {
         : {
             ...{ addresses: sources, requestsPerSecondMax, connectionsMax, timeoutMs },
             token:
-              config.tokenFile === undefined ? config.token : read('token_file', config.tokenFile).trim(),
+              config.tokenFile === undefined ? config.token : fileText('token_file', config.tokenFile).trim(),
             tls: tlsOf(config),
           },
   };
@@ -200,15 +200,15 @@ export function migrationSettings(config: MigrationConfig): LiveSettings {
 function tlsOf(config: MigrationConfig): TlsSettings {
   const { caFile, certFile, keyFile, tlsServerName, tlsSkipVerify } = config;
   return {
-    ...(caFile === undefined ? {} : { ca: read('ca_file', caFile) }),
-    ...(certFile === undefined ? {} : { cert: read('cert_file', certFile) }),
-    ...(keyFile === undefined ? {} : { key: read('key_file', keyFile) }),
+    ...(caFile === undefined ? {} : { ca: fileText('ca_file', caFile) }),
+    ...(certFile === undefined ? {} : { cert: fileText('cert_file', certFile) }),
+    ...(keyFile === undefined ? {} : { key: fileText('key_file', keyFile) }),
     ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
     ...(tlsSkipVerify ? { rejectUnauthorized: false } : {}),
   };
 }
 
-function read(key: string, path: string): string {
+function fileText(key: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

@@ -60,7 +60,7 @@ export interface StatusBody {
 
 export function renderStep(report: StepReport): string {
   const lines = [
-    `${report.kind} ${printable(report.prefix)}: ${report.from} -> ${report.to}${report.dryRun ? ' (dry run)' : ''}`,
+    `${report.kind} ${named(report.prefix)}: ${report.from} -> ${report.to}${report.dryRun ? ' (dry run)' : ''}`,
     ...report.gates.map(({ name, state, detail }) => {
       const passed = state !== 'green' && report.overridden.includes(name) ? ' (passed over)' : '';
       return `  ${mark(state)} ${name}: ${detail}${passed}`;
@@ -93,7 +93,7 @@ export function renderStatus(body: StatusBody, nowMs: number): string {
     const acts = told.filter(({ step, older }) => step >= rule.step && (older ?? 0) === 0).length;
     const progress = told.map(progressOf).filter((each) => each !== '');
     return [
-      `${rule.kind} ${printable(rule.prefix)}  ${rule.phase}, step ${rule.step}, since ${duration(nowMs - rule.sinceMs)}, ` +
+      `${rule.kind} ${named(rule.prefix)}  ${rule.phase}, step ${rule.step}, since ${duration(nowMs - rule.sinceMs)}, ` +
         `${acts} of ${body.gateways.length} gateways act on it${progress.length === 0 ? '' : `; ${progress.join('; ')}`}`,
       ...(rule.overridden.length === 0
         ? []
@@ -112,18 +112,31 @@ export function renderStatus(body: StatusBody, nowMs: number): string {
   return [...head, ...rules, '', gateways].join('\n');
 }
 
+function isSaid(text: string | null | undefined): boolean {
+  return text !== null && text !== undefined;
+}
+
+/** A prefix as people read it. */
+function named(prefix: string): string {
+  return prefix === '' ? '(all)' : printable(prefix);
+}
+
 function progressOf({ name, tail, repairs, reverse }: RuleStatus & { readonly name: string }): string {
   const parts: string[] = [];
-  if (tail !== null && tail !== undefined && (tail.items > 0 || tail.problem != null)) {
-    const total = tail.itemsTotal == null ? '' : ` of ${tail.itemsTotal}`;
+  if (tail !== null && tail !== undefined && (tail.items > 0 || isSaid(tail.problem))) {
+    const total = tail.itemsTotal === null || tail.itemsTotal === undefined ? '' : ` of ${tail.itemsTotal}`;
     parts.push(`${tail.items}${total} copied, ${Math.round(tail.itemsPerSecond)}/s`);
     parts.push(tail.lagMs === null ? 'lag not known' : `lag ${Math.round(tail.lagMs)} ms`);
     if (!tail.backfilled) {
-      parts.push(tail.etaMs == null ? 'time left not known' : `${Math.round(tail.etaMs / 1000)} s left`);
+      parts.push(
+        tail.etaMs === null || tail.etaMs === undefined
+          ? 'time left not known'
+          : `${Math.round(tail.etaMs / 1000)} s left`,
+      );
     }
     if (tail.throttledBy.length > 0) parts.push(`slowed by ${tail.throttledBy.join(', ')}`);
-    if (tail.breaker != null) parts.push(`ASKS: ${tail.breaker}`);
-    if (tail.problem != null) parts.push(`TROUBLE: ${tail.problem}`);
+    if (isSaid(tail.breaker)) parts.push(`ASKS: ${tail.breaker}`);
+    if (isSaid(tail.problem)) parts.push(`TROUBLE: ${tail.problem}`);
   }
   if ((repairs?.keys ?? 0) > 0) parts.push(`${repairs?.keys ?? 0} keys to repair`);
   if (reverse !== null && reverse !== undefined) {
@@ -131,7 +144,7 @@ function progressOf({ name, tail, repairs, reverse }: RuleStatus & { readonly na
     parts.push(reverse.lagMs === null ? 'lag not known' : `lag ${Math.round(reverse.lagMs)} ms`);
     if (reverse.quarantined > 0) parts.push(`${reverse.quarantined} QUARANTINED`);
     if (reverse.lost) parts.push('ROLLBACK DISABLED');
-    if (reverse.problem != null) parts.push(`TROUBLE: ${reverse.problem}`);
+    if (isSaid(reverse.problem)) parts.push(`TROUBLE: ${reverse.problem}`);
   }
   return parts.length === 0 ? '' : `${name}: ${parts.join(', ')}`;
 }

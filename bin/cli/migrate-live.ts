@@ -392,6 +392,7 @@ function registerQuarantine(migrate: Command): void {
   });
 }
 
+// oxlint-disable-next-line no-unnecessary-type-parameters -- what the gateway answers is a matter of trust
 function shown<T>(flags: Flags, failed: string, path: string, render: (body: T) => string): Promise<number> {
   return withGateway(flags, failed, async (client: GatewayClient) => {
     if (flags.json === true) return askShownJson(client, path);

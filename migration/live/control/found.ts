@@ -1,8 +1,7 @@
-import { Connection } from '../../source/connection.ts';
-import { HttpConsulReader } from '../../source/http-consul-reader.ts';
 import { sourceIdentity } from '../../source/identity.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
 import type { LivePart, PartContext, SourceSettings } from '../ports.ts';
+import { readerOver } from '../reverse/source-io.ts';
 import { ruleAt } from './phases.ts';
 
 const againMs = 2000;
@@ -20,7 +19,7 @@ export function foundMigration(context: PartContext): LivePart {
   let seenId: string | undefined;
 
   const round = async (source: SourceSettings): Promise<void> => {
-    const id = settings.sourceId ?? (await identityOf(context, source, abort.signal));
+    const id = settings.sourceId ?? (await identityOf(context, source));
     seenId = id;
     const agreed = phases.source;
     if (agreed === undefined) {
@@ -31,10 +30,10 @@ export function foundMigration(context: PartContext): LivePart {
           'or carry its identity on with migration.source_id if only servers were replaced',
       );
     }
-    for (const of of ['kv', 'catalog'] as const) {
-      if ((ruleAt(phases, of, '')?.step ?? 0) > 0) continue;
+    for (const kind of ['kv', 'catalog'] as const) {
+      if ((ruleAt(phases, kind, '')?.step ?? 0) > 0) continue;
       // oxlint-disable-next-line no-await-in-loop -- two
-      await firstRule(context, of);
+      await firstRule(context, kind);
     }
   };
 
@@ -68,29 +67,10 @@ export function foundMigration(context: PartContext): LivePart {
   };
 }
 
-async function identityOf(
-  { gateway }: PartContext,
-  source: SourceSettings,
-  signal: AbortSignal,
-): Promise<string> {
-  const connection = new Connection({
-    address: source.addresses[0] ?? '',
-    token: source.token,
-    tls: source.tls,
-    timeoutMs: source.timeoutMs,
-    concurrencyMax: 2,
-    requestsPerSecondMax: 20,
-    attemptsMax: 2,
-    clock: gateway.clock,
-    chance: gateway.random,
-    signal,
-  });
-  try {
-    const reader = new HttpConsulReader(connection);
-    return await sourceIdentity(reader, await reader.self());
-  } finally {
-    connection.close();
-  }
+async function identityOf({ client }: PartContext, source: SourceSettings): Promise<string> {
+  if (client === undefined) throw new Error('no source is configured');
+  const reader = readerOver(client, source.token, source.addresses[0] ?? '');
+  return sourceIdentity(reader, await reader.self());
 }
 
 async function firstRule(context: PartContext, of: MigrationKind): Promise<void> {

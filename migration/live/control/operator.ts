@@ -61,7 +61,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
   const { phases, stepper } = parts;
 
   /** Hands an order to the gateway that has to do it. */
-  const at = async (
+  const handTo = async (
     nodeName: string | undefined,
     what: MigrationOrder | MigrationQuestion,
     { body, handedOn }: Asked,
@@ -88,7 +88,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     const owner = ownerOf(order.data.prefix);
     if (owner === undefined)
       return { status: 409, body: 'the gateway that owns the zone of this prefix is no member' };
-    return at(owner, 'step', asked, async () => {
+    return handTo(owner, 'step', asked, async () => {
       const result = await stepper.step(order.data);
       return 'refused' in result
         ? { status: result.status, body: result.refused }
@@ -147,7 +147,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
   };
 
   const withTail = (what: MigrationOrder, asked: Asked, work: () => unknown): Promise<MigrationAnswer> =>
-    at(runner.nodeName, what, asked, () => {
+    handTo(runner.nodeName, what, asked, () => {
       const said = work();
       return Promise.resolve(
         said === false
@@ -178,7 +178,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     verify: async (asked) => {
       const order = verifyOrder.safeParse(asked.body);
       if (!order.success) return wrong(order.error);
-      return at(runner.nodeName, 'verify', asked, async () => {
+      return handTo(runner.nodeName, 'verify', asked, async () => {
         if (parts.reader === undefined) return noSource;
         const found = await verifyKv(parts.reader, gateway.view, gateway.clock, order.data.prefix);
         return { status: 200, body: found };
@@ -200,7 +200,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     rehearse: async (asked) => {
       const order = rehearseOrder.safeParse(asked.body);
       if (!order.success) return wrong(order.error);
-      return at(ownerOf(rehearsalPrefix), 'rehearse', asked, async () => {
+      return handTo(ownerOf(rehearsalPrefix), 'rehearse', asked, async () => {
         if (parts.reader === undefined) return noSource;
         const { tail, rehearsals, reader } = parts;
         return { status: 200, body: await rehearse(context, { stepper, rehearsals, tail, reader }) };
@@ -209,7 +209,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     'quarantine-drop': async (asked) => {
       const order = keepHereOrder.safeParse(asked.body);
       if (!order.success) return wrong(order.error);
-      return at(ownerOf(order.data.keys[0] ?? ''), 'quarantine-drop', asked, async () => {
+      return handTo(ownerOf(order.data.keys[0] ?? ''), 'quarantine-drop', asked, async () => {
         await parts.reverse.keepHere(order.data.keys);
         return { status: 200, body: { keys: order.data.keys.length } };
       });
@@ -223,9 +223,16 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     known: phases.known,
     rules: phases.rules.map(({ of, prefix, phase, step: at }) => {
       const { tail, ...rest } = localFacts(context, parts, of, prefix);
-      const { open, older } = parts.dual;
+      const { dual } = parts;
       return {
-        ...{ kind: of, prefix, phase, step: at, open: open(of, prefix), older: older(of, prefix, at) },
+        ...{
+          kind: of,
+          prefix,
+          phase,
+          step: at,
+          open: dual.open(of, prefix),
+          older: dual.older(of, prefix, at),
+        },
         ...rest,
         tail: tail === undefined ? null : { ...tail, lagMs: finite(tail.lagMs) },
       };
@@ -270,7 +277,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
       };
     },
     plan: (query, handedOn) =>
-      at(runner.nodeName, 'plan', { body: query, handedOn }, async () => {
+      handTo(runner.nodeName, 'plan', { body: query, handedOn }, async () => {
         if (parts.reader === undefined) return noSource;
         const used: Record<string, number> = {};
         await Promise.all(
@@ -280,14 +287,14 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
             .map(async ({ nodeName }) => {
               const told = await gateway.call(nodeName, 'used-endpoints', {}, shortMs).catch(() => ({}));
               for (const [path, count] of Object.entries(told as Record<string, number>)) {
-                used[path] = (used[path] ?? 0) + Number(count);
+                used[path] = (used[path] ?? 0) + count;
               }
             }),
         );
         return { status: 200, body: await planMigration(context, parts.reader, used) };
       }),
     quarantine: (query, handedOn) =>
-      at(ownerOf(query['prefix'] ?? ''), 'quarantine', { body: query, handedOn }, () =>
+      handTo(ownerOf(query['prefix'] ?? ''), 'quarantine', { body: query, handedOn }, () =>
         Promise.resolve({
           status: 200,
           body: parts.reverse.quarantined(query['prefix'] ?? '', query['after'] ?? '', quarantineMax),

@@ -114,6 +114,7 @@ export class Ledger {
     });
   }
 
+  // oxlint-disable-next-line no-unnecessary-type-parameters -- what was written is what is read
   #read<T>(key: string): T | undefined {
     const value = this.#gateway.view.get(kind, key)?.value;
     return value === null || value === undefined ? undefined : (decode(value) as T);

@@ -13,7 +13,7 @@ class Writers {
   readonly unsure = new Map<string, Set<string | null>>();
   readonly failures: string[] = [];
   count = 0;
-  #running = true;
+  isRunning = true;
   readonly #loops: Promise<void>[];
 
   constructor(clients: readonly FleetClient[], prefix: string) {
@@ -21,12 +21,12 @@ class Writers {
   }
 
   async stop(): Promise<void> {
-    this.#running = false;
+    this.isRunning = false;
     await Promise.all(this.#loops);
   }
 
   async #work(client: FleetClient, prefix: string): Promise<void> {
-    for (let n = 0; this.#running; n += 1) {
+    for (let n = 0; this.isRunning; n += 1) {
       const key = `${prefix}${n % 40}`;
       const value = n % 7 === 6 ? null : `value ${n}`;
       try {
