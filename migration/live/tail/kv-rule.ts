@@ -39,6 +39,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
   readonly #commits: Committer;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #loops = new Map<Leaf, Promise<void>>();
   readonly #losses: NetLoss;
   /** What was found when the rule was planned, or lately; undefined: not yet. */
   namesTotal: number | undefined;
@@ -48,6 +49,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
   coldMs: number;
   #mark: { readonly index: number; readonly atMs: number } | undefined;
   #cursorAtMs = 0;
+  #latencyMs = 0;
   #assignedAtMs = Number.NEGATIVE_INFINITY;
   readonly #discovery: Discovery;
 
@@ -89,7 +91,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
   async stop(): Promise<void> {
     this.#stop.abort();
     for (const leaf of this.table.all) leaf.interrupt();
-    await Promise.all(this.#running);
+    while (this.#running.size > 0) await Promise.all(this.#running);
     await this.#commits.idle();
   }
 
@@ -238,13 +240,13 @@ export class KvRule implements LeafHost, DiscoveryHost {
 
   insert(places: readonly Place[], insteadOf: readonly Leaf[] = []): void {
     const wasWhole = this.table.isWhole;
-    // What they cover was compared as far as those were that they replace.
+    // What they cover was compared as those were that they replace; they are looked at, and counted, at once.
     const compared = insteadOf.length > 0 && insteadOf.every((leaf) => leaf.compared);
-    const comparedAtMs =
-      insteadOf.length === 0 ? -1 : Math.min(...insteadOf.map((leaf) => leaf.comparedAtMs));
+    let items = insteadOf.reduce((sum, leaf) => sum + leaf.items, 0);
     for (const leaf of this.table.insert(places, insteadOf)) {
-      Object.assign(leaf, { compared, comparedAtMs, index: 0 });
-      this.#keep(runLeaf(this, leaf));
+      Object.assign(leaf, { compared, items });
+      items = 0;
+      this.#follow(leaf, insteadOf);
     }
     this.assignHot();
     if (wasWhole) this.#discovery.now();
@@ -274,7 +276,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
     } else {
       this.namesTotal = this.table.all.reduce((sum, leaf) => sum + leaf.items, 0);
       this.assignHot();
-      for (const leaf of this.table.all) this.#keep(runLeaf(this, leaf));
+      for (const leaf of this.table.all) this.#follow(leaf, []);
     }
     this.problem = undefined;
     this.#keep(this.#discovery.run());
@@ -284,6 +286,15 @@ export class KvRule implements LeafHost, DiscoveryHost {
     const { places, total } = await this.planner.plan(prefix);
     if (prefix === this.rule.prefix) this.namesTotal = total;
     return places;
+  }
+
+  get slowMs(): number {
+    return this.#latencyMs > this.deps.limits.sourceLatencyMsMax ? this.#latencyMs : 0;
+  }
+
+  answered(tookMs: number): void {
+    this.#latencyMs = this.#latencyMs * 0.7 + tookMs * 0.3;
+    if (this.slowMs > 0) this.deps.throttles.note('the source answers slowly', 5000);
   }
 
   isBusy(leaf: Leaf): boolean {
@@ -298,7 +309,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
     const { gateway, reader, limits } = this.deps;
     // All leaves that change take turns within a part of the time: the rest is the gateway's.
     const costMs = leaves.reduce((sum, leaf) => sum + (this.isBusy(leaf) ? leaf.costMs : 0), 0);
-    this.paceMs = Math.max(limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
+    this.paceMs = Math.max(this.slowMs, limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
     const cold = leaves.reduce((sum, leaf) => sum + (leaf.hot ? 0 : leaf.items), 0);
     const probesMs = (cold * probeMsPerName) / probingShare;
     this.coldMs = Math.max(limits.coldPollMs, Math.min(limits.waitMs, probesMs));
@@ -385,7 +396,14 @@ export class KvRule implements LeafHost, DiscoveryHost {
     await gateway.clock.sleep(span / 2 + (span / 2) * gateway.random(), this.signal);
   }
 
-  #keep(work: Promise<void>): void {
+  /** Once those that it replaces are done: what they have under way would be counted twice. */
+  #follow(leaf: Leaf, after: readonly Leaf[]): void {
+    const ends = after.map((other) => this.#loops.get(other));
+    const loop = Promise.all(ends).then(() => runLeaf(this, leaf));
+    this.#loops.set(leaf, this.#keep(loop.finally(() => this.#loops.delete(leaf))));
+  }
+
+  #keep(work: Promise<void>): Promise<void> {
     const guarded = work
       .catch((error: unknown) => {
         if (isAborted(error, this.signal) || error instanceof Outdated) return;
@@ -394,5 +412,6 @@ export class KvRule implements LeafHost, DiscoveryHost {
       })
       .finally(() => this.#running.delete(guarded));
     this.#running.add(guarded);
+    return guarded;
   }
 }

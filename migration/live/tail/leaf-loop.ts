@@ -25,6 +25,10 @@ export interface LeafHost {
   isBusy(leaf: Leaf): boolean;
   /** Time between two looks at a leaf that changes all the time. */
   readonly paceMs: number;
+  /** How long a short answer takes of late, where that is too long; else 0. */
+  readonly slowMs: number;
+  /** An answer that waited for nothing took so long. */
+  answered(tookMs: number): void;
   /** Time between two looks at a leaf that has no blocking query. */
   readonly coldMs: number;
   split(leaf: Leaf, names: readonly string[] | undefined): Promise<void>;
@@ -85,6 +89,8 @@ async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<vo
     const giveBack = await listPlace();
     try {
       if (!signal.aborted && !leaf.dead) await look(host, leaf, undefined, signal);
+      // With its place kept: fewer lists are asked for.
+      if (host.slowMs > 0) await gateway.clock.sleep(host.slowMs, signal);
     } finally {
       giveBack();
     }
@@ -137,9 +143,7 @@ async function look(
   const askedMs = gateway.monoMs();
   const answer = await read(deps, leaf, waiting, signal);
   const arrivedMs = gateway.monoMs();
-  if (waiting === undefined && arrivedMs - askedMs > deps.limits.sourceLatencyMsMax) {
-    deps.throttles.note('the source answers slowly', 5000);
-  }
+  if (waiting === undefined) host.answered(arrivedMs - askedMs);
   if (answer === undefined) {
     host.learn(1, deps.limits.leafBytesAim);
     await host.split(leaf, undefined);
