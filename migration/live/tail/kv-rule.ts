@@ -85,7 +85,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
   }
 
   start(): void {
-    this.#keep(this.#begin());
+    void this.#keep(this.#begin());
   }
 
   async stop(): Promise<void> {
@@ -279,7 +279,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
       for (const leaf of this.table.all) this.#follow(leaf, []);
     }
     this.problem = undefined;
-    this.#keep(this.#discovery.run());
+    void this.#keep(this.#discovery.run());
   }
 
   async #planned(prefix: string): Promise<readonly Place[]> {
@@ -398,7 +398,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
 
   /** Once those that it replaces are done: what they have under way would be counted twice. */
   #follow(leaf: Leaf, after: readonly Leaf[]): void {
-    const ends = after.map((other) => this.#loops.get(other));
+    const ends = after.flatMap((other) => this.#loops.get(other) ?? []);
     const loop = Promise.all(ends).then(() => runLeaf(this, leaf));
     this.#loops.set(leaf, this.#keep(loop.finally(() => this.#loops.delete(leaf))));
   }
