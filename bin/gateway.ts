@@ -202,6 +202,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     // First of all, so that no registration meets an agent that has not read what it holds.
     await agent.start();
+    migrator.start();
     await listen(http, config, log);
     dns = await openDns({
       config,
@@ -214,6 +215,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stopMetrics();
     await agent.stop();
     await http.close(0);
+    await migrator.stop();
     loop.stop();
     await fleet.close();
     store.close();
@@ -225,7 +227,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     http: (body) => serveForeign(body, http.serve),
     migration: serveMigration,
   });
-  migrator.start();
   const stopJoining = joinFleet({ config, gateway, fleet, store, log, onExhausted: options.onFatal });
   sessionExpiry.start();
   const stopHousekeeping = startHousekeeping({

@@ -54,6 +54,7 @@ export interface StatusBody {
       readonly known: boolean;
       readonly hasSource: boolean;
       readonly rules: readonly RuleStatus[];
+      readonly steps?: { readonly busy: string | null; readonly lastMove: string | null };
     } | null;
   }[];
 }
@@ -106,10 +107,18 @@ export function renderStatus(body: StatusBody, nowMs: number): string {
       printable(name),
       alive ? 'alive' : 'not reachable',
       status === null ? '?' : status.hasSource ? 'yes' : 'no',
-      problem ?? (status?.known === false ? 'has not heard of the newest steps yet' : ''),
+      problem ?? (status?.known === false ? 'has not heard of the newest steps yet' : noteOf(status?.steps)),
     ]),
   ]);
   return [...head, ...rules, '', gateways].join('\n');
+}
+
+function noteOf(
+  steps: { readonly busy: string | null; readonly lastMove: string | null } | undefined,
+): string {
+  if (steps === undefined) return '';
+  if (steps.busy !== null) return `steps: ${steps.busy}`;
+  return steps.lastMove === null ? '' : `last move: ${steps.lastMove}`;
 }
 
 function isSaid(text: string | null | undefined): boolean {

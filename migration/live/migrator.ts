@@ -150,7 +150,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       look();
       runner.look();
       peers.start();
-      stops.push(learnPhases(gateway, phases, peers, awaitsRules));
+      stops.push(learnPhases(gateway, phases, peers, { hasSource, awaitsRules }));
       for (const part of Object.values(named)) part.start();
     },
     stop: async () => {

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { Kind } from '../../../src/state/kinds.ts';
 import { authorityOf, type MigrationKind, type Phase, type PhaseRule } from '../../../src/state/migration.ts';
 import { prefixEnd } from '../../../src/kernel/utf8-order.ts';
@@ -48,6 +49,32 @@ export function localFacts(
   };
 }
 
+/** Of other gateways: `null` stands for what is not there. */
+const maybe = <T extends z.ZodType>(form: T) =>
+  form.nullish().transform((value): z.infer<T> | undefined => value ?? undefined);
+const text = z.string().max(4096);
+const factsForm = z.object({
+  repairs: z.object({ keys: z.number(), oldestMs: z.number() }),
+  highestIndex: z.number(),
+  sourceIndex: z.number(),
+  paused: maybe(text),
+  rehearsal: maybe(z.object({ atMs: z.number(), ok: z.boolean(), term: z.number() })),
+  reverse: maybe(
+    z.object({
+      ...{ pending: z.number(), lagMs: z.number().or(z.literal(Infinity)), quarantined: z.number() },
+      ...{ lost: z.boolean(), problem: maybe(text) },
+    }),
+  ),
+  tail: maybe(
+    z.object({
+      ...{ backfilled: z.boolean(), items: z.number(), bytes: z.number(), itemsTotal: maybe(z.number()) },
+      ...{ itemsPerSecond: z.number(), lagMs: z.number().or(z.literal(Infinity)), etaMs: maybe(z.number()) },
+      ...{ throttledBy: z.array(text).max(100), breaker: maybe(text), problem: maybe(text) },
+      verifiedThroughIndex: z.number(),
+    }),
+  ),
+});
+
 const somePeerMs = 3000;
 const lockedShown = 3;
 
@@ -71,7 +98,9 @@ export async function gateFacts(
           member.nodeId === gateway.nodeId
             ? localFacts(context, parts, of, prefix)
             : await gateway.call(member.nodeName, 'facts', { of, prefix }, somePeerMs).catch(() => undefined);
-        if (facts !== undefined) told.set(member.nodeName, facts as LocalFacts);
+        if (facts === undefined) return;
+        const read = factsForm.safeParse(facts);
+        if (read.success) told.set(member.nodeName, read.data);
       }),
   );
   const all = [...told.values()];

@@ -14,11 +14,16 @@ export function learnPhases(
   gateway: GatewayPort,
   phases: ReplicaPhases,
   peers: Peers,
-  awaitsRules: () => boolean,
+  concerns: { readonly hasSource: boolean; readonly awaitsRules: () => boolean },
 ): () => void {
+  // Nothing is migrated here, as far as is known: this gateway answers as ever.
+  if (!concerns.hasSource && phases.rules.length === 0) {
+    phases.becameKnown();
+    return () => {};
+  }
   const dueMs = gateway.monoMs() + waitMsMax;
   const look = (): void => {
-    if (awaitsRules()) return;
+    if (concerns.awaitsRules()) return;
     if (!isUpToDate(phases, peers) && gateway.monoMs() < dueMs) return;
     stop();
     phases.becameKnown();

@@ -114,6 +114,9 @@ export class Peers {
 
   /** Asks everybody now. Resolves when all have answered, or had their time. */
   async ask(): Promise<void> {
+    const { hasSource, phases } = this.#options;
+    // A fleet that migrates nothing is not bothered.
+    if (!hasSource && phases.rules.length === 0) return;
     if (this.#round !== undefined) {
       this.#again = true;
       return this.#round;

@@ -18,8 +18,10 @@ import {
   type Ledger,
 } from './ledger.ts';
 import { progressKey, writeLarge, writeTogether, type Write, type WriteOutcome } from './source-io.ts';
+import { settled } from './settled-batch.ts';
 import { pairs } from './sweep.ts';
 import { judge, type BypassReason, type Content, type There } from './verdict.ts';
+import { WaitingKeys } from './waiting-keys.ts';
 
 /** Operations of a client that Consul takes in one transaction are 64, with the fence and the progress among them. */
 const keysPerBatch = 60;
@@ -63,10 +65,7 @@ class Trouble extends Error {}
  */
 export class ReverseRule {
   readonly #options: ReverseRuleOptions;
-  /** Keys to be looked at, and since when (monotonic milliseconds). */
-  readonly #pending = new Map<string, number>();
-  #inFlight: ReadonlySet<string> = new Set();
-  #inFlightSinceMs = 0;
+  readonly #waiting: WaitingKeys;
   readonly #abort = new AbortController();
   #wake = (): void => {};
   #swept = false;
@@ -81,6 +80,7 @@ export class ReverseRule {
 
   constructor(options: ReverseRuleOptions) {
     this.#options = options;
+    this.#waiting = new WaitingKeys(options.gateway.monoMs, options.keysMax);
   }
 
   get rule(): PhaseRule {
@@ -98,32 +98,29 @@ export class ReverseRule {
   }
 
   touched(key: string): void {
-    if (this.#pending.has(key)) return;
-    if (this.#pending.size >= this.#options.keysMax) {
-      if (!this.#lost) {
-        this.#options.gateway.log.error(
-          { prefix: this.rule.prefix, keys: this.#pending.size },
-          'too many keys wait to be copied back: there is no way back to the source before it answers again',
-        );
-      }
-      this.#lost = true;
-      this.#overflowed = true;
-      this.#swept = false;
+    if (this.#waiting.add(key)) {
+      this.#wake();
       return;
     }
-    this.#pending.set(key, this.#options.gateway.monoMs());
-    this.#wake();
+    if (!this.#lost) {
+      this.#options.gateway.log.error(
+        { prefix: this.rule.prefix, keys: this.#waiting.size },
+        'too many keys wait to be copied back: there is no way back to the source before it answers again',
+      );
+    }
+    this.#lost = true;
+    this.#overflowed = true;
+    this.#swept = false;
   }
 
   /** Nothing is left to be copied, as far as is known. */
   get drained(): boolean {
-    return this.#swept && this.#pending.size === 0 && this.#inFlight.size === 0;
+    return this.#swept && this.#waiting.size === 0;
   }
 
   get lagMs(): number {
     if (!this.#swept) return Infinity;
-    const oldest = this.#pending.values().next().value;
-    const since = Math.min(oldest ?? Infinity, this.#inFlight.size > 0 ? this.#inFlightSinceMs : Infinity);
+    const since = this.#waiting.oldestMs;
     return since === Infinity ? 0 : this.#options.gateway.monoMs() - since;
   }
 
@@ -132,7 +129,7 @@ export class ReverseRule {
     const lagMs = this.lagMs;
     return {
       prefix: rule.prefix,
-      pending: this.#pending.size + this.#inFlight.size,
+      pending: this.#waiting.size,
       lagMs: lagMs === Infinity ? null : Math.round(lagMs),
       swept: this.#swept,
       quarantined: ledger.quarantinedCount(rule.prefix),
@@ -141,12 +138,8 @@ export class ReverseRule {
     };
   }
 
-  get problem(): string | undefined {
-    return this.#problem;
-  }
-
-  get isLost(): boolean {
-    return this.#lost;
+  get trouble(): { readonly lost: boolean; readonly problem: string | undefined } {
+    return { lost: this.#lost, problem: this.#problem };
   }
 
   /** Compares everything once, now. What differs is copied, or left alone where somebody wrote past the gateways. */
@@ -164,7 +157,7 @@ export class ReverseRule {
         if (this.#abort.signal.aborted) throw new Trouble('stopped');
         if (!isOwn(key) || ledger.isQuarantined(key)) continue;
         compared += 1;
-        if (this.#pending.has(key) || this.#inFlight.has(key)) continue;
+        if (this.#waiting.has(key)) continue;
         const mirrored = ledger.mirrored(key);
         // Written since the answer was made.
         if (mirrored !== undefined && mirrored > index) continue;
@@ -241,11 +234,15 @@ export class ReverseRule {
   async #round(): Promise<void> {
     const fence = await this.#fence();
     await this.#settleBatch();
-    const hasRoom = this.#pending.size * 2 <= this.#options.keysMax;
-    if (hasRoom && (!this.#swept || (this.#isSweepDue() && (await this.#somethingElseChanged())))) {
+    if (
+      this.#waiting.hasRoom &&
+      (!this.#swept ||
+        (this.#options.gateway.monoMs() - this.#sweptMs >= sweepEveryMs &&
+          (await this.#somethingElseChanged())))
+    ) {
       await this.sweep();
     }
-    if (this.#pending.size === 0) {
+    if (this.#waiting.waiting === 0) {
       await this.#idle();
       return;
     }
@@ -284,32 +281,12 @@ export class ReverseRule {
     return held.index;
   }
 
-  /** A crash, or an answer that did not come, left a transaction that may have been done. */
   async #settleBatch(): Promise<void> {
     const { ledger, rule, source, token, gateway } = this.#options;
     const batch = ledger.batch(rule.prefix);
     if (batch === undefined) return;
-    const progress = await readKey(source, token, progressKey(gateway.nodeName));
-    if (progress.kind === 'trouble') throw new Trouble(progress.why);
-    const done = progress.kind === 'entry' && Buffer.from(progress.entry.value).toString() === batch.id;
-    const changes: Change[] = [dropBatch(rule.prefix)];
-    if (done) {
-      for (const key of batch.keys) {
-        // oxlint-disable-next-line no-await-in-loop -- after trouble only
-        const reading = await readKey(source, token, key);
-        if (reading.kind === 'trouble') throw new Trouble(reading.why);
-        const index = reading.kind === 'entry' ? reading.entry.modifyIndex : 0;
-        // Later than ours: judged as anybody's would be.
-        const isLater = index > progress.entry.modifyIndex;
-        changes.push(keepMirrored(key, isLater ? progress.entry.modifyIndex : index));
-      }
-    }
-    await ledger.write(...changes);
+    await ledger.write(...(await settled(source, token, gateway.nodeName, batch)), dropBatch(rule.prefix));
     for (const key of batch.keys) this.touched(key);
-  }
-
-  #isSweepDue(): boolean {
-    return this.#options.gateway.monoMs() - this.#sweptMs >= sweepEveryMs;
   }
 
   /** Cheaper than a sweep: the index of the prefix tells whether anybody wrote since, beside this gateway. */
@@ -330,41 +307,26 @@ export class ReverseRule {
     this.#wake = () => idle.abort();
     const stop = (): void => idle.abort();
     this.#abort.signal.addEventListener('abort', stop, { once: true });
-    if (this.#pending.size > 0 || this.#abort.signal.aborted) idle.abort();
+    if (this.#waiting.waiting > 0 || this.#abort.signal.aborted) idle.abort();
     return gateway.clock
       .sleep(sweepEveryMs, idle.signal)
       .finally(() => this.#abort.signal.removeEventListener('abort', stop));
   }
 
   async #copySome(fence: FenceCheck): Promise<void> {
-    const { gateway } = this.#options;
-    const taken: string[] = [];
-    let bytes = 0;
-    this.#inFlightSinceMs = this.#pending.values().next().value ?? gateway.monoMs();
-    for (const key of this.#pending.keys()) {
-      const size = gateway.view.get(Kind.kv, key)?.value?.length ?? 0;
-      if (taken.length > 0 && bytes + size > batchBytesMax) break;
-      taken.push(key);
-      bytes += size;
-      if (taken.length >= keysPerBatch) break;
-    }
-    const since = new Map(taken.map((key) => [key, this.#pending.get(key) ?? 0]));
-    for (const key of taken) this.#pending.delete(key);
-    this.#inFlight = new Set(taken);
-    let done = false;
+    const { view } = this.#options.gateway;
+    const taken = this.#waiting.take(
+      keysPerBatch,
+      batchBytesMax,
+      (key) => view.get(Kind.kv, key)?.value?.length ?? 0,
+    );
     try {
-      const writes = await this.#decide(taken);
-      if (writes.length > 0) await this.#write(fence, writes, bytes > batchBytesMax);
-      done = true;
-    } finally {
-      this.#inFlight = new Set();
-      // As old as it was, and before what came since.
-      if (!done) {
-        const later = [...this.#pending];
-        this.#pending.clear();
-        for (const [key, at] of since) this.#pending.set(key, at);
-        for (const [key, at] of later) if (!since.has(key)) this.#pending.set(key, at);
-      }
+      const writes = await this.#decide(taken.keys);
+      if (writes.length > 0) await this.#write(fence, writes, taken.bytes > batchBytesMax);
+      taken.done();
+    } catch (error) {
+      taken.failed();
+      throw error;
     }
   }
 

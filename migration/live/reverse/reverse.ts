@@ -178,7 +178,7 @@ export function openReverse(context: PartContext): ReversePart {
 
 function stateOf(one: ReverseRule): Omit<ReverseState, 'quarantined'> {
   const { pending } = one.facts as { readonly pending: number };
-  return { pending, lagMs: one.lagMs, lost: one.isLost, problem: one.problem };
+  return { pending, lagMs: one.lagMs, ...one.trouble };
 }
 
 function sum(values: readonly number[]): number {

@@ -213,6 +213,35 @@ describeRealConsul('a prefix of a live Consul', () => {
   );
 
   test(
+    'loses nothing when the gateway that directs its cutover is killed in the middle of it',
+    async () => {
+      const prefix = 'kill/';
+      for (let i = 0; i < 20; i += 1) await source.putKey(`${prefix}before/${i}`, `${i}`);
+      for (const phase of ['mirror', 'dual', 'shadow', 'local-reads']) await walkTo(phase, { prefix });
+      writers = new Writers([fleet.gateway('g2')], prefix);
+      const order = { prefix, phase: 'cutover', override: true, reason: 'test' };
+      const ordered = g1.put(`${base}/step`, JSON.stringify(order)).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      await g1.kill();
+      await ordered;
+      await g1.restart();
+      const counted = writers.count;
+      await until('writes go on', () => Promise.resolve(writers.count > counted + 30));
+      await writers.stop();
+
+      const { rules } = await g1.json<{ rules: { prefix: string; phase: string }[] }>(`${base}/status`);
+      const phase = rules.find((rule) => rule.prefix === prefix)?.phase;
+      expect(['local-reads', 'cutover']).toContain(phase);
+      await until('whoever decides has everything', async () => {
+        const found = await (phase === 'cutover' ? g1 : source).keys(prefix);
+        const values = new Map([...found].map(([key, { value }]) => [key, value]));
+        return writers.problems(values).length === 0 && found.size >= 20;
+      });
+    },
+    testMsMax,
+  );
+
+  test(
     'is final in the end: this fleet alone has what is written',
     async () => {
       writers = new Writers(fleet.gateways, 'app/final/');
