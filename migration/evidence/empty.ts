@@ -49,7 +49,7 @@ export function emptyScope(): EmptyScope {
   return {
     coverage: { reads: 0, writes: 0, sampled: 0, keys: [] },
     staleness: { low: emptyHistogram(), high: emptyHistogram(), exact: 0, bounded: 0 },
-    versionsBehind: new Array<number>(versionsBehindMax + 1).fill(0),
+    versionsBehind: Array.from({ length: versionsBehindMax + 1 }, () => 0),
     visibility: { own: emptyBins(), zone: emptyBins(), all: emptyBins() },
     agreement: { zone: { asked: 0, agreed: 0, unknown: 0 }, all: { asked: 0, agreed: 0, unknown: 0 } },
     sessions: {

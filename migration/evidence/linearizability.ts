@@ -47,7 +47,7 @@ export function checkLinearizable(
   const must = ordered.filter((each) => Number.isFinite(each.endMs)).length;
 
   const tried = new Set<string>();
-  const done = new Array<boolean>(ordered.length).fill(false);
+  const done = ordered.map(() => false);
   let steps = 0;
 
   const search = (state: State, mustDone: number): Linearizability => {

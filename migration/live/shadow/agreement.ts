@@ -13,9 +13,9 @@ const waitMs = 2_000;
 /** φ (TAO): whether all gateways would answer the same to one who reads a key of all of them at once. */
 export class AgreementProbe {
   readonly #gateway: GatewayPort;
-  readonly #evidence: Evidence;
+  readonly #evidence: () => Evidence;
 
-  constructor(gateway: GatewayPort, evidence: Evidence) {
+  constructor(gateway: GatewayPort, evidence: () => Evidence) {
     this.#gateway = gateway;
     this.#evidence = evidence;
     gateway.serve(topic, (body) => Promise.resolve({ digest: this.#digest(askedForm.parse(body).key) }));
@@ -36,7 +36,7 @@ export class AgreementProbe {
       if (asked.length === 0) return;
       const unknown = moved || asked.some(({ digest }) => digest === undefined);
       const agreed = asked.every(({ digest }) => digest === before);
-      this.#evidence.agreement(at, where, unknown ? 'unknown' : agreed ? 'agreed' : 'disagreed');
+      this.#evidence().agreement(at, where, unknown ? 'unknown' : agreed ? 'agreed' : 'disagreed');
     };
     judge('all', told);
     judge(

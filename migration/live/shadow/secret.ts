@@ -15,21 +15,25 @@ const waitMs = 2_000;
 export class SharedSecret {
   readonly #gateway: GatewayPort;
   readonly #redactor: Redactor;
-  #settled: boolean;
+  readonly #fromDisk: () => boolean;
+  #settled = false;
 
-  constructor(gateway: GatewayPort, redactor: Redactor, settled: boolean) {
+  constructor(gateway: GatewayPort, redactor: Redactor, fromDisk: () => boolean) {
     this.#gateway = gateway;
     this.#redactor = redactor;
-    this.#settled = settled;
-    // Encrypted as all that gateways say to each other; whoever may ask holds the keys themselves.
+    this.#fromDisk = fromDisk;
+    // Whoever may ask holds the keys themselves: to those the secret hides nothing.
     gateway.serve(topic, () =>
-      Promise.resolve({ secret: redactor.secret.toString('hex'), settled: this.#settled }),
+      Promise.resolve({
+        secret: redactor.secret.toString('hex'),
+        settled: this.#settled || this.#fromDisk(),
+      }),
     );
   }
 
   /** Never rejects. */
   async settle(): Promise<void> {
-    if (this.#settled) return;
+    if (this.#settled || this.#fromDisk()) return;
     const { nodeId } = this.#gateway;
     const others = this.#gateway.gateways().filter((member) => member.alive && member.nodeId !== nodeId);
     const told = await Promise.all(others.map(({ nodeName }) => this.#ask(nodeName)));

@@ -39,11 +39,11 @@ interface Watched {
  */
 export class Visibility {
   readonly #gateway: GatewayPort;
-  readonly #evidence: Evidence;
+  readonly #evidence: () => Evidence;
   readonly #watched = new Set<Watched>();
   #asking: Promise<void> | undefined;
 
-  constructor(gateway: GatewayPort, evidence: Evidence, held: HeldVersions) {
+  constructor(gateway: GatewayPort, evidence: () => Evidence, held: HeldVersions) {
     this.#gateway = gateway;
     this.#evidence = evidence;
     gateway.serve(topic, (body) => {
@@ -126,8 +126,8 @@ export class Visibility {
   }
 
   #seen(at: ScopeKey, region: string | undefined, lowMs: number, highMs: number): void {
-    this.#evidence.visible(at, 'all', lowMs, highMs);
-    if (region === this.#ownRegion()) this.#evidence.visible(at, 'zone', lowMs, highMs);
+    this.#evidence().visible(at, 'all', lowMs, highMs);
+    if (region === this.#ownRegion()) this.#evidence().visible(at, 'zone', lowMs, highMs);
   }
 
   #others(): readonly { readonly nodeName: string; readonly region: string }[] {
