@@ -1,5 +1,4 @@
-import type { ScopeKey } from './evidence.ts';
-import type { TimelineBucket } from './snapshot.ts';
+import type { CellKey, TimelineBucket } from './snapshot.ts';
 
 /** Widths in which spans are counted, from fresh to old. */
 const widthsMs = [10_000, 60_000, 600_000, 3_600_000] as const;
@@ -13,7 +12,7 @@ export class Timeline {
     for (const bucket of structuredClone(before)) this.#buckets.set(bucketId(bucket), bucket);
   }
 
-  at(of: ScopeKey, atMs: number): TimelineBucket {
+  at(of: Omit<CellKey, 'endpoint'>, atMs: number): TimelineBucket {
     const widthMs = widthsMs[0];
     const key = { of: of.of, prefix: of.prefix, phase: of.phase, atMs: atMs - (atMs % widthMs), widthMs };
     const id = bucketId(key);
