@@ -29,6 +29,7 @@ import { joinFleet } from './join-fleet.ts';
 import { listen, openHttp, tlsOnReload } from './open-http.ts';
 import { openState, ownershipWarning, snapshotDirectory, watchDatabase } from './open-state.ts';
 import { openDns } from './open-dns.ts';
+import { catalogOfOther } from './other-datacenter.ts';
 import { openFleet, type Fleet } from './open-fleet.ts';
 import { migrationSettings, openMigration } from './open-migration.ts';
 import { renewElsewhere } from './renew-elsewhere.ts';
@@ -209,6 +210,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       view: store,
       loop,
       freshness: (scope) => fleet.port.freshness(scope),
+      remote: (datacenter) =>
+        datacenter === config.datacenter
+          ? migrator.catalogElsewhere()
+          : catalogOfOther(fleet.port, datacenter),
       log,
     });
   } catch (error) {

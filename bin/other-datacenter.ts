@@ -3,6 +3,8 @@ import { isLive } from '../compat/fleet/members.ts';
 import { packRequest, unpackReply } from '../compat/http/foreign.ts';
 import { parseGoDuration } from '../compat/wire/go-duration.ts';
 import type { ApiRequest, Reply } from '../compat/wire/http.ts';
+import { Query } from '../compat/wire/query.ts';
+import type { RemoteAsk } from '../compat/dns/remote-catalog.ts';
 
 /** What a request takes there beside its wait, and the way there and back. */
 const answerMsMax = 10_000;
@@ -31,4 +33,18 @@ function waitOf({ query }: ApiRequest): number {
   if (!query.has('index')) return 0;
   const wait = parseGoDuration(query.get('wait'));
   return wait.ok && query.get('wait') !== '' ? Math.min((wait.value / 1e6) * 1.1, waitMsMax) : waitMsDefault;
+}
+
+/** As a name server asks: by path, no questions of its own. */
+export function catalogOfOther(fleet: MachineFleet, datacenter: string): RemoteAsk | undefined {
+  const handOn = otherDatacenter(fleet, datacenter);
+  if (handOn === undefined) return undefined;
+  return (path) => {
+    const [name = '', query = ''] = path.split('?');
+    return handOn({
+      ...{ method: 'GET', path: name, rest: '', body: new Uint8Array(), remoteAddress: '', token: '' },
+      query: Query.parse(`${query}&dc=${encodeURIComponent(datacenter)}`) ?? Query.empty,
+      header: () => undefined,
+    });
+  };
 }

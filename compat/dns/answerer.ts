@@ -1,12 +1,13 @@
 import type { ReadView } from '../../src/state/store.ts';
 import type { DnsConfig } from '../config/agent-config.ts';
-import { dnsCatalog } from './catalog.ts';
+import { dnsCatalog, type DnsCatalog } from './catalog.ts';
 import type { DnsCounters } from './counters.ts';
 import { answersWanted, followedWanted, renderFitting, type Transport } from './fit.ts';
 import { readQuery, renderReply, type Query, type Reply } from './message.ts';
 import { Recursor } from './recursor.ts';
 import { Rcode, type Rr } from './records.ts';
-import { resolve, type Resolution, type ResolverContext } from './resolver.ts';
+import { RemoteCatalogs, RemoteReading, type RemoteAsk } from './remote-catalog.ts';
+import { resolve, type Resolution } from './resolver.ts';
 import { TopicMemo } from './topic-memo.ts';
 
 export interface AnswererOptions {
@@ -21,6 +22,11 @@ export interface AnswererOptions {
   readonly nowMs: () => number;
   readonly counters: DnsCounters;
   readonly onDefect: (error: unknown) => void;
+  /**
+   * Who holds a datacenter's catalog where this gateway does not: another datacenter's gateways, or the source that this
+   * one is moved away from. Undefined: this gateway, or nobody.
+   */
+  readonly remote?: (datacenter: string) => RemoteAsk | undefined;
 }
 
 /** Rows of the catalog that are kept decoded. Guess. */
@@ -29,6 +35,8 @@ const memoRowsMax = 100_000;
 const recursionsMax = 512;
 /** Names outside that are followed for one answer. Guess. */
 const outsideMax = 32;
+/** Rounds of asking other catalogs for one answer: what they say may lead to more of their names. */
+const remoteRoundsMax = 4;
 
 type Outside = ReadonlyMap<string, readonly Rr[]>;
 
@@ -37,14 +45,15 @@ export class Answerer {
   readonly #options: AnswererOptions;
   readonly #memo = new TopicMemo(memoRowsMax);
   readonly #recursor: Recursor;
-  readonly #catalogOf: ResolverContext['catalogOf'];
+  readonly #own: DnsCatalog;
+  readonly #remote: RemoteCatalogs;
   #config: DnsConfig;
 
   constructor(options: AnswererOptions) {
     this.#options = options;
     this.#config = options.config;
-    const own = dnsCatalog(options.view, this.#memo);
-    this.#catalogOf = (datacenter) => (datacenter === options.datacenter ? own : undefined);
+    this.#own = dnsCatalog(options.view, this.#memo);
+    this.#remote = new RemoteCatalogs(options.nowMs);
     this.#recursor = new Recursor({
       config: () => this.#config,
       random: options.random,
@@ -93,20 +102,55 @@ export class Answerer {
   }
 
   #answerQuery(query: Query, transport: Transport): Buffer | Promise<Buffer> {
-    const resolution = this.#resolve(query, transport, undefined);
-    if (resolution.kind !== 'names-wanted') return this.#render(query, resolution, transport);
-    return this.#lookUp(resolution.names).then((outside) =>
-      this.#render(query, this.#resolve(query, transport, outside), transport),
-    );
+    const reading = new RemoteReading(this.#remote);
+    const resolution = this.#resolve(query, transport, reading, undefined);
+    if (resolution.kind !== 'names-wanted' && !reading.wants) {
+      return this.#render(query, resolution, transport);
+    }
+    return this.#answerLater(query, transport, reading, resolution);
   }
 
-  #resolve(query: Query, transport: Transport, outside: Outside | undefined): Resolution {
-    const { datacenter, translateWanAddrs, random, nowMs } = this.#options;
+  /** As `#answerQuery`, where others must be asked first. */
+  async #answerLater(
+    query: Query,
+    transport: Transport,
+    reading: RemoteReading,
+    first: Resolution,
+  ): Promise<Buffer> {
+    let resolution = first;
+    let outside: Outside | undefined;
+    for (let round = 0; reading.wants && round < remoteRoundsMax; round += 1) {
+      await reading.bring();
+      resolution = this.#resolve(query, transport, reading, outside);
+    }
+    if (reading.failed || reading.wants) {
+      return this.#render(query, { kind: 'answer', ...failed(Rcode.servFail) }, transport);
+    }
+    if (resolution.kind === 'names-wanted') {
+      outside = await this.#lookUp(resolution.names);
+      resolution = this.#resolve(query, transport, reading, outside);
+    }
+    return this.#render(query, resolution, transport);
+  }
+
+  #resolve(
+    query: Query,
+    transport: Transport,
+    reading: RemoteReading,
+    outside: Outside | undefined,
+  ): Resolution {
+    const { datacenter, translateWanAddrs, random, nowMs, remote } = this.#options;
+    let isRemote = false;
     const resolution = resolve(query.question, {
       config: this.#config,
       datacenter,
       translateWanAddrs,
-      catalogOf: this.#catalogOf,
+      catalogOf: (asked) => {
+        const ask = remote?.(asked);
+        if (ask === undefined) return asked === datacenter ? this.#own : undefined;
+        isRemote = true;
+        return reading.catalog(asked, ask);
+      },
       random,
       nowMs: nowMs(),
       answersMax: answersWanted(query, transport, this.#config),
@@ -114,7 +158,9 @@ export class Answerer {
       outside,
     });
     const ours = resolution.kind === 'answer' || resolution.kind === 'names-wanted';
-    return ours && !this.#mayAnswer() ? { kind: 'answer', ...failed(Rcode.servFail) } : resolution;
+    return ours && !isRemote && !this.#mayAnswer()
+      ? { kind: 'answer', ...failed(Rcode.servFail) }
+      : resolution;
   }
 
   /** State that may be too old is answered from only while the owners are reachable. */

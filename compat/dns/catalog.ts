@@ -74,14 +74,19 @@ function readInstances(
     }
     const own = checks.byService.get(value.id.toLowerCase()) ?? [];
     const all = [...checks.ownChecks, ...own].map((check) => check.value);
-    const excluded = all.some(({ status }) => (onlyPassing ? status !== 'passing' : status === 'critical'));
-    if (!excluded) endpoints.push({ node: node.value, service: value, weight: weightOf(value, all) });
+    if (isUsable(all, onlyPassing))
+      endpoints.push({ node: node.value, service: value, weight: weightOf(value, all) });
   }
   return endpoints;
 }
 
+/** Whether an instance with these checks may be answered with. */
+export function isUsable(checks: readonly CheckValue[], onlyPassing: boolean): boolean {
+  return !checks.some(({ status }) => (onlyPassing ? status !== 'passing' : status === 'critical'));
+}
+
 /** The worst status counts; one that Consul does not know counts as 1, whatever the weights are. */
-function weightOf(service: ServiceValue, checks: readonly CheckValue[]): number {
+export function weightOf(service: ServiceValue, checks: readonly CheckValue[]): number {
   if (checks.some((check) => isMaintenance(check.checkId))) return 0;
   const statuses = new Set(checks.map((check) => check.status));
   for (const status of statuses) if (status !== 'passing' && status !== 'warning') return 1;

@@ -1,6 +1,6 @@
 import type { ReadView } from '../../src/state/store.ts';
 import type { DnsConfig, Listener } from '../config/agent-config.ts';
-import { Answerer } from './answerer.ts';
+import { Answerer, type AnswererOptions } from './answerer.ts';
 import { newCounters, type DnsCounters } from './counters.ts';
 import { TcpFront, type TcpLimits } from './tcp-front.ts';
 import { UdpFront } from './udp-front.ts';
@@ -17,6 +17,8 @@ export interface DnsServerOptions {
   readonly freshness: () => { readonly knownLeader: boolean; readonly lastContactMs: number };
   readonly random: () => number;
   readonly nowMs: () => number;
+  /** See `AnswererOptions`. */
+  readonly remote?: NonNullable<AnswererOptions['remote']>;
   /** A question made us fail: it was answered with SERVFAIL. */
   readonly onDefect: (error: unknown) => void;
   readonly limits?: Partial<TcpLimits>;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ask } from '../compat/dns/ask.ts';
 import { runCommand } from '../support/agent-process.ts';
 import { type FleetGateway, FleetProcess, newKey } from '../support/fleet-process.ts';
 import { consulBinary, describeRealConsul } from '../support/real-consul.ts';
@@ -84,6 +85,21 @@ describe('two datacenters', () => {
       const after = await waiting;
       expect([after.status, after.text]).toEqual([200, 'now']);
       expect(after.index).toBeGreaterThan(before.index);
+    },
+    testMsMax,
+  );
+
+  test(
+    'are asked for by name, too',
+    async () => {
+      const service = { Node: 'printer', Address: '192.0.2.7', Service: { Service: 'print', Port: 631 } };
+      expect((await b1.put('/v1/catalog/register', JSON.stringify(service))).text).toBe('true');
+      const port = a2.agent.ports.dns;
+      const name = (of: string) => ask({ name: of, type: 'A', port });
+      expect((await name('print.service.dc2.consul')).packet.answers).toMatchObject([{ data: '192.0.2.7' }]);
+      expect((await name('printer.node.dc2.consul')).packet.answers).toMatchObject([{ data: '192.0.2.7' }]);
+      expect((await name('nothing.service.dc2.consul')).packet.rcode).toBe('NXDOMAIN');
+      expect((await name('print.service.nowhere.consul')).packet.rcode).toBe('NXDOMAIN');
     },
     testMsMax,
   );

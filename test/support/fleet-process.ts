@@ -261,7 +261,7 @@ export class FleetProcess {
           datacenter: this.#plan.datacenter ?? 'dc1',
           client_addr: '127.0.0.1',
           ...this.#addresses(plan.name, ports.serfLan, ports.serfWan),
-          ports: { http: ports.http, dns: -1, grpc: -1, server: ports.server, ...this.#ports(ports) },
+          ports: { http: ports.http, dns: ports.dns, grpc: -1, server: ports.server, ...this.#ports(ports) },
           ...(this.encrypt === null ? {} : { encrypt: this.encrypt }),
           retry_interval: '1s',
           limits: { http_max_conns_per_client: 15_000 },
