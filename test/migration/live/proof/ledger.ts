@@ -5,19 +5,29 @@ interface KeyRecord {
   /** What was acknowledged last. */
   sure: Value;
   /** What may have happened as well: nobody was told. */
-  readonly maybe: Value[];
+  maybe: Value[];
 }
 
 interface CounterRecord {
   acknowledged: number;
   unknown: number;
   /** Numbers that were acknowledged: each is given out once. */
-  readonly given: Set<number>;
+  given: Set<number>;
+}
+
+/** What had been acknowledged at one moment. */
+export interface LedgerPage {
+  readonly keys: ReadonlyMap<string, { readonly sure: Value; readonly maybe: readonly Value[] }>;
+  readonly counters: ReadonlyMap<
+    string,
+    { readonly acknowledged: number; readonly unknown: number; readonly given: ReadonlySet<number> }
+  >;
 }
 
 /** One write as it goes: exactly one of these is called. */
 export interface LedgerEntry {
-  acknowledged(): void;
+  /** False: that came in a fog, and says as much as no answer. */
+  acknowledged(): boolean;
   refused(): void;
   unknown(): void;
 }
@@ -32,6 +42,47 @@ export class Ledger {
   readonly problems: string[] = [];
   readonly #keys = new Map<string, KeyRecord>();
   readonly #counters = new Map<string, CounterRecord>();
+  /** What happened in the present fog. */
+  readonly #foggy = new Map<string, Value[]>();
+  #fogs = 0;
+
+  /** Odd while nobody can tell what an answer is worth: the data is being replaced by older data. */
+  get fogs(): number {
+    return this.#fogs;
+  }
+
+  /** What stands in it now, for `rewind`. */
+  page(): LedgerPage {
+    return {
+      keys: new Map([...this.#keys].map(([key, { sure, maybe }]) => [key, { sure, maybe: [...maybe] }])),
+      counters: new Map(
+        [...this.#counters].map(([key, record]) => [key, { ...record, given: new Set(record.given) }]),
+      ),
+    };
+  }
+
+  /** From here on what is acknowledged may happen before or after the data is replaced. */
+  beginFog(): void {
+    this.#fogs += 1;
+  }
+
+  /** The data was replaced by that of a page: what was acknowledged since, before the fog, is lost by order. */
+  rewind(page: LedgerPage): void {
+    this.#fogs += 1;
+    for (const [key, record] of this.#keys) {
+      const then = page.keys.get(key);
+      const inFog = this.#foggy.get(key) ?? [];
+      record.sure = then?.sure ?? null;
+      record.maybe = [...(then?.maybe ?? []), ...inFog];
+    }
+    for (const [key, record] of this.#counters) {
+      const then = page.counters.get(key);
+      record.acknowledged = then?.acknowledged ?? 0;
+      record.unknown = (then?.unknown ?? 0) + (this.#foggy.get(key)?.length ?? 0);
+      record.given = new Set(then?.given);
+    }
+    this.#foggy.clear();
+  }
 
   get size(): number {
     return this.#keys.size;
@@ -45,30 +96,44 @@ export class Ledger {
   begin(key: string, value: Value): LedgerEntry {
     const record = this.#keys.get(key) ?? { sure: null, maybe: [] };
     this.#keys.set(key, record);
+    const began = this.#fogs;
+    const unknown = (): void => {
+      record.maybe.push(value);
+      if (this.#fogs % 2 === 1) this.#inFog(key, value);
+    };
     return {
       acknowledged: () => {
-        record.sure = value;
+        const isSure = this.#fogs === began && began % 2 === 0;
+        if (isSure) record.sure = value;
+        else unknown();
+        return isSure;
       },
       refused: () => {},
-      unknown: () => {
-        record.maybe.push(value);
-      },
+      unknown,
     };
   }
 
   increment(key: string, next: number): (outcome: 'applied' | 'not-applied' | 'unknown') => void {
     const record = this.#counters.get(key) ?? { acknowledged: 0, unknown: 0, given: new Set() };
     this.#counters.set(key, record);
+    const began = this.#fogs;
     return (outcome) => {
       if (outcome === 'not-applied') return;
-      if (outcome === 'unknown') {
+      if (outcome === 'unknown' || this.#fogs !== began || began % 2 === 1) {
         record.unknown += 1;
+        if (this.#fogs % 2 === 1) this.#inFog(key, String(next));
         return;
       }
       if (record.given.has(next)) this.problem(`${key} was counted to ${next} twice`);
       record.given.add(next);
       record.acknowledged += 1;
     };
+  }
+
+  #inFog(key: string, value: Value): void {
+    const values = this.#foggy.get(key) ?? [];
+    this.#foggy.set(key, values);
+    values.push(value);
   }
 
   /** Judges a whole reading of all keys that clients wrote; answers what is wrong with it. */
@@ -91,6 +156,12 @@ export class Ledger {
     }
     for (const key of found.keys()) {
       if (key.includes('/own/') && !this.#keys.has(key)) wrong.push(`${where}: ${key} was never written`);
+    }
+    for (const [key, value] of found) {
+      const [, group] = /^(.*\/group\/\d+\/)a$/.exec(key) ?? [];
+      if (group === undefined) continue;
+      const whole = ['b', 'c'].every((name) => found.get(`${group}${name}`) === value);
+      if (!whole) wrong.push(`${where}: ${group} is torn`);
     }
     return wrong.slice(0, problemsMax);
   }

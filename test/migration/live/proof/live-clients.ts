@@ -3,8 +3,8 @@ import type { Rng } from '../../../sim/lib/rng.ts';
 import { Ledger } from './ledger.ts';
 
 export interface LiveClientsOptions {
-  /** Where clients may send what they do; changed while they run as a migration goes on. */
-  readonly doors: () => readonly Door[];
+  /** Where clients may send what they do below a prefix; changed while they run as a migration goes on. */
+  readonly doors: (prefix: string) => readonly Door[];
   readonly ledger: Ledger;
   readonly rng: Rng;
   /** Of keys; each ends with a slash. */
@@ -40,6 +40,10 @@ export class LiveClients {
   readonly #loops: Promise<void>[] = [];
   #running = true;
   #values = 0;
+  #paused: Promise<void> | undefined;
+  #resume: () => void = () => {};
+  readonly #busy = new Map<string, number>();
+  #onIdle: () => void = () => {};
 
   constructor(options: LiveClientsOptions) {
     this.#options = options;
@@ -51,8 +55,36 @@ export class LiveClients {
     }
   }
 
+  /** Resolves once nothing is under way; they wait until `resume`. */
+  async pause(): Promise<void> {
+    this.#paused ??= new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+    await this.untilIdle(() => true);
+  }
+
+  resume(): void {
+    this.#resume();
+    this.#paused = undefined;
+  }
+
+  /** Resolves once nothing is under way at these doors. */
+  async untilIdle(isOne: (door: string) => boolean): Promise<void> {
+    while ([...this.#busy].some(([door, count]) => count > 0 && isOne(door))) {
+      // oxlint-disable-next-line no-await-in-loop -- until it is so
+      await new Promise<void>((resolve) => {
+        const before = this.#onIdle;
+        this.#onIdle = () => {
+          before();
+          resolve();
+        };
+      });
+    }
+  }
+
   async stop(): Promise<void> {
     this.#running = false;
+    this.resume();
     await Promise.all(this.#loops);
   }
 
@@ -67,13 +99,22 @@ export class LiveClients {
     const generation = new Map<string, number>();
     while (this.#running) {
       await new Promise((resolve) => setTimeout(resolve, rng.exponential(this.#options.thinkMs)));
-      const door = rng.pick(this.#options.doors());
+      if (this.#paused !== undefined) {
+        await this.#paused;
+        continue;
+      }
       const prefix = rng.pick(this.#options.prefixes);
+      const door = rng.pick(this.#options.doors(prefix));
       const what = rng.weighted(mix);
       const slot = `${prefix}own/${n}/${rng.below(keysPerClient)}`;
       // A write that nobody answered may still happen, at any time: its key is not written again.
       const key = `${slot}.${generation.get(slot) ?? 0}`;
+      this.#busy.set(door.name, (this.#busy.get(door.name) ?? 0) + 1);
       const known = await this.#act(what, door, prefix, key, rng);
+      this.#busy.set(door.name, (this.#busy.get(door.name) ?? 0) - 1);
+      const told = this.#onIdle;
+      this.#onIdle = () => {};
+      told();
       if (!known && (what === 'put' || what === 'remove')) {
         generation.set(slot, (generation.get(slot) ?? 0) + 1);
       }
@@ -114,8 +155,7 @@ export class LiveClients {
     const entry = ledger.begin(key, value);
     const answer = await this.#ask(door, value === null ? 'DELETE' : 'PUT', `/v1/kv/${key}`, value ?? '');
     if (answer?.status === 200 && answer.text === 'true') {
-      entry.acknowledged();
-      return this.#readBack(door, key, value);
+      return entry.acknowledged() && (await this.#readBack(door, key, value));
     }
     // An error says that it is not known whether it happened; a plain refusal that it did not.
     if (answer !== undefined && answer.status >= 400 && answer.status < 500) {
@@ -128,11 +168,14 @@ export class LiveClients {
 
   /** Read your own writes, at the door where they were made. */
   async #readBack(door: Door, key: string, value: string | null): Promise<boolean> {
+    const { ledger } = this.#options;
+    const began = ledger.fogs;
     const answer = await this.#ask(door, 'GET', `/v1/kv/${key}?raw`);
+    if (began % 2 === 1 || began !== ledger.fogs) return true;
     if (answer === undefined || ![200, 404].includes(answer.status)) return true;
     const seen = answer.status === 404 ? null : answer.text;
     if (seen !== value) {
-      this.#options.ledger.problem(`${door.name} acknowledged ${key} = ${value}, and then showed ${seen}`);
+      ledger.problem(`${door.name} acknowledged ${key} = ${value}, and then showed ${seen}`);
     }
     return true;
   }
