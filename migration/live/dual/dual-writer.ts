@@ -49,6 +49,8 @@ export interface DualWriterOptions {
 /** One write: what is sent, what it may have changed, and how it is answered. */
 interface Plan {
   readonly request: ApiRequest;
+  /** When it came (monotonic). */
+  readonly startedMs: number;
   readonly rules: readonly PhaseRule[];
   /** The client's operations as JSON; undefined: it cannot be sent as a transaction. */
   readonly ops: readonly string[] | undefined;
@@ -231,8 +233,8 @@ export class DualWriter {
     return { ...upstream, path: `${path}?${rest === '' ? '' : `${rest}&`}cas=${index}` };
   }
 
-  #write(plan: Plan): Promise<Reply> {
-    const written = this.#locked(plan);
+  #write(made: Omit<Plan, 'startedMs'>): Promise<Reply> {
+    const written = this.#locked({ ...made, startedMs: this.#options.gateway.monoMs() });
     this.#underWay.add(written);
     void written.finally(() => this.#underWay.delete(written)).catch(() => undefined);
     return written;
@@ -240,7 +242,7 @@ export class DualWriter {
 
   async #locked(plan: Plan): Promise<Reply> {
     const { gateway, locks, keys } = this.#options;
-    const startedMs = gateway.monoMs();
+    const { startedMs } = plan;
     const taken = locks.take(plan.names);
     if (taken === undefined) {
       this.#count.crowded();
@@ -328,7 +330,10 @@ export class DualWriter {
     }
     const hereMs = gateway.monoMs();
     for (const { key, stamp, value } of records.slice(0, acknowledgedMax)) {
-      evidence.acknowledged({ key, index: stamp, deleted: value === null, sourceMs, hereMs });
+      evidence.acknowledged({
+        ...{ key, index: stamp, deleted: value === null, sourceMs, hereMs },
+        ...{ request: plan.request, startedMs: plan.startedMs },
+      });
     }
   }
 

@@ -192,16 +192,13 @@ export class SourceClient {
     const { status, stream } = sent.response;
     const headers = passedHeaders(stream.rawHeaders);
     const length = Number(stream.headers['content-length'] ?? Number.NaN);
-    if (!(length <= wholeBytesMax)) {
-      stream.once('close', sent.release);
-      return { status, headers, body: stream };
-    }
+    stream.once('close', sent.release);
+    if (length > wholeBytesMax) return { status, headers, body: stream };
     try {
-      return { status, headers, body: await wholeBody(stream, wholeBytesMax) };
+      // Consul does not say the length of what is longer than a few kilobytes.
+      return { status, headers, body: await beginning(stream, wholeBytesMax) };
     } catch (error) {
       return ownReply(unreachable(codeOf(error)));
-    } finally {
-      sent.release();
     }
   }
 
@@ -390,6 +387,24 @@ function plainHeaders(headers: Readonly<Record<string, string>>): Record<string,
     ...headers,
     ...Object.fromEntries(unwanted.filter((name) => !named.has(name)).map((name) => [name, false])),
   };
+}
+
+/** A body in one piece, unless it is longer than that: then as it comes. */
+async function beginning(stream: Readable, bytesMax: number): Promise<Buffer | AsyncIterable<Uint8Array>> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const rest = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  while (bytes <= bytesMax) {
+    // oxlint-disable-next-line no-await-in-loop -- one chunk comes after the other
+    const next = await rest.next();
+    if (next.done === true) return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    chunks.push(next.value);
+    bytes += next.value.length;
+  }
+  return (async function* () {
+    yield* chunks;
+    yield* { [Symbol.asyncIterator]: () => rest };
+  })();
 }
 
 async function wholeBody(stream: Readable, bytesMax: number): Promise<Buffer> {
