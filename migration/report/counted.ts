@@ -46,8 +46,8 @@ export function firstLookOf({ sum }: CountedCells): ReportRate {
 
 export function rateOf(hits: number, of: number, byKey?: readonly HitCluster[]): ReportRate {
   const bounded = Math.min(hits, of);
-  // Without keys each hit counts as one of its own.
-  const interval = rateInterval(bounded, of, byKey ?? [{ hits: bounded, keys: bounded }], seed);
+  // Without keys there is nothing to resample: the interval is Wilson's.
+  const interval = rateInterval(bounded, of, byKey ?? [], seed);
   const [low, high] = wilson95(bounded, of);
   return {
     value: interval.rate,

@@ -76,12 +76,14 @@ function overall(
     metrics.filter((each) => each.verdict === verdict);
   const worse = of('worse').map((each) => `${each.title}: ${each.change}`);
   if (worse.length > 0) return { result: 'worse', reasons: worse };
+  if (metrics.every((each) => each.verdict === 'same' || each.isAbsent) && a.run.id === b.run.id)
+    return { result: 'same', reasons: [] };
   const few = Math.min(a.totals.compared, b.totals.compared);
   if (few < limits.comparisonsMin) {
     const needed = `at least ${limits.comparisonsMin.toLocaleString('en-US')} comparisons on each side`;
     return { result: 'unknown', reasons: [`${few.toLocaleString('en-US')} are too few: ${needed}`] };
   }
-  const unknown = of('unknown').filter((each) => !each.isAbsent);
+  const unknown = of('unknown').filter((each) => !each.isAbsent && !each.isDetail);
   if (unknown.length > 0)
     return { result: 'unknown', reasons: unknown.map((each) => `${each.title}: ${each.why}`) };
   const better = of('better').map((each) => `${each.title}: ${each.change}`);

@@ -45,7 +45,7 @@ export function comparisonJunit(comparison: Comparison): string {
     if (metric.verdict === 'worse') return { name, failure: text };
     if (metric.verdict !== 'unknown') return { name };
     return metric.isAbsent
-      ? { name, skipped: metric.why }
+      ? { name, skipped: `unknown: ${metric.why}` }
       : { name, error: `unknown: ${text}. ${metric.why}` };
   });
   const judged = comparison.result === 'unknown' && metrics.every((each) => each.error === undefined);

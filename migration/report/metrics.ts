@@ -20,30 +20,43 @@ export type Metric = {
   readonly why: string;
   /** Neither side measured it: it is unknown, and nothing that got lost. */
   readonly isAbsent: boolean;
+  /** A part of another metric: where it is unknown, the whole still decides. */
+  readonly isDetail: boolean;
 };
 
-type Part = Omit<Metric, 'name' | 'title'>;
+type Part = Omit<Metric, 'name' | 'title' | 'isDetail'>;
 
 /** All metrics of two reports, each held against the same of the other. */
 export function metricsOf(a: Report, b: Report, limits: DiffLimits): readonly Metric[] {
   const planned = [...ratesOf(a, b), ...sharesOf(a, b), ...quantilesOf(a, b)];
   // Many metrics at once: chance alone would make one of them look worse. Bonferroni, with Chernoff's bound of the tail.
   const widen = Math.sqrt(2 * Math.log(Math.max(1, planned.length) / 0.05)) / 1.96;
-  return planned.map((plan) => ({ name: plan.name, title: plan.title, ...plan.judge(limits, widen) }));
+  const isOneReport = JSON.stringify(a) === JSON.stringify(b);
+  return planned.map(({ name, title, isDetail = false, judge }) => {
+    const judged = { name, title, isDetail, ...judge(limits, widen) };
+    // However little is known: a report is the same as itself.
+    return isOneReport && !judged.isAbsent ? { ...judged, verdict: 'same', why: '' } : judged;
+  });
 }
 
 type Plan = {
   readonly name: string;
   readonly title: string;
+  readonly isDetail?: boolean;
   readonly judge: (limits: DiffLimits, widen: number) => Part;
 };
 
 function ratesOf(a: Report, b: Report): readonly Plan[] {
-  const plan = (name: string, title: string, of: (report: Report) => ReportRate | undefined): Plan => ({
+  const plan = (
+    name: string,
+    title: string,
+    of: (report: Report) => ReportRate | undefined,
+    effect: 'rateEffectMin' | 'shareEffectMin' = 'rateEffectMin',
+  ): Plan => ({
     name,
     title,
     judge: (limits, widen) =>
-      judgeRate(rateIn(a, of(a)), rateIn(b, of(b)), limits.rateEffectMin, limits, widen, rateShown),
+      judgeRate(rateIn(a, of(a)), rateIn(b, of(b)), limits[effect], limits, widen, differing),
   });
   const share =
     (of: (report: Report) => readonly [hits: number, n: number]) =>
@@ -61,8 +74,9 @@ function ratesOf(a: Report, b: Report): readonly Plan[] {
           report.totals.compared,
         ),
     ),
-    ...prefixPairs(a, b).map(([name, of]) =>
-      plan(`persistent:${name}`, `differences that did not clear, ${name}`, (report) => {
+    ...prefixPairs(a, b).map(([name, of]) => ({
+      isDetail: true,
+      ...plan(`persistent:${name}`, `differences that did not clear, ${name}`, (report) => {
         const rows = of(report);
         if (rows.length === 0) return undefined;
         if (rows.length === 1 && rows[0]?.rate !== undefined) return rows[0].rate;
@@ -73,7 +87,7 @@ function ratesOf(a: Report, b: Report): readonly Plan[] {
           sum((row) => row.compared),
         );
       }),
-    ),
+    })),
   ];
   if (a.run.mode === 'sweep' && b.run.mode === 'sweep') return plans;
   return [
@@ -81,8 +95,13 @@ function ratesOf(a: Report, b: Report): readonly Plan[] {
     plan('read-your-writes', 'own writes not read', (report) => report.sessions?.readYourWrites.rate),
     plan('monotonic-reads', 'reads that went back', (report) => report.sessions?.monotonicReads.rate),
     plan('index-regressions', 'indexes that fell', (report) => report.sessions?.indexRegressions.rate),
-    plan('not-linearizable', 'histories that are not linearizable', (report) => report.lin?.rate),
-    plan('gamma', 'operations out of order (Γ)', (report) => report.gamma?.rate),
+    plan(
+      'not-linearizable',
+      'histories that are not linearizable',
+      (report) => report.lin?.rate,
+      'shareEffectMin',
+    ),
+    plan('gamma', 'operations out of order (Γ)', (report) => report.gamma?.rate, 'shareEffectMin'),
     plan(
       'missed-wakes',
       'wakes of blocking reads that were missed',
@@ -91,6 +110,7 @@ function ratesOf(a: Report, b: Report): readonly Plan[] {
         const missed = wakes.reduce((sum, wake) => sum + wake.missed, 0);
         return [missed, wakes.reduce((sum, wake) => sum + wake.later.n + wake.earlier.n, missed)];
       }),
+      'shareEffectMin',
     ),
     plan(
       'gateway-errors',
@@ -132,7 +152,7 @@ function sharesOf(a: Report, b: Report): readonly Plan[] {
         const [good, n] = of(report);
         return intervalOf(rateOf(n - good, n));
       };
-      return judgeRate(bad(a), bad(b), limits.shareEffectMin, limits, widen, shareShown);
+      return judgeRate(bad(a), bad(b), limits.shareEffectMin, limits, widen, agreeing);
     },
   });
   return [
@@ -188,14 +208,15 @@ function judgeRate(
   effectMin: number,
   limits: DiffLimits,
   widen: number,
-  shown: (rate: RateInterval) => string,
+  { shown, sign }: Wording,
 ): Part {
   const sides = { a: shown(a), b: shown(b), isAbsent: a.of === 0 && b.of === 0 };
   if (a.of === 0 || b.of === 0)
     return unknown(sides, sides.isAbsent ? 'Not measured.' : 'Measured in one only.');
   const change = b.rate - a.rate;
   const [low, high] = differenceInterval(a, b);
-  const text = `${signedRateText(change)} (${signedRateText(low)} to ${signedRateText(high)})`;
+  const bounds = sign === 1 ? [low, high] : [-high, -low];
+  const text = `${signedRateText(sign * change)} (${bounds.map(signedRateText).join(' to ')})`;
   const judged = { ...sides, change: text, why: '' };
   // The interval that holds for all metrics at once.
   const [lowest, highest] = [change - (change - low) * widen, change + (high - change) * widen];
@@ -205,13 +226,21 @@ function judgeRate(
   const wanted = Math.max(effectMin, limits.rateToleranceMax * Math.max(a.rate, b.rate));
   if (reach <= wanted) return { ...judged, verdict: 'same' };
   const short = Math.min(a.of, b.of);
-  const why = `Too few: about ${Math.ceil(short * Math.min(1e6, (reach / wanted) ** 2)).toLocaleString('en-US')} are needed, not ${short.toLocaleString('en-US')}.`;
+  // The bound of zero hits falls with n, the width of an interval with its square root.
+  const times = a.hits + b.hits === 0 ? reach / wanted : (reach / wanted) ** 2;
+  const why = `Too few: about ${Math.ceil(short * Math.min(1e6, times)).toLocaleString('en-US')} are needed, not ${short.toLocaleString('en-US')}.`;
   return { ...judged, verdict: 'unknown', why };
 }
 
 function unknown(sides: Pick<Part, 'a' | 'b' | 'isAbsent'>, why: string): Part {
   return { ...sides, verdict: 'unknown', change: '', why };
 }
+
+/** How a rate reads. Shares of what is good are judged by the rest, and so change the other way. */
+type Wording = { readonly shown: (rate: RateInterval) => string; readonly sign: 1 | -1 };
+
+const differing: Wording = { shown: rateShown, sign: 1 };
+const agreeing: Wording = { shown: shareShown, sign: -1 };
 
 function rateShown(rate: RateInterval): string {
   return rate.of === 0 ? 'not measured' : hitsText(rate.hits, rate.of, rate.low, rate.high);

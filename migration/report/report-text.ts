@@ -172,13 +172,15 @@ export function comparisonText(comparison: Comparison): string {
   }
   const order = { worse: 0, unknown: 1, better: 2, same: 3 };
   for (const metric of metrics.toSorted((x, y) => order[x.verdict] - order[y.verdict])) {
-    if (metric.isAbsent) continue;
+    if (metric.isAbsent || metric.verdict === 'same') continue;
     const change = metric.change === '' ? '' : `; ${metric.change}`;
     const why = metric.why === '' ? '' : ` ${metric.why}`;
     lines.push(
       `  ${metric.verdict.toUpperCase().padEnd(9)} ${visible(`${metric.title}: ${metric.a} -> ${metric.b}${change}.${why}`)}`,
     );
   }
+  const same = metrics.filter((metric) => metric.verdict === 'same').map((metric) => metric.name);
+  if (same.length > 0) lines.push(row('SAME', same.join(', ')));
   const absent = metrics.filter((metric) => metric.isAbsent).length;
   if (absent > 0) lines.push(row('not shown', `${count(absent)} metrics that neither report measured`));
   lines.push(

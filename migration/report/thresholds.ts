@@ -45,7 +45,7 @@ const diffLimits = z.strictObject({
     .number()
     .min(0)
     .default(0.005)
-    .describe('A share of fresh or agreeing reads that changed by less is the same.'),
+    .describe('A share of fresh, agreeing or orderly operations that changed by less is the same.'),
   rateToleranceMax: z
     .number()
     .min(0)
@@ -58,7 +58,11 @@ const diffLimits = z.strictObject({
     .describe(
       'Quantiles within this share of each other are the same. Histograms are 2 % off by themselves.',
     ),
-  quantileEffectMsMin: z.number().min(0).default(1).describe('Quantiles that changed by less are the same.'),
+  quantileEffectMsMin: z
+    .number()
+    .min(0)
+    .default(0.25)
+    .describe('Quantiles that changed by less are the same.'),
   loadTolerance: z.number().min(0).default(0.2).describe('Loads further apart are not comparable.'),
   comparisonsMin: z
     .number()
