@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Server } from './orders.ts';
 
-/** What a PUT was answered. */
+/** What a request was answered. */
 export interface Answered {
   readonly status: number;
   readonly body: string;
@@ -36,17 +36,25 @@ export class WireClient {
 
   /** @param value ASCII */
   put(path: string, value: string): Promise<Answered> {
-    if (this.#socket.destroyed) return Promise.reject(new Error('the connection is closed'));
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#socket.write(
-        `PUT ${path} HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Length: ${value.length}\r\n\r\n${value}`,
-      );
-    });
+    return this.#ask(
+      `PUT ${path} HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Length: ${value.length}\r\n\r\n${value}`,
+    );
+  }
+
+  get(path: string): Promise<Answered> {
+    return this.#ask(`GET ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n\r\n`);
   }
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  #ask(message: string): Promise<Answered> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('the connection is closed'));
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#socket.write(message);
+    });
   }
 
   #take(text: string): void {
