@@ -147,6 +147,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { migrator, serve: serveMigration } = openMigration({
     ...{ settings: settingsOfMigration, gateway, replica, fleet, log },
     metrics: agent.metrics,
+    routeContext: () => context,
+    dataDir: config.stateInMemory ? undefined : config.dataDir,
   });
   const context: RouteContext = {
     view: store,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { decode, encode } from '@msgpack/msgpack';
 import type { Metrics } from '../compat/agent/metrics.ts';
 import type { MigrationConfig } from '../compat/config/agent-config.ts';
@@ -12,7 +13,9 @@ import { contiguousHead } from '../src/crdt/seq-ranges.ts';
 import type { Log } from '../src/io/logging.ts';
 import { StartProblem } from '../src/kernel/start-problem.ts';
 import type { Replica } from '../src/node/replica.ts';
-import type { GatewayFacts } from '../compat/routes/context.ts';
+import type { GatewayFacts, RouteContext } from '../compat/routes/context.ts';
+import { routeTable } from '../compat/routes/table.ts';
+import { evidenceFile } from '../migration/live/shadow/evidence-file.ts';
 import { zoneOf } from '../src/state/zones.ts';
 import type { Fleet } from './open-fleet.ts';
 
@@ -23,6 +26,10 @@ export interface MigrationParts {
   readonly fleet: Fleet;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** What routes are called with; undefined while the gateway is not put together yet. */
+  readonly routeContext: () => RouteContext | undefined;
+  /** Undefined: the state is in memory, and so is evidence. */
+  readonly dataDir: string | undefined;
 }
 
 export interface Migration {
@@ -50,7 +57,12 @@ type Handler = (body: unknown, from: string) => Promise<unknown>;
  */
 export function openMigration(parts: MigrationParts): Migration {
   const handlers = new Map<string, Handler>();
-  const migrator = openMigrator(gatewayPort(parts, handlers), parts.settings);
+  const migrator = openMigrator(gatewayPort(parts, handlers), parts.settings, {
+    routes: routeTable,
+    routeContext: parts.routeContext,
+    store: parts.dataDir === undefined ? undefined : evidenceFile(join(parts.dataDir, 'evidence.json')),
+    version: parts.gateway.version,
+  });
   return {
     migrator,
     serve: async (body, from) => {

@@ -10,6 +10,7 @@ import { readGrants, Zones } from '../../src/state/zones.ts';
 import { openCatalogExport } from './catalog/export.ts';
 import { openCatalogGate } from './catalog/gate.ts';
 import { foundMigration } from './control/found.ts';
+import { openReporting } from './control/reporting.ts';
 import { keepFences } from './control/fence-keeper.ts';
 import { HoldBook } from './control/hold-book.ts';
 import { learnPhases } from './control/knowledge.ts';
@@ -27,6 +28,7 @@ import { SourceClient } from './proxy/source-client.ts';
 import { openReverse } from './reverse/reverse.ts';
 import { readerOver } from './reverse/source-io.ts';
 import { openSessionPairs } from './sessions/pairs.ts';
+import { openShadow, type ShadowOptions } from './shadow/shadow.ts';
 import { openTail } from './tail/tail.ts';
 
 /** The migration of one gateway. */
@@ -42,8 +44,14 @@ export interface Migrator {
   stop(): Promise<void>;
 }
 
+/** What a migration needs of the process around it. */
+export interface MigratorHost extends ShadowOptions {
+  /** Of this program. */
+  readonly version: string;
+}
+
 /** Makes the parts of a migration and connects them. Nothing runs before `start()`. */
-export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migrator {
+export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host: MigratorHost): Migrator {
   const hasSource = settings.source !== undefined;
   const provisional = new ProvisionalRules(gateway, hasSource);
   const phases = new ReplicaPhases(() => provisional.over(readFacts(gateway)));
@@ -85,6 +93,8 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       : openCatalogExport(context, client, {
           isDecidedHere: (row) => row.term > 0 && sourceIndexOf(zones.now, row) === undefined,
         });
+  const shadow = openShadow(context, host);
+  sinks.push(shadow);
   const founding = foundMigration(context);
   const fences = keepFences(context, hold);
   /** Started in this order, stopped in the opposite one. */
@@ -93,19 +103,23 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
     dual,
     ...(tail === undefined ? {} : { tail }),
     reverse,
+    shadow,
     ...(exported === undefined ? {} : { catalog: exported }),
     fences,
     founding,
   };
 
   const rehearsals = new Rehearsals(gateway);
+  const reporting = openReporting(context, {
+    ...{ shadow, peers, dual, tail, reverse, rehearsals, version: host.version },
+  });
   const reader =
     client === undefined
       ? undefined
       : readerOver(client, settings.source?.token ?? '', settings.source?.addresses[0] ?? '');
   const stepperParts: StepperParts = {
     ...{ peers, dual, tail, reverse, rehearsals },
-    evidence: () => [],
+    evidence: (of, prefix) => reporting.gates(of, prefix),
     askSource: async () => {
       if (client === undefined) return 'this gateway has no source configured';
       const token = settings.source?.token ?? '';
@@ -118,7 +132,11 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
     sessionsReady: (waitMs) => sessions?.ready(waitMs) ?? Promise.resolve(),
   };
   const stepper = new Stepper(context, stepperParts);
-  const port = operatorPort(context, { ...stepperParts, stepper, phases, reader, named });
+  const port = operatorPort(context, {
+    ...{ ...stepperParts, stepper, phases, reader, named: { ...named, reporting } },
+    report: (what, query) => reporting.answer(what, query),
+    sweep: (of, prefix) => shadow.verify(of, prefix),
+  });
   const stops: (() => void)[] = [];
   let seenIndex = -1;
 
@@ -152,9 +170,11 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings): Migr
       peers.start();
       stops.push(learnPhases(gateway, phases, peers, { hasSource, awaitsRules }));
       for (const part of Object.values(named)) part.start();
+      reporting.start();
     },
     stop: async () => {
       hold.releaseAll();
+      await reporting.stop();
       for (const part of Object.values(named).toReversed()) {
         // oxlint-disable-next-line no-await-in-loop -- those that are built on others end first
         await part.stop();

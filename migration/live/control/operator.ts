@@ -41,6 +41,8 @@ export interface OperatorParts extends StepperParts {
     what: 'report' | 'samples',
     query: Readonly<Record<string, string>>,
   ) => Promise<MigrationAnswer>;
+  /** A full comparison of a rule that goes into the evidence. Never rejects. */
+  readonly sweep?: (of: 'kv' | 'catalog', prefix: string) => Promise<object>;
 }
 
 const noSource: MigrationAnswer = { status: 409, body: 'no gateway that lives has the source configured' };
@@ -180,7 +182,11 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
       if (!order.success) return wrong(order.error);
       return handTo(runner.nodeName, 'verify', asked, async () => {
         if (parts.reader === undefined) return noSource;
-        const found = await verifyKv(parts.reader, gateway.view, gateway.clock, order.data.prefix);
+        const { prefix } = order.data;
+        const found = await verifyKv(parts.reader, gateway.view, gateway.clock, prefix);
+        if (phases.rules.some((rule) => rule.of === 'kv' && rule.prefix === prefix)) {
+          await parts.sweep?.('kv', prefix);
+        }
         return { status: 200, body: found };
       });
     },
