@@ -1,12 +1,6 @@
 import { systemClock } from '../../migration/clock.ts';
-import type {
-  GatewayMember,
-  GatewayPort,
-  LiveSettings,
-  PartContext,
-  Phases,
-  SourceSettings,
-} from '../../migration/live/ports.ts';
+import type { GatewayMember, GatewayPort, SourceSettings } from '../../migration/live/gateway-port.ts';
+import type { LiveSettings, PartContext, Phases } from '../../migration/live/ports.ts';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { MigrationKind, Phase, PhaseRule } from '../../src/state/migration.ts';
 import { StateFixture } from './state.ts';

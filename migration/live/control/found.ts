@@ -1,6 +1,7 @@
 import { sourceIdentity } from '../../source/identity.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
-import type { LivePart, PartContext, SourceSettings } from '../ports.ts';
+import type { SourceSettings } from '../gateway-port.ts';
+import type { LivePart, PartContext } from '../ports.ts';
 import { readerOver } from '../reverse/source-io.ts';
 import { ruleAt } from './phases.ts';
 

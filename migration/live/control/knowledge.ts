@@ -1,4 +1,4 @@
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { Peers } from './peers.ts';
 import type { ReplicaPhases } from './phases.ts';
 

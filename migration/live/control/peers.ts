@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { GatewayMember, GatewayPort, Phases } from '../ports.ts';
+import type { GatewayMember, GatewayPort } from '../gateway-port.ts';
+import type { Phases } from '../ports.ts';
 
 /** What gateways tell each other of themselves, asked every other second and whenever a step is made. */
 const factsForm = z.object({

@@ -1,6 +1,6 @@
 import { Kind } from '../../../src/state/kinds.ts';
 import type { PhaseRule } from '../../../src/state/migration.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { PhaseFacts } from './phases.ts';
 
 /** Rows looked at for data of this fleet's own: what was mirrored before stands at term 0. */

@@ -1,6 +1,6 @@
 import { decode, encode } from '../../../src/kernel/codec.ts';
 import { Kind } from '../../../src/state/kinds.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 
 /** A rehearsal of a cutover and of the way back, as it went. */
 export interface Rehearsal {

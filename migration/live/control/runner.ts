@@ -1,4 +1,5 @@
-import type { GatewayMember, Runner } from '../ports.ts';
+import type { GatewayMember } from '../gateway-port.ts';
+import type { Runner } from '../ports.ts';
 
 /**
  * The one live gateway that tails the source: the owner of the root zone if it lives and has a source, else the first

@@ -2,7 +2,8 @@ import { Kind } from '../../../src/state/kinds.ts';
 import { sourceIndexOf } from '../../../src/state/lent.ts';
 import { topic } from '../../../src/state/topics.ts';
 import { readGrants, Zones } from '../../../src/state/zones.ts';
-import type { GatewayPort, Phases } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
+import type { Phases } from '../ports.ts';
 
 /** Indexes that clients name, as the source knows them. */
 export class CasIndexes {

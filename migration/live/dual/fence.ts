@@ -1,11 +1,6 @@
-import type { SourceAnswer, NoAnswer, SourceQuestion } from '../proxy/source-client.ts';
+import type { SourceAsker } from '../proxy/source-client.ts';
 import { entryOf, readTxnAnswer, txnBody, type FenceCheck } from './consul-txn.ts';
 import { readKey } from './read-key.ts';
-
-/** As much of the client of the source as dual writes need. */
-export interface SourceAsker {
-  ask(question: SourceQuestion): Promise<SourceAnswer | NoAnswer>;
-}
 
 /** Where keys are that dual writes use for themselves, at the source: never mirrored, and not the clients'. */
 export const ownKeys = '_gw/';

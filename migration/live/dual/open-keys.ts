@@ -1,7 +1,7 @@
 import { Kind } from '../../../src/state/kinds.ts';
 import type { LocalCommand } from '../../../src/state/local.ts';
 import { decodeValue, encodeValue } from '../../../src/state/values.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 
 /**
  * Why a key is to be read at the source and relayed:

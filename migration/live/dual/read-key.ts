@@ -1,8 +1,7 @@
 import type { KvEntry } from '../../source/consul-reader.ts';
 import { decodeKvList, decodeNames, decodeTxnKv } from '../../source/decode.ts';
 import { encodeKeyPath, isPathSafe, longestPathSafePrefix } from '../../mirror/key-rules.ts';
-import type { SourceAnswer } from '../proxy/source-client.ts';
-import type { SourceAsker } from './fence.ts';
+import type { SourceAnswer, SourceAsker } from '../proxy/source-client.ts';
 
 /** What the source has of a key, for sure. `absent`: it was not there at this index. */
 export type KeyReading =

@@ -1,7 +1,8 @@
 import { prefixEnd } from '../../../src/kernel/utf8-order.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import type { MirrorRecord } from '../../../src/state/mirror.ts';
-import type { GatewayPort, Phases } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
+import type { Phases } from '../ports.ts';
 import { kvAbsence } from './kv-record.ts';
 
 /** Registers in one command at most. */

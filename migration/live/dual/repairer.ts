@@ -1,8 +1,10 @@
 import { Kind } from '../../../src/state/kinds.ts';
 import { authorityOf } from '../../../src/state/migration.ts';
 import { takeToken, fullBucket, type TokenBucket } from '../../source/token-bucket.ts';
-import type { GatewayPort, Phases } from '../ports.ts';
-import { isOwnKey, type SourceAsker } from './fence.ts';
+import type { GatewayPort } from '../gateway-port.ts';
+import type { Phases } from '../ports.ts';
+import type { SourceAsker } from '../proxy/source-client.ts';
+import { isOwnKey } from './fence.ts';
 import type { KeyLocks } from './key-locks.ts';
 import { kvAbsence, kvRecord } from './kv-record.ts';
 import { isTree, nameOfKey, repairCauses, textOfName, type OpenKeys, type OpenName } from './open-keys.ts';

@@ -7,7 +7,7 @@ import type { PassedReply } from '../../../compat/http/interceptor.ts';
 import { failure, type Method, type Reply } from '../../../compat/wire/http.ts';
 import { ConnectionError } from '../../source/connection.ts';
 import { parseAddress } from '../../source/address.ts';
-import type { GatewayPort, SourceSettings } from '../ports.ts';
+import type { GatewayPort, SourceSettings } from '../gateway-port.ts';
 import { Slots, type Slot } from './slots.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
@@ -40,6 +40,11 @@ export interface SourceQuestion {
   readonly blocksMs?: number;
   /** Nobody wants the answer any more. */
   readonly signal?: AbortSignal;
+}
+
+/** As much of the client as those need who ask on the gateway's own behalf. */
+export interface SourceAsker {
+  ask(question: SourceQuestion): Promise<SourceAnswer | NoAnswer>;
 }
 
 /** Bodies up to this are passed on in one piece; longer ones as they come. Guess. */

@@ -2,7 +2,7 @@ import { decode, encode } from '../../../src/kernel/codec.ts';
 import { prefixEnd } from '../../../src/kernel/utf8-order.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import type { LocalCommand } from '../../../src/state/local.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { BypassReason } from './verdict.ts';
 
 /** A key that somebody wrote at the source past the gateways: it is copied back no more until an operator says so. */

@@ -3,10 +3,11 @@ import type { PhaseRule } from '../../../src/state/migration.ts';
 import type { Row } from '../../../src/state/store.ts';
 import { decodeKv } from '../../../src/state/values.ts';
 import type { ConsulReader } from '../../source/consul-reader.ts';
-import { fenceKey, type Fences, type SourceAsker } from '../dual/fence.ts';
+import { fenceKey, type Fences } from '../dual/fence.ts';
+import type { SourceAsker } from '../proxy/source-client.ts';
 import type { FenceCheck } from '../dual/consul-txn.ts';
 import { readKey } from '../dual/read-key.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import {
   dropBatch,
   keepBaseline,

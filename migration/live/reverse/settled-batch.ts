@@ -1,4 +1,4 @@
-import type { SourceAsker } from '../dual/fence.ts';
+import type { SourceAsker } from '../proxy/source-client.ts';
 import { readKey, type KeyReading } from '../dual/read-key.ts';
 import { keepMirrored, type Batch, type Change } from './ledger.ts';
 import { progressKey } from './source-io.ts';

@@ -4,7 +4,7 @@ import { encodeKeyPath, isPathSafe } from '../../mirror/key-rules.ts';
 import { ConnectionError, type WireAnswer, type WireRequest } from '../../source/connection.ts';
 import { HttpConsulReader } from '../../source/http-consul-reader.ts';
 import { entryOf, isDenied, readTxnAnswer, txnBody, type FenceCheck } from '../dual/consul-txn.ts';
-import type { SourceAsker } from '../dual/fence.ts';
+import type { SourceAsker } from '../proxy/source-client.ts';
 import { readKey } from '../dual/read-key.ts';
 import type { Content } from './verdict.ts';
 

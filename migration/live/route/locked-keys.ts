@@ -1,6 +1,6 @@
 import { Kind } from '../../../src/state/kinds.ts';
 import { topic } from '../../../src/state/topics.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 
 const keyTopic = topic.key('');
 

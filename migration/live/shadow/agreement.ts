@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { Kind } from '../../../src/state/kinds.ts';
 import type { Evidence, ScopeKey } from '../../evidence/evidence.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 
 const askedForm = z.object({ key: z.string().max(64 * 1024) });
 const toldForm = z.object({ digest: z.string().max(64) });

@@ -4,7 +4,7 @@ import type { Route } from '../../../compat/routes/route.ts';
 import type { ApiRequest, Method, RouteResult } from '../../../compat/wire/http.ts';
 import { Query } from '../../../compat/wire/query.ts';
 import type { Connection, WireAnswer, WireRequest } from '../../source/connection.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { SideAnswer } from './facts.ts';
 
 /** How this gateway would answer, asked inside the process: its own routes over its own state. */

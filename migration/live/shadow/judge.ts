@@ -21,7 +21,12 @@ export interface Difference {
 }
 
 /** What a difference of a whole answer is under, in place of an entry's id. */
-const wholeAnswer = { status: '\u0000status', order: '\u0000order', header: '\u0000header' } as const;
+const wholeAnswer = {
+  status: '\u0000status',
+  order: '\u0000order',
+  header: '\u0000header',
+  type: '\u0000type',
+} as const;
 
 /** The first of these that an answer has is what it counts as. */
 const severity: readonly DifferenceKind[] = [
@@ -77,8 +82,14 @@ export function judge(before: Facts, here: Facts, after: Facts): Verdict {
     );
     note(
       wholeAnswer.header,
-      (source) => headerDifference(source, here),
-      ({ contentType }) => contentType ?? '',
+      (source) => (source.index > 0 === here.index > 0 ? null : 'header'),
+      ({ index }) => String(index > 0),
+    );
+    note(
+      wholeAnswer.type,
+      (source) => (isSameType(source, here) ? null : 'header'),
+      // Of some answers it is not at hand: that is no change.
+      ({ contentType }) => contentType ?? before.contentType ?? after.contentType ?? '',
     );
     if (here.leftOut !== after.leftOut && here.leftOut !== before.leftOut) ignored = true;
   }
@@ -128,10 +139,9 @@ function isSameOrder(a: readonly string[] | undefined, b: readonly string[] | un
   return left.every((id, at) => id === right[at]);
 }
 
-function headerDifference(source: Facts, here: Facts): 'header' | null {
-  if (source.index > 0 !== here.index > 0) return 'header';
+function isSameType(source: Facts, here: Facts): boolean {
   const known = source.contentType !== undefined && here.contentType !== undefined;
-  return known && source.status === here.status && source.contentType !== here.contentType ? 'header' : null;
+  return !known || source.status !== here.status || source.contentType === here.contentType;
 }
 
 function printOf(entry: EntryFacts | undefined): string {

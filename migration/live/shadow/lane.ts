@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { fullBucket, takeToken, type TokenBucket } from '../../source/token-bucket.ts';
 
 export interface LaneOptions {
@@ -18,6 +19,8 @@ export class Lane {
   #idle: (() => void)[] = [];
 
   constructor(options: LaneOptions) {
+    // Whatever waits to be looked at again listens for the end.
+    setMaxListeners(0, this.#stopping.signal);
     this.#options = options;
     this.#bucket = fullBucket(this.#limits, options.monoMs());
   }

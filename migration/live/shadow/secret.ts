@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { Redactor } from './redactor.ts';
 
 const toldForm = z.object({ secret: z.string().regex(/^[0-9a-f]{64}$/), settled: z.boolean() });

@@ -3,7 +3,7 @@ import type { MismatchKind } from '../../compare/entries.ts';
 import type { DifferenceKind, SweepEvidence } from '../../evidence/snapshot.ts';
 import { HttpConsulReader } from '../../source/http-consul-reader.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { HereReader } from './here-reader.ts';
 import { shadowLimits } from './limits.ts';
 import { sourceWire, type SourceAsk } from './source-reader.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Evidence, ScopeKey } from '../../evidence/evidence.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 import type { HeldVersions } from './held-versions.ts';
 import { shadowLimits } from './limits.ts';
 

@@ -1,6 +1,6 @@
 import type { LiveReader } from '../../source/live-reader.ts';
 import { ownKeys } from '../dual/fence.ts';
-import type { GatewayPort } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
 
 /** Measures the way from a write at the source to what is told of it here: a key of its own, written now and then. */
 export class Canary {

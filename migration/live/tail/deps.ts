@@ -1,7 +1,8 @@
 import type { TermOf } from '../../mirror/version.ts';
 import type { ForkEvidence } from '../../mirror/leaf-decision.ts';
 import type { LiveReader } from '../../source/live-reader.ts';
-import type { EvidenceSink, GatewayPort, Phases } from '../ports.ts';
+import type { GatewayPort } from '../gateway-port.ts';
+import type { EvidenceSink, Phases } from '../ports.ts';
 import type { Asks } from './held-cache.ts';
 import type { TailLimits } from './limits.ts';
 import type { Throttles } from './throttles.ts';

@@ -1,4 +1,4 @@
-import type { SourceSettings } from '../ports.ts';
+import type { SourceSettings } from '../gateway-port.ts';
 
 /** Bounds and paces of the tail. Those that are not measured are marked as guesses. */
 export interface TailLimits {

@@ -1,7 +1,7 @@
 import { Connection } from '../../source/connection.ts';
 import { HttpLiveReader } from '../../source/http-live-reader.ts';
 import type { LiveReader } from '../../source/live-reader.ts';
-import type { GatewayPort, SourceSettings } from '../ports.ts';
+import type { GatewayPort, SourceSettings } from '../gateway-port.ts';
 import type { TailLimits } from './limits.ts';
 import type { Throttles } from './throttles.ts';
 

@@ -1,14 +1,8 @@
 import type { Interceptor } from '../../../../compat/http/interceptor.ts';
 import { routeTable } from '../../../../compat/routes/table.ts';
 import { openDual, type DualPart } from '../../../../migration/live/dual/open-dual.ts';
-import type {
-  GatewayMember,
-  GatewayPort,
-  HoldGate,
-  Observed,
-  PartContext,
-  SourceSettings,
-} from '../../../../migration/live/ports.ts';
+import type { GatewayMember, GatewayPort, SourceSettings } from '../../../../migration/live/gateway-port.ts';
+import type { HoldGate, Observed, PartContext } from '../../../../migration/live/ports.ts';
 import { SourceClient } from '../../../../migration/live/proxy/source-client.ts';
 import type { Strategies } from '../../../../migration/live/route/interceptor.ts';
 import type { Command, CommandOutcome } from '../../../../src/state/command.ts';

@@ -1,12 +1,7 @@
 import { systemClock } from '../../../../migration/clock.ts';
 import { ReplicaPhases } from '../../../../migration/live/control/phases.ts';
-import type {
-  GatewayMember,
-  GatewayPort,
-  LiveSettings,
-  PartContext,
-  SourceSettings,
-} from '../../../../migration/live/ports.ts';
+import type { GatewayMember, GatewayPort, SourceSettings } from '../../../../migration/live/gateway-port.ts';
+import type { LiveSettings, PartContext } from '../../../../migration/live/ports.ts';
 import { openTail, type Tail } from '../../../../migration/live/tail/tail.ts';
 import type { TailLimits } from '../../../../migration/live/tail/limits.ts';
 import type { LiveReader } from '../../../../migration/source/live-reader.ts';

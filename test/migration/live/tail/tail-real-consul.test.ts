@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
-import type { SourceSettings } from '../../../../migration/live/ports.ts';
+import type { SourceSettings } from '../../../../migration/live/gateway-port.ts';
 import { Kind } from '../../../../src/state/kinds.ts';
 import { mirrorName } from '../../../../src/state/mirror.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../../../support/real-consul.ts';
