@@ -39,6 +39,8 @@ export interface Process {
   readonly violationsPerMillion: number;
   readonly hours: number;
   readonly secretId: string;
+  /** Reads timed after a write, per time: about this many thousand on each gateway and rule. */
+  readonly timedThousands: number;
 }
 
 export const healthy: Process = {
@@ -57,6 +59,7 @@ export const healthy: Process = {
   violationsPerMillion: 0,
   hours: 26,
   secretId: 'a1b2c3d4',
+  timedThousands: 2,
 };
 
 export const endMs = Date.UTC(2026, 10, 20, 12, 0, 0);
@@ -292,7 +295,7 @@ function scopeOf(process: Process, prefix: string, chance: () => number): ScopeE
 
 function visibility(process: Process, slow: number, chance: () => number): VisibilityBin[] {
   return visibilityTimesMs.map((tMs) => {
-    const n = Math.round(200 + 3800 * chance());
+    const n = Math.round((100 + 1900 * chance()) * process.timedThousands);
     const z = Math.log(tMs / (process.stalenessMs * slow)) / 0.9;
     const share = 1 / (1 + Math.exp(-1.7 * z));
     const fresh = Math.round(n * share);
@@ -381,14 +384,19 @@ function emptyKinds(): EvidenceCell['kinds'] {
   ) as EvidenceCell['kinds'];
 }
 
-/** Of `count` values; each drawn one stands for many where there are many. */
+/** About log-normal, of `count` values; each stands for many where there are many. */
 function logNormal(count: number, median: number, spread: number, chance: () => number, zero = 0): Histogram {
   const histogram = emptyHistogram();
   const many = Math.round(count);
   const draws = Math.min(many, 400);
+  // Evenly over the ranks: a few drawn at random would not say what so many values say.
   for (let i = 0; i < draws; i++) {
-    const normal = Math.sqrt(-2 * Math.log(1 - chance())) * Math.cos(2 * Math.PI * chance());
-    addValue(histogram, chance() < zero ? 0 : median * Math.exp(spread * normal));
+    const rank = (i + 0.2 + 0.6 * chance()) / draws;
+    const beyond = (rank - zero) / (1 - zero);
+    addValue(
+      histogram,
+      beyond <= 0 ? 0 : median * Math.exp((spread * Math.log(beyond / (1 - beyond))) / 1.7),
+    );
   }
   if (many > draws && draws > 0) {
     const times = Math.floor(many / draws);
