@@ -16,6 +16,7 @@ WORKDIR /grapevine
 COPY --from=build /grapevine/package.json ./
 COPY --from=build /grapevine/node_modules node_modules
 COPY --from=build /grapevine/dist dist
+COPY ui ui
 RUN ln -s /grapevine/dist/bin/grapevine.js /usr/local/bin/grapevine \
   && mkdir -p /var/lib/grapevine && chown node:node /var/lib/grapevine
 USER node

@@ -13,6 +13,7 @@ import type { LiveQueries } from '../compat/watch/live-queries.ts';
 import { err, ok, type Result } from '../src/kernel/result.ts';
 import type { Log, Logging } from '../src/io/logging.ts';
 import type { Replica } from '../src/node/replica.ts';
+import { openUi } from './open-ui.ts';
 import { otherDatacenter } from './other-datacenter.ts';
 
 export interface HttpParts {
@@ -31,6 +32,9 @@ export interface HttpParts {
 export function openHttp(parts: HttpParts): HttpServer {
   const { config, context, live, agent, replica, log, logging, fleet, interceptor } = parts;
   const requests = logging.log.child({ name: 'agent.http' });
+  const mayWrite = writeAccess(config.http.allowWriteHttpFrom);
+  const onDefect = (error: unknown, path: string): void =>
+    log.error({ err: error, path, stack: (error as Error).stack ?? '' }, 'defect in a route');
   const dispatcher = new Dispatcher({
     routes: routeTable,
     context,
@@ -45,15 +49,16 @@ export function openHttp(parts: HttpParts): HttpServer {
     random: Math.random,
     responseHeaders: config.http.responseHeaders,
     blockEndpoints: config.http.blockEndpoints,
-    mayWrite: writeAccess(config.http.allowWriteHttpFrom),
-    onDefect: (error, path) =>
-      log.error({ err: error, path, stack: (error as Error).stack ?? '' }, 'defect in a route'),
+    mayWrite,
+    pageHosts: config.migration.pageHosts,
+    onDefect,
   });
   return new HttpServer({
     dispatcher,
     tail: async () => {
       const { createExpressApp } = await import('../compat/http/express-app.ts');
-      return createExpressApp(dispatcher);
+      const mounts = await openUi({ config, context, mayWrite, onDefect });
+      return createExpressApp(dispatcher, mounts);
     },
     connectionsPerClientMax: config.limits.httpConnsPerClientMax,
     headerBytesMax: config.http.headerBytesMax,

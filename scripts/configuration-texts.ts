@@ -111,6 +111,10 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
   'migration.shadow.percent': ['Share of the reads that are compared, by hash of the key.', '`10`'],
   'migration.shadow.requests_per_second': ['Reads at the source for comparing, at most.', '`100`'],
   'migration.report_window': ['How long a window of evidence a cutover needs.', '`24h`'],
+  'migration.page_hosts': [
+    'Public host names (or `host:port`) at which the live page may be opened, and order; addresses, `localhost` and names that nobody outside can own always may.',
+    'none',
+  ],
 
   bind_addr: [
     'Address for traffic between gateways; it is advertised.',

@@ -1,22 +1,34 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+/** The version in this package's own package.json. */
+export function packageVersion(entryFile?: string): string {
+  return find(entryFile)?.version ?? 'unknown';
+}
+
+/** Where this package's own package.json is, and what comes with it. */
+export function packageDirectory(entryFile?: string): string | undefined {
+  return find(entryFile)?.directory;
+}
+
 /**
- * The version in this package's own package.json, found upwards from the program that was started. That holds in the
- * source tree, in `dist`, and behind the link that npm makes in a bin directory.
+ * Looks upwards from the program that was started. That holds in the source tree, in `dist`, and behind the link that npm
+ * makes in a bin directory.
  */
-export function packageVersion(entryFile: string | undefined = process.argv[1]): string {
+function find(
+  entryFile: string | undefined = process.argv[1],
+): { readonly directory: string; readonly version: string } | undefined {
   try {
     let directory = dirname(realpathSync(entryFile ?? '.'));
     for (;;) {
       const version = versionIn(join(directory, 'package.json'));
-      if (version !== undefined) return version;
+      if (version !== undefined) return { directory, version };
       const above = dirname(directory);
-      if (above === directory) return 'unknown';
+      if (above === directory) return undefined;
       directory = above;
     }
   } catch {
-    return 'unknown';
+    return undefined;
   }
 }
 

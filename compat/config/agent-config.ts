@@ -196,6 +196,8 @@ export interface MigrationConfig {
   readonly shadowRequestsPerSecondMax: number;
   /** How long a window of evidence a cutover needs. */
   readonly reportWindowMs: number;
+  /** Public names under which the live page may be opened, and order; with a port or without. */
+  readonly pageHosts: readonly string[];
 }
 
 /**

@@ -81,6 +81,7 @@ export const fragmentSchema = block({
     }),
     shadow: block({ percent: decimal(), requests_per_second: int() }),
     report_window: duration(),
+    page_hosts: texts(),
   }),
 
   // Where it listens.

@@ -53,6 +53,7 @@ export function resolveMigration(settings: Settings): MigrationConfig {
       { min: 0, max: 100_000, byDefault: 100 },
     ),
     reportWindowMs: settings.durationMs('migration.report_window', set.report_window, 24 * 3_600_000),
+    pageHosts: set.page_hosts ?? [],
   };
 }
 

@@ -25,6 +25,7 @@ import {
   type ReadOptions,
 } from '../wire/read-options.ts';
 import { readBody } from './body.ts';
+import { orderProblem } from './browser-orders.ts';
 import {
   confirmAll,
   failedHeaders,
@@ -62,6 +63,8 @@ export interface DispatcherOptions extends Owners {
   readonly blockEndpoints: readonly string[];
   /** http_config.allow_write_http_from: whether this address may write. */
   readonly mayWrite: (remoteAddress: string) => boolean;
+  /** migration.page_hosts: names under which this gateway's own pages may be opened, and order. */
+  readonly pageHosts?: readonly string[];
   readonly onRequest?: (route: Route | undefined, method: string) => void;
   /** A route threw: a defect. The client got a 500. */
   readonly onDefect: (error: unknown, path: string) => void;
@@ -158,6 +161,10 @@ export class Dispatcher {
     if (query === undefined) return this.#reply(req, res, failure(500, ''));
     if (method !== 'GET' && !this.#options.mayWrite(req.socket.remoteAddress ?? '')) {
       return this.#reply(req, res, failure(403, 'Access is restricted'));
+    }
+    if (method !== 'GET' && route.orders === true) {
+      const problem = orderProblem(req.headers, this.#options.pageHosts ?? []);
+      if (problem !== undefined) return this.#reply(req, res, failure(403, problem));
     }
     const answer = (body: Uint8Array): void => {
       const request = new IncomingRequest(req, method as Method, path, rest, query, body);

@@ -47,7 +47,7 @@ function later({ query }: ApiRequest, answer: Promise<MigrationAnswer>): Later {
   return { kind: 'later', reply: reply() };
 }
 
-const own = { common: 'none', state: 'differs' } as const;
+const own = { common: 'none', state: 'differs', orders: true } as const;
 const note = "Grapevine's own, not Consul's: moving a live Consul over, see migration.md.";
 const base = '/v1/grapevine/migration';
 

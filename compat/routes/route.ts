@@ -32,6 +32,8 @@ export interface Route {
   readonly bodySetting?: 'kv_max_value_size' | 'txn_max_req_len';
   /** The body is handed over as it comes, however long it is. */
   readonly streamsBody?: boolean;
+  /** What is not read is an order to the fleet: not taken from pages of another origin (compat/http/browser-orders.ts). */
+  readonly orders?: boolean;
   readonly state: RouteState;
   readonly note?: string;
 }
