@@ -133,7 +133,7 @@ function runOf(
   scope: ScopeSum,
 ): Report['run'] {
   const newest = parts.toSorted((a, b) => b.untilMs - a.untilMs)[0];
-  const same = <T>(of: (part: EvidencePart) => T): boolean => new Set(parts.map(of)).size <= 1;
+  const same = (of: (part: EvidencePart) => string): boolean => new Set(parts.map(of)).size <= 1;
   const revealed = parts.some((part) => part.redaction.mode === 'revealed');
   const sameSecret = same((part) => part.redaction.secretId);
   const seconds = Math.max(1, (facts.atMs - startedMs) / 1000);

@@ -28,9 +28,9 @@ export function evaluateGates(report: Report, thresholds: Thresholds, nowMs: num
 
 /** Green only where every gate that counts is green. */
 export function gatesState(gates: readonly Gate[]): 'green' | 'red' | 'unknown' {
-  const counted = gates.filter((gate) => gate.state !== 'off');
-  if (counted.some((gate) => gate.state === 'red')) return 'red';
-  return counted.length === 0 || counted.some((gate) => gate.state === 'unknown') ? 'unknown' : 'green';
+  const counted = gates.filter((each) => each.state !== 'off');
+  if (counted.some((each) => each.state === 'red')) return 'red';
+  return counted.length === 0 || counted.some((each) => each.state === 'unknown') ? 'unknown' : 'green';
 }
 
 /** How many comparisons without a difference bound a rate at `bound` (rule of three, 95 %). */

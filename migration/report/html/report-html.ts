@@ -36,11 +36,11 @@ export function reportHtml(report: Report): string {
     tiles(report),
     gates(report),
     visibility(report),
-    staleness(report),
+    ageOfAnswers(report),
     timeline(report),
     prefixes(report),
     latency(report),
-    sessions(report),
+    guarantees(report),
     samplesSection(report),
     notes(report),
     runSection(report),
@@ -168,7 +168,7 @@ function tiles(report: Report): Markup {
       ryw !== undefined &&
         tile(
           'Own writes not read',
-          ryw.checked === 0 ? 'unknown' : ryw.violations === 0 ? '0' : `${rateText(ryw.rate.value)}`,
+          ryw.checked === 0 ? 'unknown' : ryw.violations === 0 ? '0' : rateText(ryw.rate.value),
           `of ${count(ryw.checked)} checked; at most ${rateText(upperOf(ryw.rate))}`,
         ),
       phi !== undefined &&
@@ -231,7 +231,7 @@ function visibility(report: Report): Child {
   );
 }
 
-function staleness(report: Report): Child {
+function ageOfAnswers(report: Report): Child {
   const { histograms, versionsBehind = [], ages = [] } = report;
   if (histograms === undefined) return null;
   const { low, high, bounded } = histograms.staleness;
@@ -403,7 +403,7 @@ function latency(report: Report): Child {
   ]);
 }
 
-function sessions(report: Report): Child {
+function guarantees(report: Report): Child {
   const { sessions: held, lin, gamma, phi } = report;
   if (held === undefined) return null;
   const rows = [
