@@ -6,6 +6,7 @@ import { ConnectionError, type Connection, type WireAnswer } from './connection.
 import type { KeysAnswer, KvEntry, PointRead, SourceSelf } from './consul-reader.ts';
 import { decodeCatalogEntry, decodeNames, decodeObject, decodeObjects, decodeRawKv } from './decode.ts';
 import { HttpConsulReader } from './http-consul-reader.ts';
+import { decodeKnownList, type KnownList } from './known-list.ts';
 import type {
   Ask,
   CatalogItem,
@@ -62,7 +63,7 @@ export class HttpLiveReader implements LiveReader {
     return { kind: 'keys', meta: metaOf(answer), names: this.#decode(decodeNames(text(answer)), path) };
   };
 
-  readonly list = async (prefix: string, ask: Ask): Promise<RawList> => {
+  readonly list = async (prefix: string, ask: Ask & { readonly before?: KnownList }): Promise<RawList> => {
     if (!isPathSafe(prefix)) {
       const list = await this.#plain((plain) => plain.list(prefix));
       return list.kind === 'too-large' ? list : { ...list, entries: list.entries.map(rawOf) };
@@ -78,7 +79,8 @@ export class HttpLiveReader implements LiveReader {
     } as const;
     if (isConsul404(answer)) return { ...shared, entries: [] };
     this.#expect200(answer, path);
-    return { ...shared, entries: this.#decode(decodeRawKv(text(answer)), path) };
+    const { entries, known } = this.#decode(decodeKnownList(answer.body, ask.before), path);
+    return known === undefined ? { ...shared, entries } : { ...shared, entries, known };
   };
 
   readonly get = async (key: string, ask: Ask): Promise<RawRead> => {

@@ -1,4 +1,5 @@
 import type { CatalogEntry, KeysAnswer, ReadMeta, SourceSelf } from './consul-reader.ts';
+import type { KnownList } from './known-list.ts';
 
 // What a mirror that goes on asks of a source beside what a single copy asks: answers that wait for a change, values
 // that are decoded only where they are new, and proofs for many keys at once.
@@ -28,6 +29,8 @@ export type RawList =
       readonly entries: readonly RawEntry[];
       /** Of the answer's body. */
       readonly bytes: number;
+      /** For the next time it is asked. */
+      readonly known?: KnownList;
     }
   | { readonly kind: 'too-large' };
 
@@ -48,7 +51,7 @@ export interface LiveReader {
   readonly address: string;
   readonly keys: (prefix: string, separator: string | undefined, ask: Ask) => Promise<KeysAnswer>;
   /** Waits only where a URL can name the prefix (`isPathSafe`). */
-  readonly list: (prefix: string, ask: Ask) => Promise<RawList>;
+  readonly list: (prefix: string, ask: Ask & { readonly before?: KnownList }) => Promise<RawList>;
   readonly get: (key: string, ask: Ask) => Promise<RawRead>;
   /** Point reads of many keys, in order; in few requests where the source can. */
   readonly getAll: (keys: readonly string[], ask: Ask) => Promise<readonly RawRead[]>;

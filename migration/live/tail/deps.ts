@@ -30,6 +30,8 @@ export interface TailDeps {
   readonly timeline: () => number;
   /** Under which the source's word on a key is written now. */
   readonly termOf: TermOf;
+  /** Another number when terms may have changed. */
+  readonly terms: () => number;
   readonly catalogTerm: () => number;
   /** The source contradicted what it had said in this timeline: resolves when the next one is agreed on. */
   readonly fork: (timeline: number, evidence: readonly ForkEvidence[]) => Promise<void>;

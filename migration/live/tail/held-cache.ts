@@ -6,6 +6,7 @@ import { topic } from '../../../src/state/topics.ts';
 import { digestCatalog, digestKv } from '../../digest.ts';
 import { canonicalCatalogValue } from '../../canonical.ts';
 import type { Held } from '../../mirror/registers.ts';
+import type { RawEntry } from '../../source/live-reader.ts';
 
 export const mirrorDigest: MirrorDigest = {
   kv: digestKv,
@@ -39,11 +40,24 @@ export class HeldCache {
   readonly #held = new Map<string, Held>();
   /** Keys that were written since they were read, with the question that was the last one then. */
   readonly #dirty = new Map<string, number>();
+  /**
+   * Entries of the source that were found to be what is held, and is held still: while the source answers with the very
+   * same bytes there is nothing to decide about them.
+   */
+  readonly settled = new Map<string, RawEntry>();
+  #settledFor = '';
   #loaded = false;
 
   constructor(view: ReadView, place: { readonly prefix: string; readonly tree: boolean }) {
     this.#view = view;
     this.#place = place;
+  }
+
+  /** Under another timeline, or other terms, all is decided anew. */
+  settledFor(timeline: number, terms: number): void {
+    const given = `${timeline} ${terms}`;
+    if (given !== this.#settledFor) this.settled.clear();
+    this.#settledFor = given;
   }
 
   touched(key: string, lastAsk: number): void {
@@ -69,6 +83,7 @@ export class HeldCache {
   /** All of it, as of now. */
   current(): ReadonlyMap<string, Held> {
     for (const [key, storedAt] of this.#dirty) {
+      this.settled.delete(key);
       const row = this.#view.get(Kind.kv, key);
       if (row === undefined) this.#held.delete(key);
       else this.#held.set(key, heldOf(row, storedAt));

@@ -116,7 +116,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
     this.#mark = undefined;
     for (const leaf of this.table.all) {
       Object.assign(leaf, { index: 0, compared: false, comparedAtMs: -1, encoded: undefined });
-      leaf.seen = new Map();
+      leaf.held?.settled.clear();
       leaf.interrupt();
     }
     this.#discovery.now();
@@ -308,8 +308,11 @@ export class KvRule implements LeafHost, DiscoveryHost {
     const leaves = this.table.all;
     const { gateway, reader, limits } = this.deps;
     // All leaves that change take turns within a part of the time: the rest is the gateway's.
-    const costMs = leaves.reduce((sum, leaf) => sum + (this.isBusy(leaf) ? leaf.costMs : 0), 0);
-    this.paceMs = Math.max(this.slowMs, limits.hotMinMs, Math.min(limits.coldPollMs, costMs / lookingShare));
+    const busy = leaves.filter((leaf) => this.isBusy(leaf));
+    const costMs = busy.reduce((sum, leaf) => sum + leaf.costMs, 0);
+    const bytes = busy.reduce((sum, leaf) => sum + leaf.answerBytes, 0);
+    const sharedMs = Math.max(costMs / lookingShare, (1000 * bytes) / limits.bytesPerSecondMax);
+    this.paceMs = Math.max(this.slowMs, limits.hotMinMs, Math.min(limits.coldPollMs, sharedMs));
     const cold = leaves.reduce((sum, leaf) => sum + (leaf.hot ? 0 : leaf.items), 0);
     const probesMs = (cold * probeMsPerName) / probingShare;
     this.coldMs = Math.max(limits.coldPollMs, Math.min(limits.waitMs, probesMs));

@@ -2,6 +2,7 @@ import type { PhaseRule } from '../../../src/state/migration.ts';
 import { isPathSafe } from '../../mirror/key-rules.ts';
 import type { Held } from '../../mirror/registers.ts';
 import type { ReadMeta } from '../../source/consul-reader.ts';
+import type { KnownList } from '../../source/known-list.ts';
 import type { RawEntry, Waiting } from '../../source/live-reader.ts';
 import { ownKeys } from '../dual/fence.ts';
 import { Outdated } from './committer.ts';
@@ -37,8 +38,9 @@ export interface LeafHost {
 /** A leaf this much above its aim is split: room for what comes and goes. */
 const splitAbove = 1.5;
 
-/** Bytes of an answer that are parsed in a millisecond, about. */
+/** Bytes of an answer that are received in a millisecond: parsed, or compared with those of the answer before. Guesses. */
 const parsedPerMs = 100_000;
+const comparedPerMs = 400_000;
 
 /** The first wait of a leaf that was taken up from a cursor: what was reaped meanwhile shows in a full answer only. */
 const firstWaitMs = 1000;
@@ -81,6 +83,7 @@ export async function runLeaf(host: LeafHost, leaf: Leaf): Promise<void> {
     }
   }
   leaf.held = undefined;
+  leaf.known = undefined;
 }
 
 async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<void> {
@@ -100,18 +103,24 @@ async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<vo
     const waitMs = leaf.comparedAtMs < 0 ? firstWaitMs : limits.waitMs;
     await look(host, leaf, { index: leaf.index, waitMs }, signal);
     // What changes meanwhile is seen in one look.
-    await gateway.clock.sleep(host.paceMs, signal);
+    await gateway.clock.sleep(untilNextMs(host, leaf), signal);
     return;
   }
   if (!host.isBusy(leaf)) {
     leaf.held = undefined;
-    leaf.seen = new Map();
+    leaf.known = undefined;
   }
   const isBusy = host.isBusy(leaf);
-  const everyMs = isBusy ? host.paceMs : host.coldMs;
-  await gateway.clock.sleep(everyMs * (0.75 + gateway.random() / 2), signal);
+  const everyMs = isBusy ? untilNextMs(host, leaf) : host.coldMs * (0.75 + gateway.random() / 2);
+  await gateway.clock.sleep(everyMs, signal);
   if (signal.aborted || leaf.dead) return;
   if (isBusy || (await mayHaveChanged(host, leaf, signal))) await look(host, leaf, undefined, signal);
+}
+
+/** From one question to the next it is the pace, but never without a pause for others. */
+function untilNextMs({ paceMs, deps }: LeafHost, leaf: Leaf): number {
+  const sinceMs = deps.gateway.monoMs() - leaf.askedAtMs;
+  return Math.max(deps.limits.hotMinMs, paceMs / 4, paceMs - sinceMs);
 }
 
 /** The names alone cost a fraction of the values, and bring the index of the prefix with them. */
@@ -138,9 +147,12 @@ async function look(
   const timeline = deps.timeline();
   const cache = (leaf.held ??= host.newCache(leaf));
   await cache.load();
+  cache.settledFor(timeline, deps.terms());
   cache.current();
   const askedAt = asks.next();
   const askedMs = gateway.monoMs();
+  const isKnown = leaf.known !== undefined;
+  leaf.askedAtMs = askedMs;
   const answer = await read(deps, leaf, waiting, signal);
   const arrivedMs = gateway.monoMs();
   if (waiting === undefined) host.answered(arrivedMs - askedMs);
@@ -150,14 +162,14 @@ async function look(
     return;
   }
   const { meta } = answer;
-  const entries = mayHoldOthers(host, leaf)
-    ? answer.entries.filter(({ key }) => host.owns(key))
-    : answer.entries;
+  const isShared = mayHoldOthers(host, leaf);
+  const entries = isShared ? answer.entries.filter(({ key }) => host.owns(key)) : answer.entries;
   const heldNow = (): ReadonlyMap<string, Held> => owned(host, leaf, cache.current());
   const isPrompt = arrivedMs - askedMs < 20;
   const found = await lookAtLeaf({
     ...{ timeline, askedAt, meta, indexIsTable: answer.indexIsTable, entries },
-    ...{ held: heldNow(), seen: leaf.seen, termOf: deps.termOf, heldNow },
+    ...{ held: heldNow(), settled: cache.settled, termOf: deps.termOf, heldNow },
+    names: isShared ? undefined : answer.known?.names,
     proveEveryAbsence: deps.source().aclsEnabled || deps.source().tokenGiven,
     prove: async (keys) => {
       const at = asks.next();
@@ -165,6 +177,7 @@ async function look(
     },
   });
   const comparedMs = gateway.monoMs();
+  if (found.kind === 'look' && answer.known !== undefined && !isShared) answer.known.names = found.names;
   if (found.kind === 'outdated' || timeline !== deps.timeline()) throw new Outdated('an older timeline');
   if (found.kind === 'fork') {
     await deps.fork(timeline, found.evidence);
@@ -189,10 +202,11 @@ async function look(
   if (isChange && leaf.pendingSinceMs !== undefined && waiting !== undefined)
     deps.lag(doneMs - leaf.pendingSinceMs);
   leaf.pendingSinceMs = undefined;
-  leaf.seen = leaf.hot || host.isBusy(leaf) ? wanted.seen : new Map();
+  leaf.known = leaf.hot || host.isBusy(leaf) ? answer.known : undefined;
   if (meta.index !== null && meta.knownLeader && !meta.filtered) leaf.comparedAtMs = askedMs;
   leaf.score += wanted.upserts.length + wanted.deletes.length;
-  const costMs = comparedMs - arrivedMs + answer.bytes / parsedPerMs;
+  const costMs = comparedMs - arrivedMs + answer.bytes / (isKnown ? comparedPerMs : parsedPerMs);
+  leaf.answerBytes = answer.bytes;
   leaf.costMs = leaf.costMs === 0 ? costMs : leaf.costMs * 0.8 + costMs * 0.2;
   if (isChange) leaf.changedAtMs = doneMs;
   host.learn(wanted.items, answer.bytes);
@@ -204,6 +218,7 @@ interface LeafAnswer {
   readonly indexIsTable: boolean;
   readonly entries: readonly RawEntry[];
   readonly bytes: number;
+  readonly known?: KnownList;
 }
 
 /** Undefined: it is too large. */
@@ -215,7 +230,8 @@ async function read(
 ): Promise<LeafAnswer | undefined> {
   const ask = waiting === undefined ? { signal } : { waiting, signal };
   if (leaf.tree) {
-    const list = await reader.list(leaf.prefix, ask);
+    const before = leaf.known === undefined ? {} : { before: leaf.known };
+    const list = await reader.list(leaf.prefix, { ...ask, ...before });
     return list.kind === 'too-large' ? undefined : list;
   }
   const point = await reader.get(leaf.prefix, ask);

@@ -1,3 +1,4 @@
+import type { KnownList } from '../../source/known-list.ts';
 import type { HeldCache } from './held-cache.ts';
 
 /** A question of the mass-delete breaker. */
@@ -8,14 +9,6 @@ export interface BreakerQuestion {
   readonly examples: readonly string[];
   readonly keys: readonly string[];
   readonly sinceMs: number;
-}
-
-/** What the last answer said of a key: with the same bytes again nothing of it is decoded anew. */
-export interface Seen {
-  readonly stamp: number;
-  readonly text: string;
-  readonly flags: bigint;
-  readonly digest: string;
 }
 
 /** One piece of a rule's keys, which one answer of the source covers: all with the prefix, or the one key. */
@@ -39,6 +32,10 @@ export class Leaf {
   comparedAtMs = -1;
   /** When the source was last heard of this leaf. */
   heardAtMs = 0;
+  /** Of the last answer, as it came. */
+  answerBytes = 0;
+  /** When the last one was asked for. */
+  askedAtMs = 0;
   /** When the last answer came. */
   arrivedAtMs = 0;
   /** Since when a change is known, or possible, that is not here yet. */
@@ -59,7 +56,8 @@ export class Leaf {
   /** As it stands in the cursor. */
   encoded: string | undefined;
   held: HeldCache | undefined;
-  seen = new Map<string, Seen>();
+  /** The last answer, of a leaf that is looked at often. */
+  known: KnownList | undefined;
   /** Ends the question that is under way, so that another one is asked. */
   interrupt: () => void = () => undefined;
 

@@ -17,6 +17,8 @@ export interface TailLimits {
   readonly hotMinMs: number;
   /** How often a leaf without a blocking query of its own is looked at, at most; with many keys it is less. Guess. */
   readonly coldPollMs: number;
+  /** What the source is asked for in a second while everything changes all the time: it makes every answer anew. Guess. */
+  readonly bytesPerSecondMax: number;
   /** Leaves that are listed at once in a backfill. */
   readonly listsAtOnce: number;
   readonly batchRecordsMax: number;
@@ -39,6 +41,7 @@ export const defaultTailLimits: TailLimits = {
   leafNamesMax: 4096,
   hotMinMs: 75,
   coldPollMs: 1000,
+  bytesPerSecondMax: 60_000_000,
   listsAtOnce: 6,
   batchRecordsMax: 512,
   batchBytesMax: 4 * 1024 * 1024,

@@ -42,6 +42,7 @@ export class TailRun {
   readonly #listWaiters: (() => void)[] = [];
   #listPlaces: number;
   #zones: Zones;
+  #terms = 0;
   #running: Promise<void> = Promise.resolve();
   #changing: Promise<void> = Promise.resolve();
 
@@ -67,6 +68,7 @@ export class TailRun {
       source: () => this.link.facts,
       timeline: () => this.link.timeline,
       termOf: (key) => this.#zones.lentTerm(Kind.kv, key) ?? 0,
+      terms: () => this.#terms,
       catalogTerm: () => this.#zones.lentTerm(Kind.node, '') ?? 0,
       fork: (timeline, found) => this.link.fork(timeline, found),
       held: () => options.held() ?? this.link.untilUp(),
@@ -131,6 +133,7 @@ export class TailRun {
   #onCommit(touched: ReadonlySet<string>): void {
     if (touched.has(topic.zones)) {
       this.#zones = new Zones(readGrants(this.#options.context.gateway.view));
+      this.#terms += 1;
       this.#onPhases();
     }
     for (const each of touched) {

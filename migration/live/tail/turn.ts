@@ -15,7 +15,6 @@ import type { TermOf } from '../../mirror/version.ts';
 import type { ReadMeta } from '../../source/consul-reader.ts';
 import type { RawEntry, RawRead } from '../../source/live-reader.ts';
 import { kvAbsence, kvRecord } from '../dual/kv-record.ts';
-import type { Seen } from './leaf.ts';
 
 /** What one answer about a leaf means. Nothing was written yet. */
 export type Look =
@@ -37,7 +36,6 @@ export interface LeafLook {
   readonly kept: number;
   readonly skipped: number;
   readonly locks: readonly string[];
-  readonly seen: Map<string, Seen>;
   readonly absenceIgnored: AbsenceIgnored | null;
 }
 
@@ -57,7 +55,10 @@ export interface LookInput {
   readonly entries: readonly RawEntry[];
   /** Those of the rule's keys. */
   readonly held: ReadonlyMap<string, Held>;
-  readonly seen: ReadonlyMap<string, Seen>;
+  /** What needs no decision; what this answer settles is added, what it unsettles is taken away. */
+  readonly settled: Map<string, RawEntry>;
+  /** Digest of the names, if they are known to be the same as in the answer before. */
+  readonly names: string | undefined;
   readonly termOf: TermOf;
   readonly proveEveryAbsence: boolean;
   /** Reads keys one by one, consistently; answers with the number of the question. */
@@ -70,9 +71,8 @@ export interface LookInput {
 
 /** Compares an answer with what is held, and asks for the proofs that it needs. */
 export async function lookAtLeaf(input: LookInput): Promise<Look> {
-  const { timeline, held, meta } = input;
-  const items = new Map<string, RawListed>();
-  for (const entry of input.entries) items.set(entry.key, new RawListed(entry, input.seen.get(entry.key)));
+  const { timeline, held, meta, settled } = input;
+  const { items, open } = undecided(input);
   const answer: LeafAnswer = {
     ...meta,
     timeline,
@@ -81,8 +81,19 @@ export async function lookAtLeaf(input: LookInput): Promise<Look> {
     items: [...items.values()],
   };
   const { termOf, proveEveryAbsence } = input;
-  const decision = decideLeaf({ timeline, termOf, held: [...held.values()], answer, proveEveryAbsence });
+  const decision = decideLeaf({ timeline, termOf, held: open, answer, proveEveryAbsence });
   if (decision.kind !== 'plan') return decision;
+  for (const [key, item] of items) {
+    const known = held.get(key);
+    const isSame =
+      known !== undefined &&
+      !known.deleted &&
+      known.stamp === item.stamp &&
+      known.timeline === timeline &&
+      known.term === termOf(key) &&
+      known.digest === item.digest;
+    if (isSame) settled.set(key, item.entry);
+  }
 
   const deletes = [...decision.tombstones];
   const changed = decision.upserts.map((key) => items.get(key) as RawListed);
@@ -98,7 +109,7 @@ export async function lookAtLeaf(input: LookInput): Promise<Look> {
         unproved += 1;
         continue;
       }
-      const item = read.entry === null ? null : new RawListed(read.entry, undefined);
+      const item = read.entry === null ? null : new RawListed(read.entry);
       const verdict = decideProof(timeline, termOf(key), known, { ...read.meta, timeline, askedAt, item });
       if (verdict.kind === 'fork') return { kind: 'fork', evidence: [verdict.evidence] };
       if (verdict.kind === 'tombstone') deletes.push({ key, stamp: verdict.stamp });
@@ -107,7 +118,7 @@ export async function lookAtLeaf(input: LookInput): Promise<Look> {
     }
   }
   return {
-    ...summaryOf(input, items, changed),
+    ...summaryOf(input, changed),
     deletes,
     unproved,
     kept: decision.kept.length,
@@ -115,24 +126,38 @@ export async function lookAtLeaf(input: LookInput): Promise<Look> {
   };
 }
 
+/**
+ * What has to be decided: entries that are not settled, and what is held of them and of keys that the answer does not
+ * have. Rules are about one key each, so that all others may be left out.
+ */
+function undecided({ entries, settled, held }: LookInput): {
+  readonly items: ReadonlyMap<string, RawListed>;
+  readonly open: readonly Held[];
+} {
+  const items = new Map<string, RawListed>();
+  let asBefore = 0;
+  for (const entry of entries) {
+    if (settled.get(entry.key) === entry) asBefore += 1;
+    else items.set(entry.key, new RawListed(entry));
+  }
+  for (const key of items.keys()) settled.delete(key);
+  if (asBefore < settled.size) {
+    const names = new Set(entries.map(({ key }) => key));
+    for (const key of settled.keys()) if (!names.has(key)) settled.delete(key);
+  }
+  const open: Held[] = [];
+  for (const [key, known] of held) if (!settled.has(key)) open.push(known);
+  return { items, open };
+}
+
 type Summary = Omit<LeafLook, 'deletes' | 'unproved' | 'kept' | 'absenceIgnored'>;
 
-function summaryOf(
-  input: LookInput,
-  items: ReadonlyMap<string, RawListed>,
-  changed: readonly RawListed[],
-): Summary {
-  const seen = new Map<string, Seen>();
-  const names: string[] = [];
+function summaryOf(input: LookInput, changed: readonly RawListed[]): Summary {
   const locks: string[] = [];
   let bytes = 0;
-  for (const [key, item] of items) {
-    const { entry } = item;
-    names.push(key);
-    bytes += byteLength(entry.text);
-    if (entry.session !== '') locks.push(key);
-    const known = item.known;
-    if (known !== undefined) seen.set(key, known);
+  for (const { key, text, session } of input.entries) {
+    bytes += byteLength(text);
+    if (session !== '') locks.push(key);
   }
   let skipped = 0;
   const upserts: Upsert[] = [];
@@ -149,8 +174,8 @@ function summaryOf(
   let live = 0;
   for (const entry of input.held.values()) if (!entry.deleted) live += 1;
   return {
-    ...{ kind: 'look', upserts, live, items: items.size, bytes },
-    ...{ names: digestNames(names), skipped, locks, seen },
+    ...{ kind: 'look', upserts, live, items: input.entries.length, bytes, skipped, locks },
+    names: input.names ?? digestNames(input.entries.map(({ key }) => key)),
   };
 }
 
@@ -159,32 +184,21 @@ export function digestNames(names: readonly string[]): string {
   return createHash('sha256').update(names.join('\0')).digest('base64').slice(0, 22);
 }
 
-/** An entry whose digest is made when it is asked for, or was made for the answer before. */
+/** An entry whose digest is made when it is asked for. */
 class RawListed implements Listed {
   readonly entry: RawEntry;
   readonly key: string;
   readonly stamp: number;
   #digest: string | undefined;
 
-  constructor(entry: RawEntry, before: Seen | undefined) {
+  constructor(entry: RawEntry) {
     this.entry = entry;
     this.key = entry.key;
     this.stamp = entry.modifyIndex;
-    const isSame =
-      before !== undefined &&
-      before.stamp === entry.modifyIndex &&
-      before.flags === entry.flags &&
-      before.text === entry.text;
-    this.#digest = isSame ? before.digest : undefined;
   }
 
   get digest(): string {
     return (this.#digest ??= digestKv(Buffer.from(this.entry.text, 'base64'), this.entry.flags));
-  }
-
-  get known(): Seen | undefined {
-    const { text, flags } = this.entry;
-    return this.#digest === undefined ? undefined : { stamp: this.stamp, text, flags, digest: this.#digest };
   }
 }
 
