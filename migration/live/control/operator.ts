@@ -9,6 +9,7 @@ import { authorityOf, type PhaseRule } from '../../../src/state/migration.ts';
 import type { ConsulReader } from '../../source/consul-reader.ts';
 import type { LivePart, PartContext } from '../ports.ts';
 import { localFacts } from './facts.ts';
+import { callLong, serveLong } from './long-call.ts';
 import {
   actingCall,
   breakerOrder,
@@ -74,7 +75,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     // Two that take each other for the one to do it would go on for ever.
     if (handedOn) return { status: 409, body: `that is ${nodeName}'s to do by now: try again` };
     try {
-      return (await gateway.call(nodeName, 'order', { what, body }, longMs)) as MigrationAnswer;
+      return (await callLong(gateway, nodeName, 'order', { what, body }, longMs)) as MigrationAnswer;
     } catch (error) {
       return { status: 500, body: error instanceof Error ? error.message : String(error) };
     }
@@ -310,7 +311,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     samples: (query) => parts.report?.('samples', query) ?? Promise.resolve(noReport),
   };
 
-  gateway.serve('order', async (body) => {
+  serveLong(gateway, 'order', async (body) => {
     const { what, body: inner } = body as { readonly what: string; readonly body: unknown };
     if (Object.hasOwn(orders, what)) return orders[what as MigrationOrder]({ body: inner, handedOn: true });
     if (Object.hasOwn(questions, what)) {
