@@ -119,7 +119,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
       ? undefined
       : readerOver(client, settings.source?.token ?? '', settings.source?.addresses[0] ?? '');
   const stepperParts: StepperParts = {
-    ...{ peers, dual, tail, reverse, rehearsals },
+    ...{ peers, dual, tail, reverse, rehearsals, exported },
     evidence: (of, prefix) => reporting.gates(of, prefix),
     askSource: async () => {
       if (client === undefined) return 'this gateway has no source configured';

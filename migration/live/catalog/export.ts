@@ -18,6 +18,18 @@ export interface ExportOptions {
   readonly isDecidedHere: (row: Row) => boolean;
 }
 
+export interface CatalogExportPart extends LivePart {
+  /** How far the source is behind with what is shown to it; undefined: another gateway does that. */
+  state(): ExportState | undefined;
+}
+
+export interface ExportState {
+  /** 0: the source was told everything. */
+  readonly pending: number;
+  readonly lagMs: number;
+  readonly problem: string | undefined;
+}
+
 /**
  * Shows the source's clients what was registered with gateways: the services of the gateways' own agents from the first
  * step to the last but one, and after the catalog's cutover all else that changes. The runner does it for all, since its
@@ -27,11 +39,11 @@ export function openCatalogExport(
   context: PartContext,
   client: SourceClient,
   options: ExportOptions,
-): LivePart {
+): CatalogExportPart {
   return new CatalogExport(context, client, options);
 }
 
-class CatalogExport implements LivePart {
+class CatalogExport implements CatalogExportPart {
   readonly #context: PartContext;
   readonly #client: SourceClient;
   readonly #options: ExportOptions;
@@ -45,6 +57,8 @@ class CatalogExport implements LivePart {
   #verifiedMs = -Infinity;
   #problem: string | undefined;
   #sent = 0;
+  /** Since when something may have changed that the source was not told. */
+  #behindMs: number | undefined;
 
   constructor(context: PartContext, client: SourceClient, options: ExportOptions) {
     this.#context = context;
@@ -55,6 +69,10 @@ class CatalogExport implements LivePart {
 
   start(): void {
     const { gateway, phases, runner } = this.#context;
+    const changed = (): void => {
+      this.#behindMs ??= gateway.monoMs();
+      this.#soon();
+    };
     this.#stops.push(
       gateway.onCommit((touched) => {
         if (touched.has(topic.services) || touched.has(topic.checks) || touched.has(topic.nodes))
@@ -64,7 +82,7 @@ class CatalogExport implements LivePart {
       phases.onChange(() => this.#soon()),
       runner.onChange(() => this.#soon()),
     );
-    this.#soon();
+    changed();
   }
 
   async stop(): Promise<void> {
@@ -72,6 +90,13 @@ class CatalogExport implements LivePart {
     clearTimeout(this.#timer);
     for (const stop of this.#stops.splice(0)) stop();
     await this.#running;
+  }
+
+  state(): ExportState | undefined {
+    const { runner, gateway } = this.#context;
+    if (!runner.isHere) return undefined;
+    const lagMs = this.#behindMs === undefined ? 0 : gateway.monoMs() - this.#behindMs;
+    return { pending: this.#behindMs === undefined ? 0 : 1, lagMs, problem: this.#problem };
   }
 
   status(): object {
@@ -102,9 +127,12 @@ class CatalogExport implements LivePart {
     if (!runner.isHere || phase === undefined || phase === 'final') {
       // Another runner may tell the source something else meanwhile.
       this.#told.clear();
+      this.#behindMs = undefined;
       return;
     }
+    const before = this.#behindMs;
     try {
+      this.#behindMs = undefined;
       await this.#reconcile(phase === 'cutover');
       this.#problem = undefined;
     } catch (error) {
@@ -113,6 +141,7 @@ class CatalogExport implements LivePart {
         this.#context.gateway.log.warn({ why }, 'services of gateways cannot be shown at the source');
       }
       this.#problem = why;
+      this.#behindMs = before ?? this.#behindMs;
     }
   }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Kind } from '../../../src/state/kinds.ts';
 import { authorityOf, type MigrationKind, type Phase, type PhaseRule } from '../../../src/state/migration.ts';
 import { prefixEnd } from '../../../src/kernel/utf8-order.ts';
+import type { CatalogExportPart } from '../catalog/export.ts';
 import type { DualControl, PartContext, TailControl } from '../ports.ts';
 import type { ReversePart } from '../reverse/reverse.ts';
 import type { Gate, GateFacts, ReverseFact } from './gates.ts';
@@ -14,6 +15,8 @@ export interface FactParts {
   readonly tail: TailControl | undefined;
   readonly reverse: ReversePart;
   readonly rehearsals: Rehearsals;
+  /** What shows the catalog to the source; undefined: there is none. */
+  readonly exported: CatalogExportPart | undefined;
   /** Gates of the report about a prefix. */
   readonly evidence: (of: MigrationKind, prefix: string) => readonly Gate[] | Promise<readonly Gate[]>;
   /** Why the source cannot be asked; undefined: it can. */
@@ -43,10 +46,16 @@ export function localFacts(
     highestIndex: gateway.view.highestIndex(),
     tail: parts.tail?.progress(of, prefix),
     paused: parts.tail?.paused,
-    reverse: parts.reverse.state(prefix),
+    reverse: of === 'catalog' ? catalogBack(parts.exported) : parts.reverse.state(prefix),
     sourceIndex: client?.highWater ?? 0,
     rehearsal: parts.rehearsals.last(),
   };
+}
+
+/** The catalog has no versions to guard by: nothing is quarantined, the last writer wins. */
+function catalogBack(exported: CatalogExportPart | undefined): ReverseFact | undefined {
+  const state = exported?.state();
+  return state === undefined ? undefined : { ...state, quarantined: 0, lost: false };
 }
 
 /** Of other gateways: `null` stands for what is not there. */
