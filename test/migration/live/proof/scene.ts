@@ -100,6 +100,21 @@ export class Scene {
     return phase;
   }
 
+  /** Whether this fleet decides of some keys already. */
+  get decidesHere(): boolean {
+    return prefixes.some((prefix) => authorityOf(this.phaseOf(prefix)) === 'here');
+  }
+
+  /** Reads anew in which phases the rules are: after a step of which nobody knows whether it was made. */
+  async refresh(): Promise<void> {
+    for (const { kind, prefix, phase } of (await this.status()).rules) {
+      if (kind === 'kv' && !prefix.startsWith('_gw/')) this.phases.set(prefix, phase as Phase);
+    }
+    for (const each of prefixes) {
+      if (authorityOf(this.phaseOf(each)) === 'source') this.#closed.delete(each);
+    }
+  }
+
   async status(): Promise<StatusBody> {
     const [first] = this.living;
     if (first === undefined) throw new Error('no gateway lives');
@@ -141,6 +156,14 @@ export class Scene {
 
   /** One step by the command line; gates that a short test cannot satisfy are passed over, no others. */
   async step(prefix: string, phase: Phase): Promise<string> {
+    try {
+      return await this.#step(prefix, phase);
+    } finally {
+      await this.refresh();
+    }
+  }
+
+  async #step(prefix: string, phase: Phase): Promise<string> {
     const before = this.phaseOf(prefix);
     await this.#closeDirectDoors(prefix, phase);
     const cannotBe = /^(report|rollback-rehearsed)/;
@@ -165,11 +188,6 @@ export class Scene {
       },
       stepMsMax,
     );
-    this.phases.set(prefix, phase);
-    if (authorityOf(phase) === 'source') {
-      for (const each of prefixes)
-        if (authorityOf(this.phaseOf(each)) === 'source') this.#closed.delete(each);
-    }
     const held = /writes were held for \d+ ms/.exec(last)?.[0] ?? '';
     this.log(`step ${JSON.stringify(prefix)} ${before} -> ${phase} ${held}`);
     return last;
