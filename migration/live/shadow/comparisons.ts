@@ -1,17 +1,15 @@
 import type { CellKey, EvidenceSample, SampleOutcome } from '../../evidence/snapshot.ts';
-import { ageTimesMs, type DifferenceKind } from '../../evidence/snapshot.ts';
+import { ageTimesMs } from '../../evidence/snapshot.ts';
 import type { Evidence } from '../../evidence/evidence.ts';
 import type { Clock } from '../../clock.ts';
-import { factsOf, type Facts } from './facts.ts';
+import type { Facts } from './facts.ts';
 import type { HeldVersions } from './held-versions.ts';
-import type { HereReader } from './here-reader.ts';
-import { judge, type Verdict } from './judge.ts';
+import { judge } from './judge.ts';
 import type { Lane } from './lane.ts';
 import { shadowLimits } from './limits.ts';
 import type { Question } from './question.ts';
+import { isOpen, type Look, type Readings } from './readings.ts';
 import type { Redactor } from './redactor.ts';
-import type { Sightings } from './sightings.ts';
-import { readSource, type SourceAsk } from './source-reader.ts';
 import { lookAgain, suspectOf, type SuspectState } from './suspects.ts';
 import { IndexSteps } from './index-steps.ts';
 
@@ -32,11 +30,8 @@ export interface ComparisonsOptions {
   readonly evidence: Evidence;
   readonly redactor: Redactor;
   readonly lane: Lane;
-  readonly source: SourceAsk;
-  readonly here: HereReader;
+  readonly readings: Readings;
   readonly held: HeldVersions;
-  readonly sightings: Sightings;
-  readonly gatewayNodes: () => ReadonlySet<string>;
   /** Whether the rules still have such answers compared. */
   readonly isWanted: (question: Question) => boolean;
   readonly clock: Clock;
@@ -56,16 +51,10 @@ interface Open {
   failures: number;
 }
 
-interface Look {
-  readonly source: Facts;
-  readonly here: Facts;
-  readonly verdict: Verdict;
-  /** When here was read. */
-  readonly atMs: number;
-}
-
 const failuresMax = 5;
 const retryMs = 5_000;
+/** Without a comparison for so long the source is left alone. */
+const activeMs = 10_000;
 
 /** Compares answers in the lane, looks again at those that differ, and counts what comes of it. */
 export class Comparisons {
@@ -73,6 +62,7 @@ export class Comparisons {
   readonly #open = new Set<Open>();
   readonly #indexSteps = new IndexSteps();
   #followed = 0;
+  #offeredMs = -Infinity;
 
   constructor(options: ComparisonsOptions) {
     this.#options = options;
@@ -82,15 +72,20 @@ export class Comparisons {
     return this.#open.size;
   }
 
-  get followed(): number {
-    return this.#followed;
-  }
-
   /** Never waits, never throws. */
   offer(comparison: Comparison): void {
-    const { lane, evidence, clock } = this.#options;
+    const { lane, evidence, clock, monoMs } = this.#options;
+    this.#offeredMs = monoMs();
     const taken = lane.offer(() => this.#guarded(() => this.#compare(comparison)));
     if (!taken) evidence.dropped(comparison.at, clock.now());
+  }
+
+  /** Called a few times a second. */
+  tick(): void {
+    const { lane, monoMs, readings } = this.#options;
+    // Behind all that waits it would tell nothing.
+    if (monoMs() - this.#offeredMs > activeMs || lane.waiting > 0) return;
+    lane.offer(() => this.#guarded(() => readings.indexNow()));
   }
 
   async #guarded(work: () => Promise<void>): Promise<void> {
@@ -112,49 +107,32 @@ export class Comparisons {
         : await this.#lookBesideHere(comparison);
     if (look !== undefined) this.#judged(comparison, look);
     if (random() * 100 < noisePercent) {
-      const kind = await this.#noise(comparison);
+      const kind = await this.#options.readings.noise(comparison.question, at);
       if (kind !== undefined) evidence.noise(at, kind);
     }
   }
 
   /** The client's answer is the first reading of the source; the last one is needed only where here differs from it. */
-  async #lookBesideSource(comparison: Comparison): Promise<Look | undefined> {
-    const { question, at, facts: before } = comparison;
-    const here = this.#readHere(question, at);
-    if (here === undefined) return undefined;
-    const atMs = this.#options.monoMs();
-    let after: Facts | undefined = before;
-    let verdict = judge(before, here, before);
-    if (isOpen(verdict)) {
-      after = await this.#readSource(question, at);
-      if (after === undefined) return undefined;
-      verdict = judge(before, here, after);
-    }
-    this.#stale(comparison, here, atMs);
-    return { source: after, here, verdict, atMs };
+  async #lookBesideSource({ question, at, facts }: Comparison): Promise<Look | undefined> {
+    const look = await this.#options.readings.lookFrom(question, at, facts);
+    if (look !== undefined) this.#stale(at, question, look.here, look.atMs);
+    return look;
   }
 
   /** The client's answer was given here: the source is read around a second reading of here, where they differ. */
   async #lookBesideHere(comparison: Comparison): Promise<Look | undefined> {
     const { question, at, facts: shown, startMs } = comparison;
-    const { evidence, clock, monoMs, redactor } = this.#options;
-    const before = await this.#readSource(question, at);
+    const { evidence, clock, redactor, readings } = this.#options;
+    const before = await readings.source(question, at);
     if (before === undefined) return undefined;
-    this.#stale(comparison, shown, startMs);
+    this.#stale(at, question, shown, startMs);
     const first = judge(before, shown, before);
     if (!isOpen(first)) return { source: before, here: shown, verdict: first, atMs: startMs };
-    const here = this.#readHere(question, at);
-    if (here === undefined) return undefined;
-    const atMs = monoMs();
-    const after = await this.#readSource(question, at);
-    if (after === undefined) return undefined;
-    const verdict = judge(before, here, after);
-    if (verdict.kind === 'differs') return { source: after, here, verdict, atMs };
+    const look = await readings.lookFrom(question, at, before);
+    if (look === undefined || isOpen(look.verdict)) return look;
     // Here has caught up: either the client's answer was old, or the source changed after it. Only a version tells.
-    const staleMs = this.#staleness(question, shown, startMs)?.lowMs ?? 0;
-    if (first.kind !== 'differs' || staleMs === 0) {
-      return { source: after, here, verdict: { kind: 'moving' }, atMs };
-    }
+    const staleMs = readings.staleness(question, shown, startMs)?.lowMs ?? 0;
+    if (first.kind !== 'differs' || staleMs === 0) return { ...look, verdict: { kind: 'moving' } };
     evidence.opened(at, clock.now());
     const key = redactor.keyId(question.of, question.subject);
     evidence.settled(at, first.difference, 'transient', key, staleMs, clock.now());
@@ -201,7 +179,7 @@ export class Comparisons {
     const { evidence, monoMs, recheckDelaysMs, isWanted } = this.#options;
     const { question, at } = open.comparison;
     if (!isWanted(question)) return this.#settle(open, 'indeterminate', monoMs() - open.suspect.openSinceMs);
-    const look = await this.#look(question, at);
+    const look = await this.#options.readings.look(question, at);
     if (look === undefined) {
       open.failures += 1;
       if (open.failures > failuresMax) {
@@ -253,7 +231,7 @@ export class Comparisons {
     const { evidence, isWanted } = this.#options;
     const { question, at } = open.comparison;
     void this.#later(open.suspect.openSinceMs + ageMs, async () => {
-      const look = isWanted(question) ? await this.#look(question, at) : undefined;
+      const look = isWanted(question) ? await this.#options.readings.look(question, at) : undefined;
       const verdict = look?.verdict;
       const still = verdict?.kind !== 'differs' ? [] : [...verdict.entries.keys()];
       const differs = still.some((id) => open.suspect.entries.has(id));
@@ -276,82 +254,11 @@ export class Comparisons {
     if (!lane.offer(() => this.#guarded(work))) await this.#later(monoMs() + 1_000, work);
   }
 
-  /** Source, here, and the source again where they differ. */
-  async #look(question: Question, at: CellKey): Promise<Look | undefined> {
-    const before = await this.#readSource(question, at);
-    if (before === undefined) return undefined;
-    const here = this.#readHere(question, at);
-    if (here === undefined) return undefined;
-    const atMs = this.#options.monoMs();
-    const verdict = judge(before, here, before);
-    if (!isOpen(verdict)) return { source: before, here, verdict, atMs };
-    const after = await this.#readSource(question, at);
-    return after === undefined
-      ? undefined
-      : { source: after, here, verdict: judge(before, here, after), atMs };
-  }
-
-  /** The source against itself, as `#look` would. Undefined: it did not answer. */
-  async #noise({ question, at }: Comparison): Promise<DifferenceKind | null | undefined> {
-    const first = await this.#readSource(question, at);
-    const second = first && (await this.#readSource(question, at));
-    if (first === undefined || second === undefined) return undefined;
-    if (!isOpen(judge(first, second, first))) return null;
-    const third = await this.#readSource(question, at);
-    const verdict = third && judge(first, second, third);
-    if (verdict === undefined || verdict.kind === 'moving') return undefined;
-    return verdict.kind === 'differs' ? verdict.difference : null;
-  }
-
-  async #readSource(question: Question, at: CellKey): Promise<Facts | undefined> {
-    const { lane, source, evidence, clock, monoMs, sightings, gatewayNodes } = this.#options;
-    await lane.token();
-    const startMs = monoMs();
-    const { path, token } = question;
-    const answer = await readSource(source, { path, token, signal: lane.signal });
-    const endMs = monoMs();
-    const facts = answer && factsOf(question, answer, { gatewayNodes: gatewayNodes() });
-    if (facts === undefined) {
-      if (!lane.signal.aborted) evidence.failed(at, 'source', clock.now());
-      return undefined;
-    }
-    evidence.latency(at, 'source', endMs - startMs);
-    const version = question.key === undefined ? undefined : facts.entries.get(question.key)?.version;
-    if (question.key !== undefined && version !== undefined) {
-      sightings.saw(question.key, version, startMs, endMs, false);
-    }
-    return facts;
-  }
-
-  #readHere(question: Question, at: CellKey): Facts | undefined {
-    const { here, held, evidence, clock, monoMs, gatewayNodes } = this.#options;
-    const startMs = monoMs();
-    const answer = here.read(question.path);
-    const versionHere = (key: string, index: number): number | undefined => held.shown(key, index);
-    const facts = answer && factsOf(question, answer, { gatewayNodes: gatewayNodes(), versionHere });
-    if (facts === undefined) evidence.failed(at, 'here', clock.now());
-    else evidence.latency(at, 'here', monoMs() - startMs);
-    return facts;
-  }
-
-  #stale({ question, at }: Comparison, shown: Facts, readMs: number): void {
-    const staleness = this.#staleness(question, shown, readMs);
+  #stale(at: CellKey, question: Question, shown: Facts, readMs: number): void {
+    const staleness = this.#options.readings.staleness(question, shown, readMs);
     if (staleness === undefined) return;
     this.#options.evidence.stale(at, staleness.lowMs, staleness.highMs, this.#options.clock.now());
     this.#options.evidence.behind(at, staleness.versionsBehind);
-  }
-
-  #staleness(question: Question, shown: Facts, readMs: number): ReturnType<Sightings['staleness']> {
-    const { key } = question;
-    if (key === undefined) return undefined;
-    const version = shown.entries.get(key)?.version ?? this.#versionOfAbsence(key, shown);
-    return version === undefined ? undefined : this.#options.sightings.staleness(key, version, readMs);
-  }
-
-  /** Since which version a key is not there. */
-  #versionOfAbsence(key: string, shown: Facts): number | undefined {
-    const held = this.#options.held.now(key);
-    return shown.status === 404 && held?.deleted === true ? held.version : undefined;
   }
 
   /** When it cleared: by the record of what arrived, where there is one; else by the look that found it so. */
@@ -402,8 +309,4 @@ export class Comparisons {
     };
     evidence.sample(sample);
   }
-}
-
-function isOpen(verdict: Verdict): boolean {
-  return verdict.kind === 'differs' || verdict.kind === 'moving';
 }

@@ -15,6 +15,8 @@ export interface SideAnswer {
   readonly index: number;
   readonly body: Uint8Array | string;
   readonly contentType: string | undefined;
+  /** It said that the token may not see all. */
+  readonly filtered?: boolean;
 }
 
 /** One entry of an answer, reduced to what comparing looks at. */
@@ -41,6 +43,8 @@ export interface Facts {
   readonly order: readonly string[] | undefined;
   /** What the rules leave out altogether, so that leaving it out can be counted. */
   readonly leftOut: string;
+  /** The token may not see all of it. */
+  readonly hidden: boolean;
 }
 
 export interface FactsContext {
@@ -53,7 +57,9 @@ export interface FactsContext {
 /** Undefined: the answer is not what this endpoint answers (an error text, a proxy's page). */
 export function factsOf(question: Question, answer: SideAnswer, context: FactsContext): Facts | undefined {
   const { status, index } = answer;
-  const shared = { status, index, contentType: answer.contentType?.split(';', 1)[0]?.trim().toLowerCase() };
+  const contentType = answer.contentType?.split(';', 1)[0]?.trim().toLowerCase();
+  const hidden = answer.filtered === true || status === 401 || status === 403;
+  const shared = { status, index, contentType, hidden };
   const none = { ...shared, entries: new Map<string, EntryFacts>(), order: undefined, leftOut: '' };
   // No such key: an answer, and an empty one.
   if (status === 404 && question.of === 'kv') return none;

@@ -93,9 +93,28 @@ export function judge(before: Facts, here: Facts, after: Facts): Verdict {
     );
     if (here.leftOut !== after.leftOut && here.leftOut !== before.leftOut) ignored = true;
   }
+  if (differences.size > 0 && (before.hidden || after.hidden)) {
+    // What the token may not see is no difference, and no proof that there is none.
+    for (const [id, { kind }] of differences) if (hiddenKinds.has(kind)) differences.delete(id);
+    if (differences.size === 0) return { kind: 'moving' };
+  }
   if (differences.size > 0) return differs(differences);
   if (moving) return { kind: 'moving' };
   return { kind: ignored ? 'ignored' : 'matched' };
+}
+
+/** As it looks when the source shows less than it holds. */
+const hiddenKinds: ReadonlySet<DifferenceKind> = new Set([
+  'extra',
+  'target-newer',
+  'status',
+  'header',
+  'order',
+]);
+
+/** Whether all that differs could stem from a token that may not see it. */
+export function mayBeHidden({ entries }: Extract<Verdict, { kind: 'differs' }>): boolean {
+  return [...entries.values()].every(({ kind }) => hiddenKinds.has(kind));
 }
 
 export function differs(entries: Differences): Extract<Verdict, { kind: 'differs' }> {

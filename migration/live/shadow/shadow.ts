@@ -1,33 +1,23 @@
 import type { RouteContext } from '../../../compat/routes/context.ts';
 import type { Route } from '../../../compat/routes/route.ts';
-import {
-  authorityOf,
-  isCompared,
-  isDual,
-  type MigrationKind,
-  type PhaseRule,
-} from '../../../src/state/migration.ts';
+import { authorityOf, isCompared, type MigrationKind, type PhaseRule } from '../../../src/state/migration.ts';
 import { Evidence } from '../../evidence/evidence.ts';
-import type {
-  CellKey,
-  EvidencePart,
-  EvidenceSnapshot,
-  Sampling,
-  SweepEvidence,
-} from '../../evidence/snapshot.ts';
+import type { EvidencePart, EvidenceSnapshot, Sampling, SweepEvidence } from '../../evidence/snapshot.ts';
 import { sumCells } from '../../evidence/sums.ts';
-import type { Acknowledged, EvidenceSink, LivePart, Observed, PartContext } from '../ports.ts';
+import type { EvidenceSink, LivePart, PartContext } from '../ports.ts';
 import { AgreementProbe } from './agreement.ts';
 import { Comparisons } from './comparisons.ts';
 import type { EvidenceStore } from './evidence-file.ts';
-import { factsOf } from './facts.ts';
 import { HeldVersions } from './held-versions.ts';
 import { openHere } from './here-reader.ts';
 import { shadowRulesHash, shadowRulesVersion } from './ignore.ts';
+import { Intake, type Counting } from './intake.ts';
+import { keep, readKept } from './keeping.ts';
 import { Lane } from './lane.ts';
 import { shadowLimits } from './limits.ts';
 import { parsePart, snapshotOfParts } from './part-form.ts';
-import { questionOf, type Question } from './question.ts';
+import type { Question } from './question.ts';
+import { Readings } from './readings.ts';
 import { Redactor } from './redactor.ts';
 import { isSampled } from './sampling.ts';
 import { SharedSecret } from './secret.ts';
@@ -73,17 +63,8 @@ export interface Shadow extends LivePart, EvidenceSink {
 const evidenceTopic = 'evidence';
 const gatherWaitMs = 5_000;
 const tickMs = 250;
-const intakeMax = 4_096;
 /** How long all else waits for the fleet's secret. */
 const secretWaitMs = 2_500;
-
-interface Taken {
-  readonly observed: Observed;
-  readonly question: Question;
-  readonly at: CellKey;
-  readonly startMs: number;
-  readonly endMs: number;
-}
 
 /**
  * Compares what clients are answered with what the other side would have answered, and keeps the evidence. Nothing of it
@@ -147,8 +128,18 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
     return rules.every(({ phase }) => phase === rules[0]?.phase) ? rules[0] : undefined;
   };
 
+  const comparisonsOf = (evidence: Evidence, sightings: Sightings, asked: SourceAsk): Comparisons => {
+    const shared = { evidence, lane, held, clock, monoMs };
+    const ownToken = settings.source?.token ?? '';
+    return new Comparisons({
+      ...{ ...shared, redactor, recheckDelaysMs, noisePercent, random: gateway.random },
+      readings: new Readings({ ...shared, source: asked, here, sightings, gatewayNodes, ownToken }),
+      isWanted: (question) => isCompared(ruleOf(question)?.phase ?? 'final'),
+    });
+  };
+
   /** Everything that counts, made anew around what was kept when the part starts. */
-  const open = (evidence: Evidence) => {
+  const open = (evidence: Evidence): Counting => {
     const sightings = new Sightings(monoMs());
     return {
       evidence,
@@ -161,16 +152,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
         clock,
         linearizablePercent,
       }),
-      comparisons:
-        source === undefined
-          ? undefined
-          : new Comparisons({
-              ...{ evidence, redactor, lane, source, here, held, sightings, gatewayNodes, clock, monoMs },
-              isWanted: (question) => isCompared(ruleOf(question)?.phase ?? 'final'),
-              random: gateway.random,
-              recheckDelaysMs,
-              noisePercent,
-            }),
+      comparisons: source === undefined ? undefined : comparisonsOf(evidence, sightings, source),
     };
   };
   let parts = open(begin(clock.now()));
@@ -180,117 +162,22 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
   gateway.serve(evidenceTopic, () => Promise.resolve(ownEvidence()));
   const secret = new SharedSecret(gateway, redactor, () => secretOfDisk);
 
-  const intake: Taken[] = [];
+  const intake = new Intake({
+    ...{ gateway, held, lane, redactor, visibility, agreement, agreementPercent },
+    ...{ ruleOf, isSampledKey, gatewayNodes },
+    ruleOfKey: (key) => phases.ofKey(key),
+    counting: () => parts,
+  });
+  const quietly = (work: () => void): void => intake.quietly(work);
   const stops: (() => void)[] = [];
   const working: Promise<unknown>[] = [];
-  let isReady = false;
-  let draining = false;
-  let drained: (() => void)[] = [];
   let orderOfVersions = '';
-
-  const { counter, gauge } = gateway.metrics;
-  const countDropped = counter('shadow.dropped');
-  const countObserved = counter('shadow.sampled');
-  gauge('shadow.waiting', () => lane.waiting + intake.length);
-  gauge('shadow.open', () => parts.comparisons?.open ?? 0);
+  gateway.metrics.gauge('shadow.waiting', () => lane.waiting + intake.waiting);
+  gateway.metrics.gauge('shadow.open', () => parts.comparisons?.open ?? 0);
 
   const ownEvidence = (): EvidencePart => {
     parts.evidence.setSampling(sampling());
     return parts.evidence.part(clock.now());
-  };
-
-  const drop = (at: CellKey): void => {
-    countDropped();
-    parts.evidence.dropped(at, clock.now());
-  };
-
-  const take = (observed: Observed): void => {
-    const question = questionOf(observed.request, gateway.datacenter);
-    const rule = question && ruleOf(question);
-    if (question === undefined || rule === undefined) return;
-    const { of, prefix, phase } = rule;
-    const at: CellKey = { of, prefix, phase, endpoint: question.endpoint };
-    parts.evidence.read(at);
-    if (!question.blocking) parts.evidence.latency(at, observed.answeredBy, observed.tookMs);
-    if (!(isDual(phase) || authorityOf(phase) === 'here')) return;
-    if (!isSampledKey(question.subject)) return;
-    if (observed.status >= 500) return parts.evidence.failed(at, observed.answeredBy, clock.now());
-    // Refusals (ACLs, parameters) are the source's to make: there is nothing to compare.
-    if (observed.status !== 200 && observed.status !== 404) return undefined;
-    if (!isReady) return undefined;
-    countObserved();
-    if (intake.length >= intakeMax || observed.body.length > shadowLimits.answerBytesMax) return drop(at);
-    const endMs = monoMs();
-    intake.push({ observed, question, at, startMs: endMs - observed.tookMs, endMs });
-    if (draining) return undefined;
-    draining = true;
-    // After what the event loop has to do for clients.
-    setImmediate(drain);
-    return undefined;
-  };
-
-  const drain = (): void => {
-    for (const taken of intake.splice(0, 64)) quietly(() => look(taken));
-    if (intake.length > 0) {
-      setImmediate(drain);
-      return;
-    }
-    draining = false;
-    for (const resolve of drained.splice(0)) resolve();
-  };
-
-  const look = ({ observed, question, at, startMs, endMs }: Taken): void => {
-    const { evidence, sightings, witness, comparisons } = parts;
-    const { answeredBy, status, index, body, contentType } = observed;
-    const versionHere = (key: string, shown: number): number | undefined => held.shown(key, shown);
-    const facts = factsOf(
-      question,
-      { status, index, body, contentType },
-      { gatewayNodes: gatewayNodes(), ...(answeredBy === 'here' ? { versionHere } : {}) },
-    );
-    if (facts === undefined) return evidence.failed(at, answeredBy, clock.now());
-    const { key } = question;
-    const version = key === undefined ? undefined : facts.entries.get(key)?.version;
-    if (key !== undefined && version !== undefined && answeredBy === 'source') {
-      // Of one that waited the beginning tells nothing.
-      sightings.saw(key, version, question.blocking ? endMs : startMs, endMs, false);
-    }
-    witness.read(question, at, observed, facts, startMs, endMs);
-    if (!isCompared(at.phase) || comparisons === undefined) return undefined;
-    evidence.sampled(at, redactor.keyId(question.of, question.subject));
-    const asked = Number(observed.request.query.get('index'));
-    const woken = question.blocking && index > asked;
-    comparisons.offer({ question, at, answeredBy, facts, startMs, endMs, woken });
-    if (key !== undefined && gateway.random() * 100 < agreementPercent) {
-      lane.offer(() => agreement.ask(at, key));
-    }
-    return undefined;
-  };
-
-  const acknowledged = (write: Acknowledged): void => {
-    const rule = phases.ofKey(write.key);
-    if (rule === undefined) return;
-    const { evidence, sightings, witness } = parts;
-    evidence.wrote(rule);
-    if (!isReady || !isSampledKey(write.key)) return;
-    sightings.saw(write.key, write.index, write.sourceMs, write.sourceMs, true);
-    witness.wrote(write);
-    const ownMs = Math.max(0, write.hereMs - write.sourceMs);
-    evidence.visible(rule, 'own', ownMs, ownMs);
-    if (!visibility.watch(rule, write.key, write.index, write.sourceMs)) {
-      evidence.note('Not every write was watched on its way to the other gateways: there were too many.');
-    }
-  };
-
-  /** Evidence must never hurt what it is about. */
-  const quietly = (work: () => void): void => {
-    try {
-      work();
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      gateway.log.error({ why }, 'evidence was lost by a defect');
-      parts.evidence.note(`Evidence was lost by a defect: ${why.slice(0, 200)}`);
-    }
   };
 
   /** Versions compare as long as the same side decides them, in the same history. */
@@ -305,38 +192,21 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
     parts.sightings.clear();
   };
 
-  const save = async (): Promise<void> => {
-    try {
-      const kept = { secret: redactor.secret.toString('hex'), part: ownEvidence() };
-      await options.store?.save(JSON.stringify(kept));
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      gateway.log.warn({ why }, 'evidence could not be written down');
-    }
-  };
+  const save = (): Promise<void> => keep(options.store, redactor.secret, ownEvidence(), gateway.log);
 
   const restore = async (): Promise<void> => {
-    let before: EvidencePart | undefined;
-    try {
-      const text = await options.store?.load();
-      if (text !== undefined) {
-        const kept = JSON.parse(text) as { secret?: unknown; part?: unknown };
-        before = parsePart(kept.part);
-        if (typeof kept.secret === 'string' && /^[0-9a-f]{64}$/.test(kept.secret)) {
-          redactor.adopt(Buffer.from(kept.secret, 'hex'));
-          secretOfDisk = true;
-        }
-      }
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      gateway.log.warn({ why }, 'the evidence of before could not be read: a new one begins');
+    const { part, secret: kept } = await readKept(options.store, gateway.log);
+    if (kept !== undefined) {
+      redactor.adopt(kept);
+      secretOfDisk = true;
+    } else {
+      await Promise.race([secret.settle(), clock.sleep(secretWaitMs, lane.signal)]);
     }
-    if (!secretOfDisk) await Promise.race([secret.settle(), clock.sleep(secretWaitMs, lane.signal)]);
     // What was counted while that was read is little, and is given up.
-    const mine = before?.gateway.id === gateway.nodeId ? before : undefined;
+    const mine = part?.gateway.id === gateway.nodeId ? part : undefined;
     parts = open(begin(Math.max(clock.now(), (mine?.epoch ?? 0) + 1), mine));
     for (const caveat of caveats) parts.evidence.note(caveat);
-    isReady = true;
+    intake.isOpen = true;
   };
 
   const run = async (): Promise<void> => {
@@ -346,7 +216,10 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
       // oxlint-disable-next-line no-await-in-loop -- that is what a loop of ticks does
       await clock.sleep(tickMs, lane.signal);
       visibility.tick();
-      quietly(() => parts.witness.tick(monoMs()));
+      quietly(() => {
+        parts.witness.tick(monoMs());
+        parts.comparisons?.tick();
+      });
       if (monoMs() - savedMs < shadowLimits.persistEveryMs) continue;
       // oxlint-disable-next-line no-await-in-loop -- one after the other
       await save();
@@ -355,8 +228,8 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
   };
 
   return {
-    observed: (observed) => quietly(() => take(observed)),
-    acknowledged: (write) => quietly(() => acknowledged(write)),
+    observed: (observed) => intake.observed(observed),
+    acknowledged: (write) => intake.acknowledged(write),
     mark: (what, detail) =>
       quietly(() => parts.evidence.mark({ atMs: clock.now(), what, detail: detail.slice(0, 512) })),
     start: () => {
@@ -372,14 +245,14 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
       await lane.stop();
       await Promise.all(working);
       await visibility.settled();
-      if (isReady) await save();
+      if (intake.isOpen) await save();
     },
     status: () => {
       const { counts } = sumCells(ownEvidence().cells);
       return {
         ...counts,
         percent,
-        waiting: lane.waiting + intake.length,
+        waiting: lane.waiting + intake.waiting,
         lookedAtAgain: parts.comparisons?.open ?? 0,
         watchedWrites: visibility.watched,
         hasSource: source !== undefined,
@@ -430,7 +303,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
       parts.evidence.setSampling(sampling());
     },
     idle: async () => {
-      if (draining) await new Promise<void>((resolve) => drained.push(resolve));
+      await intake.idle();
       await lane.idle();
     },
   };

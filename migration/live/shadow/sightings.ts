@@ -1,4 +1,5 @@
 import { BoundedMap } from './bounded-map.ts';
+import { IndexClock } from './index-clock.ts';
 
 interface Sighting {
   readonly version: number;
@@ -22,6 +23,8 @@ const sightingsMax = 16;
 export class Sightings {
   readonly #keys = new BoundedMap<Sighting[]>(keysMax);
   readonly #sinceMs: number;
+  /** Of all writes at the source. */
+  readonly indexes = new IndexClock();
 
   /** `sinceMs`: from when on anything is seen. */
   constructor(sinceMs: number) {
@@ -46,29 +49,35 @@ export class Sightings {
 
   /**
    * How long a read that showed `version` and began at `readMs` was behind. Exactly, where what overwrote the version
-   * was acknowledged to this gateway; of a write that went past it only that it happened between the last time the
-   * source had the old version and the first time it had a newer one. A write past this gateway right before one through
-   * it goes unseen: then the true figure is greater, by the time between the two. Undefined: nothing is known of the key.
+   * was acknowledged to this gateway; of a write that went past it only that it happened after the last time the source
+   * had an older version, or an index below, and before it was first seen. A write past this gateway right before one
+   * through it goes unseen: then the true figure is greater, by the time between the two. Undefined: nothing is known
+   * of the key.
    */
   staleness(key: string, version: number, readMs: number): Staleness | undefined {
     const list = this.#keys.peek(key);
     if (list === undefined) return undefined;
-    const newer = list.filter((each) => each.version > version && each.firstMs <= readMs);
+    const newer = list.filter((each) => each.version > version);
     const first = newer.reduce<Sighting | undefined>(
       (earliest, each) => (earliest === undefined || each.firstMs < earliest.firstMs ? each : earliest),
       undefined,
     );
     if (first === undefined) return { lowMs: 0, highMs: 0, versionsBehind: 0 };
-    const lowMs = readMs - first.firstMs;
+    const lowMs = Math.max(0, readMs - first.firstMs);
+    const versionsBehind = newer.filter(({ firstMs }) => firstMs <= readMs).length;
     const shown = list.find((each) => each.version === version);
-    const highMs =
-      first.acknowledged && shown !== undefined
-        ? lowMs
-        : Math.max(lowMs, readMs - Math.min(shown?.lastMs ?? this.#sinceMs, first.firstMs));
-    return { lowMs, highMs, versionsBehind: newer.length };
+    if (first.acknowledged && (shown !== undefined || lowMs === 0)) {
+      return { lowMs, highMs: lowMs, versionsBehind };
+    }
+    // Whatever overwrote it was written after each of these.
+    const least = Math.min(...newer.map((each) => each.version));
+    const older = list.filter((each) => each.version < least).map(({ lastMs }) => lastMs);
+    const notBeforeMs = Math.max(this.#sinceMs, this.indexes.notBefore(least) ?? -Infinity, ...older);
+    return { lowMs, highMs: Math.max(lowMs, readMs - Math.min(notBeforeMs, first.firstMs)), versionsBehind };
   }
 
   clear(): void {
     this.#keys.clear();
+    this.indexes.clear();
   }
 }

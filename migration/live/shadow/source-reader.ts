@@ -13,7 +13,8 @@ export async function readSource(
   const answer = await source.ask({ method: 'GET', ...question });
   if (answer.kind !== 'answer' || answer.status >= 500) return undefined;
   const contentType = answer.header('content-type');
-  return { status: answer.status, index: indexOf(answer), body: answer.body, contentType };
+  const filtered = answer.header('x-consul-results-filtered-by-acls') === 'true';
+  return { status: answer.status, index: indexOf(answer), body: answer.body, contentType, filtered };
 }
 
 function indexOf(answer: SourceAnswer): number {

@@ -141,13 +141,11 @@ describe.each(['shadow', 'local-reads'] as const)(
 async function calm(seed: number, delayed: number): Promise<Report> {
   const rig = await new Rig({ phases: new FakePhases(ruleOf('kv', 'app/', 'local-reads')) }).start();
   const chance = seededChance(seed);
-  const urls = Array.from({ length: 400 }, (_, at) => {
-    const key = `app/key-${at}`;
-    rig.put(key, `value ${at}`);
-    return `/v1/kv/${key}`;
-  });
+  const keys = Array.from({ length: 700 }, (_, at) => `app/key-${at}`);
+  rig.copy(...keys.map((key) => rig.source.put(key, key)));
+  const urls = keys.map((key) => `/v1/kv/${key}`);
   for (let round = 0; round < 3; round += 1) {
-    const late = urls.filter(() => chance() < delayed).map((url) => url.slice('/v1/kv/'.length));
+    const late = keys.filter(() => chance() < delayed);
     const entries = late.map((key) => rig.source.put(key, `round ${round}`));
     // oxlint-disable-next-line no-await-in-loop -- rounds
     await rig.reads(...urls);
@@ -164,7 +162,8 @@ async function calm(seed: number, delayed: number): Promise<Report> {
 
 const limits = {
   ...defaultThresholds,
-  diff: { ...defaultThresholds.diff, comparisonsMin: 1_000, loadTolerance: 1 },
+  // Fit for a few thousand reads.
+  diff: { ...defaultThresholds.diff, rateEffectMin: 0.01, quantileEffectMsMin: 5 },
 };
 
 describe('two runs', () => {
@@ -265,8 +264,9 @@ describe('an answer that is late by a known time', () => {
   test('of a key that was never seen before is not taken for late since the beginning', async () => {
     const rig = await new Rig().start();
     await rig.time.advance(500_000);
-    const old = rig.source.put('late/a', 'old');
-    rig.copy(old);
+    rig.put('late/a', 'old');
+    rig.put('other', 'x');
+    await rig.reads('/v1/kv/other');
     await rig.time.advance(1_000);
     const entry = rig.source.put('late/a', 'new');
     await rig.time.advance(10);
@@ -274,8 +274,9 @@ describe('an answer that is late by a known time', () => {
     rig.copy(entry);
     await rig.time.advance(2_000);
     const { staleness } = sumScopes(rig.shadow.ownEvidence().scopes);
-    // It came here 1010 ms before: it was no older than that.
-    expect(staleness.high.max).toBeLessThan(1_100);
+    // The write is dated by the index of another one, not by the beginning.
+    expect(staleness.high.max).toBeGreaterThanOrEqual(10);
+    expect(staleness.high.max).toBeLessThan(600);
     await rig.stop();
   });
 });
