@@ -92,7 +92,7 @@ function show(content) {
 /** What stands in a field of the dialog. @param {string} id */
 export function valueOf(id) {
   const field = document.getElementById(id);
-  return field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement ? field.value.trim() : '';
+  return field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement ? field.value : '';
 }
 
 /** @param {string} id */

@@ -36,7 +36,10 @@ export function readStatus(body) {
       number(rehearsal['atMs']) === null
         ? null
         : { atMs: Number(rehearsal['atMs']), ok: rehearsal['ok'] === true },
-    rules: list(said['rules']).map((rule) => readRule(fields(rule), gateways, runner)),
+    rules: list(said['rules'])
+      .map((rule) => readRule(fields(rule), gateways, runner))
+      // Rules of keys first, the widest at the top.
+      .toSorted((a, b) => Number(a.kind === 'catalog') - Number(b.kind === 'catalog')),
     gateways,
   };
 }

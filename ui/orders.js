@@ -78,7 +78,7 @@ export function openPause(tell) {
       ...{
         label: 'Pause',
         what: 'pause',
-        ready: () => valueOf('pause-reason') !== '',
+        ready: () => valueOf('pause-reason').trim() !== '',
         body: () => ({ reason: valueOf('pause-reason') }),
       },
       said: () => ['Copying is paused.'],
@@ -103,8 +103,12 @@ export function openPanic(tell) {
         field('panic-reason', 'Reason'),
         field('panic-word', 'Type “panic” to confirm'),
       ],
-      ...{ label: 'Everything to the source', what: 'panic', ready: () => valueOf('panic-word') === 'panic' },
-      body: () => ({ prefix: valueOf('panic-prefix'), reason: valueOf('panic-reason') || 'panic' }),
+      ...{
+        label: 'Everything to the source',
+        what: 'panic',
+        ready: () => valueOf('panic-word').trim() === 'panic',
+      },
+      body: () => ({ prefix: valueOf('panic-prefix'), reason: valueOf('panic-reason').trim() || 'panic' }),
       said: (body) => {
         const { passthrough, problems, stillHere, message } = fields(body);
         return [

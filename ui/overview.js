@@ -47,17 +47,14 @@ function sourceFact({ source, gateways, copying }) {
           : copying.isUp
             ? chip('good', 'answers')
             : chip('unknown', 'not asked yet');
-  return fact(
-    'Source',
-    [state, ' ', asked.find(({ address }) => address !== null)?.address ?? ''],
-    [
-      source === null
-        ? 'not agreed on yet'
-        : [h('code', {}, source.id), `, timeline ${count(source.timeline)}`],
-      copying.problem,
-      ...troubled.map(({ name, trouble }) => `${name}: ${trouble ?? ''}`),
-    ],
-  );
+  return fact('Source', state, [
+    asked.find(({ address }) => address !== null)?.address,
+    source === null
+      ? 'not agreed on yet'
+      : [h('code', {}, source.id), `, timeline ${count(source.timeline)}`],
+    copying.problem,
+    ...troubled.map(({ name, trouble }) => `${name}: ${trouble ?? ''}`),
+  ]);
 }
 
 /**
@@ -99,14 +96,23 @@ function copyingFact({ runner, copying }, mayOrder) {
         );
   return fact(
     'Copying',
-    [state, runner === null ? '' : ` at ${runner}`],
+    state,
     [
+      runner === null ? null : `at ${runner}`,
       copying.paused === null ? null : `“${copying.paused}”`,
       runner === null ? 'no gateway that lives has the source configured' : null,
     ],
     button,
   );
 }
+
+/** @type {Readonly<Record<string, string>>} */
+const sessionModes = {
+  none: 'not asked yet',
+  source: 'the source’s',
+  paired: 'on both sides',
+  here: 'this fleet’s',
+};
 
 /** @param {import('./model.js').View} view */
 function sessionsFact({ gateways }) {
@@ -115,7 +121,7 @@ function sessionsFact({ gateways }) {
   if (first === undefined) return fact('Sessions', 'not known', []);
   const paired = Math.max(...told.map((each) => each.paired));
   const problems = told.map(({ problem }) => problem).filter((each) => each !== null);
-  const modes = [...new Set(told.map(({ mode }) => mode))].join(', ');
+  const modes = [...new Set(told.map(({ mode }) => sessionModes[mode] ?? mode))].join(', ');
   return fact(
     'Sessions',
     [problems.length > 0 ? [chip('bad', 'trouble'), ' '] : null, modes],
@@ -142,9 +148,13 @@ function comparedFact({ gateways }) {
             ),
             ' ',
           ],
-      count(sum('compared')),
+      sum('compared') === 0 && 'none yet',
     ],
-    [`${count(sum('transient'))} cleared by themselves, ${count(sum('indeterminate'))} undecided`],
+    sum('compared') === 0
+      ? []
+      : [
+          `${count(sum('compared'))} on these gateways; ${count(sum('transient'))} cleared by themselves, ${count(sum('indeterminate'))} undecided`,
+        ],
   );
 }
 
@@ -156,11 +166,11 @@ function rehearsalFact({ rehearsal, runner }, mayOrder) {
   const state =
     rehearsal === null ? 'never' : rehearsal.ok ? chip('good', 'went well') : chip('bad', 'failed');
   return fact(
-    'Rehearsal of the way back',
+    'Rehearsal',
     state,
     [
       rehearsal === null
-        ? 'a cutover needs one'
+        ? 'a cutover needs one: walked there and back on keys of its own'
         : [
             moment(rehearsal.atMs),
             `, ${duration(Math.max(0, Date.now() - rehearsal.atMs)).replace(/ \d+ (s|min)$/, '')} ago`,

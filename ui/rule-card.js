@@ -95,7 +95,8 @@ function progress({ tail }) {
  * @param {string} key
  * @param {import('./history.js').History} history
  */
-function figures({ tail, repairs, reverse }, key, history) {
+function figures({ tail, repairs, reverse, phase }, key, history) {
+  const isHere = phases[phase] === 'cutover';
   const all = [];
   if (tail !== null) {
     if (tail.backfilled)
@@ -115,7 +116,7 @@ function figures({ tail, repairs, reverse }, key, history) {
   }
   if (repairs.keys > 0)
     all.push(figure('To be repaired', counted(repairs.keys, 'key'), `oldest ${duration(repairs.oldestMs)}`));
-  if (reverse !== null) {
+  if (reverse !== null && (isHere || reverse.pending > 0)) {
     all.push(
       figure(
         'To be copied back',
@@ -220,7 +221,7 @@ function buttons(rule, mayOrder) {
         'button',
         {
           ...rest,
-          class: 'main',
+          class: 'on',
           'data-key': 'on',
           'data-action': 'step',
           'data-phase': on,

@@ -25,7 +25,7 @@ export function openStep(target, phase, gateways, done) {
   let state = 'looking';
 
   const body = (/** @type {boolean} */ dryRun) => ({
-    ...{ kind: target.kind, prefix: target.prefix, phase, dryRun, reason: valueOf('step-reason') },
+    ...{ kind: target.kind, prefix: target.prefix, phase, dryRun, reason: valueOf('step-reason').trim() },
     // Somebody else may be faster.
     ...{ expectStep: target.step, override: !dryRun && isChecked('step-override'), without: without() },
   });
@@ -57,7 +57,7 @@ export function openStep(target, phase, gateways, done) {
     const isReady =
       state === 'asking' &&
       report !== null &&
-      valueOf('step-reason') !== '' &&
+      valueOf('step-reason').trim() !== '' &&
       (open.length === 0 || isChecked('step-override'));
     const isAsking = state !== 'made';
     return {
