@@ -1,6 +1,7 @@
 import type { Phase } from '../../src/state/migration.ts';
 import { FleetClient } from '../../test/support/fleet-client.ts';
-import { type GatewayProcess, startGateway } from '../../test/support/gateway-process.ts';
+import { startAgent } from '../../test/support/agent-process.ts';
+import { gatewayCommand, type GatewayProcess } from '../../test/support/gateway-process.ts';
 
 const base = '/v1/grapevine/migration';
 
@@ -19,9 +20,7 @@ export interface Moving {
 }
 
 export async function startMoving(source: string, config: object = {}): Promise<Moving> {
-  const gateway = await startGateway({
-    config: { migration: { source, limits: { lag: '30s' }, ...config } },
-  });
+  const gateway = await startGateway({ source, limits: { lag: '30s' }, ...config });
   const client = new FleetClient(gateway.url);
   const moving: Moving = {
     gateway,
@@ -40,6 +39,32 @@ export async function startMoving(source: string, config: object = {}): Promise<
     return rules.length >= 2;
   });
   return moving;
+}
+
+/** The catalog is the source's, and with it the health of nodes: that it serves is to be seen otherwise. */
+function startGateway(migration: object): Promise<GatewayProcess> {
+  const [command, ...before] = gatewayCommand();
+  return startAgent({
+    ...{ command, namePrefix: 'gateway', startMsMax: 30_000 },
+    args: (configFile) => [...before, 'agent', '-server', '-bootstrap', `-config-file=${configFile}`],
+    config: ({ ports, dataDir, nodeName }) => ({
+      node_name: nodeName,
+      data_dir: dataDir,
+      bind_addr: '127.0.0.1',
+      client_addr: '127.0.0.1',
+      limits: { http_max_conns_per_client: 15_000 },
+      ports: {
+        ...{ http: ports.http, dns: ports.dns, server: ports.server, grpc: -1 },
+        ...{ serf_lan: ports.serfLan, serf_wan: ports.serfWan },
+      },
+      migration,
+    }),
+    isServing: async (url, signal) => {
+      const answer = await fetch(`${url}/v1/agent/self`, { signal }).catch(() => undefined);
+      await answer?.text();
+      return answer?.status === 200;
+    },
+  });
 }
 
 async function step(client: FleetClient, prefix: string, phase: Phase): Promise<void> {

@@ -35,6 +35,8 @@ let closing: Promise<void> | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => void close().finally(() => process.exit(130)));
 }
+// Agents do not keep this process alive, not even while their end is waited for.
+const alive = setInterval(() => undefined, 60_000);
 try {
   const binary = findConsulBinary();
   if ('missing' in binary) throw new Error(binary.missing);
@@ -52,6 +54,7 @@ try {
   );
 } finally {
   await close();
+  clearInterval(alive);
 }
 
 function close(): Promise<void> {

@@ -41,7 +41,7 @@ export const defaultTailLimits: TailLimits = {
   leafNamesMax: 4096,
   hotMinMs: 75,
   coldPollMs: 1000,
-  bytesPerSecondMax: 60_000_000,
+  bytesPerSecondMax: 45_000_000,
   listsAtOnce: 6,
   batchRecordsMax: 512,
   batchBytesMax: 4 * 1024 * 1024,
