@@ -1,6 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import type { ReadScope, Unconfirmed } from '../fleet/port.ts';
 import type { RouteContext } from '../routes/context.ts';
@@ -10,7 +8,6 @@ import type { LiveQueries, SharedAnswer } from '../watch/live-queries.ts';
 import {
   failure,
   type ApiRequest,
-  type Download,
   type Method,
   type Read,
   type Reply,
@@ -39,7 +36,9 @@ import {
   type Owners,
 } from './consistency.ts';
 import { IncomingRequest } from './incoming-request.ts';
-import type { Answered, Interceptor, Passed } from './interceptor.ts';
+import { sendDownload } from './download.ts';
+import type { Interceptor, Passed } from './interceptor.ts';
+import { WatchedAnswers } from './watched.ts';
 import { frontPage, notFoundPage, redirect } from './pages.ts';
 import { cleanPath } from './paths.ts';
 import { pushHeaders, writePassed, writeReply, writeShared, type FlatHeaders } from './reply-writer.ts';
@@ -84,7 +83,7 @@ export class Dispatcher {
   readonly #router: Router;
   readonly #baseHeaders: FlatHeaders;
   /** Who wants to know how a request is answered. */
-  readonly #watched = new WeakMap<ServerResponse, (answered: Omit<Answered, 'tookMs'>) => void>();
+  readonly #watched = new WatchedAnswers();
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -222,7 +221,7 @@ export class Dispatcher {
           ? this.#pass(req, res, other)
           : this.#deliver(req, res, other, options);
       }
-      this.#watch(res, interceptor, request, route);
+      this.#watched.begin(res, interceptor, request, route);
     }
     // What only changes things is the other datacenter's to check; a read may turn out to be of this agent alone.
     if (handOn !== undefined && request.method !== 'GET') return this.#handOn(req, res, request, handOn);
@@ -252,16 +251,10 @@ export class Dispatcher {
     );
   }
 
-  #watch(res: ServerResponse, interceptor: Interceptor, request: ApiRequest, route: Route): void {
-    const tell = interceptor.watches?.(request, route);
-    if (tell === undefined) return;
-    const startedMs = performance.now();
-    this.#watched.set(res, (answered) => {
-      this.#watched.delete(res);
-      res.once('finish', () =>
-        setImmediate(() => tell({ ...answered, tookMs: performance.now() - startedMs })),
-      );
-    });
+  /** Work that was promised has failed: the client is told how. */
+  #failed(req: IncomingMessage, res: ServerResponse, error: unknown): void {
+    this.#options.onDefect(error, req.url ?? '');
+    this.#reply(req, res, failure(500, error instanceof Error ? error.message : String(error)));
   }
 
   #handsOn(route: Route, request: ApiRequest): ((request: ApiRequest) => Promise<Reply>) | undefined {
@@ -310,16 +303,16 @@ export class Dispatcher {
         if (result.cancel !== undefined) res.once('close', result.cancel);
         result.reply.then(
           (reply) => this.#reply(req, res, reply),
-          (error: unknown) => {
-            this.#options.onDefect(error, req.url ?? '');
-            this.#reply(req, res, failure(500, error instanceof Error ? error.message : String(error)));
-          },
+          (error: unknown) => this.#failed(req, res, error),
         );
         return undefined;
       case 'read':
         return this.#read(req, res, result, options);
       case 'download':
-        void this.#download(req, res, result);
+        sendDownload(res, result, this.#baseHeaders).then(
+          (instead) => (instead === undefined ? undefined : this.#reply(req, res, instead)),
+          (error: unknown) => this.#failed(req, res, error),
+        );
         return undefined;
       case 'stream': {
         res.writeHead(200, [...this.#baseHeaders, 'Content-Type', result.contentType]);
@@ -331,26 +324,6 @@ export class Dispatcher {
         res.on('close', stop);
         return undefined;
       }
-    }
-  }
-
-  async #download(req: IncomingMessage, res: ServerResponse, result: Download): Promise<void> {
-    try {
-      const opened = await result.open;
-      if ('kind' in opened) return this.#reply(req, res, opened);
-      const headers = this.#baseHeaders.slice();
-      pushHeaders(headers, result.headers);
-      headers.push('Content-Type', result.contentType);
-      res.writeHead(200, headers);
-      await pipeline(Readable.from(opened, { objectMode: false }), res);
-    } catch (error) {
-      if (res.headersSent) {
-        // Also when the reader went away, which is nobody's fault.
-        res.destroy();
-        return undefined;
-      }
-      this.#options.onDefect(error, req.url ?? '');
-      return this.#reply(req, res, failure(500, error instanceof Error ? error.message : String(error)));
     }
   }
 
@@ -447,12 +420,12 @@ export class Dispatcher {
     const { index } = shared.answer;
     headers.push('X-Consul-Index', index > 0 ? String(index) : '1');
     pushConsistency(headers, this.#options, read, options, how);
-    if (this.#options.interceptor !== undefined) this.#watched.get(res)?.(shared.answer);
+    if (this.#options.interceptor !== undefined) this.#watched.answered(res, shared.answer);
     writeShared(req, res, shared, headers);
   }
 
   #reply(req: IncomingMessage, res: ServerResponse, reply: Reply, extra: FlatHeaders = []): void {
-    if (this.#options.interceptor !== undefined) this.#watched.get(res)?.({ ...reply, index: 0 });
+    if (this.#options.interceptor !== undefined) this.#watched.answered(res, { ...reply, index: 0 });
     writeReply(req, res, reply, [...this.#baseHeaders, ...extra]);
   }
 }
