@@ -4,7 +4,8 @@ import { GoFields } from '../../../compat/wire/go-json.ts';
 import { decodeJsonBody } from '../../../compat/wire/json-body.ts';
 import { authorityOf, isDual, readerOf } from '../../../src/state/migration.ts';
 import type { PartContext } from '../ports.ts';
-import { ownReply, type SourceClient } from '../proxy/source-client.ts';
+import { ownReply } from '../proxy/replies.ts';
+import type { SourceClient } from '../proxy/source-client.ts';
 import { upstreamRequest } from '../proxy/upstream-request.ts';
 import { readSourceNode, recordsOf, removalsOf } from './relay-node.ts';
 

@@ -9,7 +9,7 @@ import type { TxnOp } from '../../../src/state/txn.ts';
 import type { GatewayPort } from '../gateway-port.ts';
 import type { EvidenceSink, Phases } from '../ports.ts';
 import type { SourceClient } from '../proxy/source-client.ts';
-import { unreachable } from '../proxy/source-client.ts';
+import { unreachable } from '../proxy/replies.ts';
 import { upstreamRequest, without, type UpstreamRequest } from '../proxy/upstream-request.ts';
 import type { CasIndexes } from './cas-index.ts';
 import { clientTxn, effectsOf, translated, txnFailure, txnReply } from './client-txn.ts';

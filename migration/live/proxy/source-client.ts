@@ -1,14 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import http from 'node:http';
-import https from 'node:https';
-import { Readable } from 'node:stream';
-import axios, { AxiosError, type AxiosInstance } from 'axios';
 import type { PassedReply } from '../../../compat/http/interceptor.ts';
-import { failure, type Method, type Reply } from '../../../compat/wire/http.ts';
-import { ConnectionError } from '../../source/connection.ts';
-import { parseAddress } from '../../source/address.ts';
+import { failure, type Method } from '../../../compat/wire/http.ts';
 import type { GatewayPort, SourceSettings } from '../gateway-port.ts';
+import { beginning, ownReply, passedHeaders, unreachable, wholeBody } from './replies.ts';
+import { SharedWaits, type PollOutcome } from './shared-waits.ts';
 import { Slots, type Slot } from './slots.ts';
+import { codeOf, Transport, type Response } from './transport.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 /** The source's answer to a question of this gateway's own, whole. */
@@ -53,116 +50,63 @@ const wholeBytesMax = 256 * 1024;
 /** What no question of this gateway is answered with: lists go by other ways. Guess. */
 const answerBytesMax = 32 * 1024 * 1024;
 
-/** How long after the end of its wait a blocking query is believed to be answered. Guess. */
-const blockSlackMs = 15_000;
+/** An answer up to this is given to all who wait for it; of a longer one each gets its own. Guess. */
+const sharedBytesMax = 8 * 1024 * 1024;
 
 /** Of the sockets so many are never taken by queries that wait. */
 const briefShare = 1 / 4;
 
-/** Those of a connection, which is not the client's. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+/** Of the other ones: for what waits on this gateway's own behalf. */
+const ownShare = 1 / 8;
 
-/** Nothing can have been sent when one of these came up. */
-const neverConnected: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EADDRNOTAVAIL',
-  'ENOENT',
-  'EACCES',
-]);
-
-const tooLate = 'no answer in time';
-
-type Sent =
+type Got =
   | { readonly kind: 'response'; readonly response: Response; readonly release: () => void }
   | { readonly kind: 'failed'; readonly unsent: boolean; readonly code: string }
   | { readonly kind: 'crowded' };
 
-interface Target {
-  readonly http: AxiosInstance;
-  readonly shown: string;
-}
-
-interface Response {
-  readonly status: number;
-  readonly stream: http.IncomingMessage;
-}
+const tooMany = 'Too many requests to the source Consul are waiting: try again in a while';
 
 /**
  * The source as this gateway's clients reach it: their requests, with their tokens, over a bounded number of kept
  * connections. Requests that wait over there cannot take the last of them.
  */
 export class SourceClient {
-  readonly #gateway: GatewayPort;
-  readonly #settings: SourceSettings;
-  readonly #targets: readonly Target[];
-  readonly #agents: readonly http.Agent[];
+  readonly #transport: Transport;
   readonly #brief: Slots;
   readonly #blocking: Slots;
+  readonly #waits: SharedWaits;
   readonly #stopping = new AbortController();
-  readonly #count: Readonly<Record<'requests' | 'crowded' | 'unreachable', (by?: number) => void>>;
-  readonly #tookMs: (value: number) => void;
-  #current = 0;
+  readonly #count: Readonly<Record<'requests' | 'crowded', (by?: number) => void>>;
   #highWater = 0;
-  #trouble: string | undefined;
 
   constructor(gateway: GatewayPort, settings: SourceSettings) {
     // Each request listens for the end.
     setMaxListeners(0, this.#stopping.signal);
-    this.#gateway = gateway;
-    this.#settings = settings;
-    const agentOptions = { keepAlive: true, maxSockets: Infinity, maxFreeSockets: settings.connectionsMax };
-    const httpAgent = new http.Agent(agentOptions);
-    const httpsAgent = new https.Agent({ ...agentOptions, ...settings.tls });
-    this.#agents = [httpAgent, httpsAgent];
-    this.#targets = settings.addresses.map((address) => {
-      const target = parseAddress(address);
-      if (!target.ok) throw new ConnectionError('bad-address', target.error);
-      const { baseUrl, socketPath, shown } = target.value;
-      const instance = axios.create({
-        baseURL: baseUrl,
-        ...(socketPath === undefined ? {} : { socketPath }),
-        httpAgent,
-        httpsAgent,
-        // A source Consul is named by its address; a proxy from the environment would be a surprise.
-        proxy: false,
-        maxRedirects: 0,
-        decompress: false,
-        responseType: 'stream',
-        transformResponse: [],
-        transformRequest: [],
-        validateStatus: () => true,
-        maxBodyLength: Infinity,
-        // Any other bound, be it Infinity, makes axios wrap the stream: its headers would be gone.
-        maxContentLength: -1,
-      });
-      return { http: instance, shown };
+    this.#transport = new Transport(gateway, settings, this.#stopping.signal, (header) => {
+      if (typeof header === 'string' && /^\d{1,16}$/.test(header)) this.sawIndex(Number(header));
     });
-    const blockingMax = Math.max(1, Math.floor(settings.connectionsMax * (1 - briefShare)));
+    const waitingMax = Math.max(1, Math.floor(settings.connectionsMax * (1 - briefShare)));
+    const ownMax = Math.max(1, Math.floor(waitingMax * ownShare));
     const waits = { waitingMax: 4096, waitMsMax: 5000 };
-    this.#blocking = new Slots({ slotsMax: blockingMax, ...waits });
-    this.#brief = new Slots({ slotsMax: Math.max(1, settings.connectionsMax - blockingMax), ...waits });
+    this.#blocking = new Slots({ slotsMax: ownMax, ...waits });
+    this.#brief = new Slots({ slotsMax: Math.max(1, settings.connectionsMax - waitingMax), ...waits });
+    this.#waits = new SharedWaits({
+      gateway,
+      placesMax: Math.max(1, waitingMax - ownMax),
+      poll: (request, signal) => this.#poll(request, signal),
+      alone: (request, signal) => this.#passAlone(request, signal),
+    });
     const { metrics } = gateway;
     this.#count = {
       requests: metrics.counter('proxy.requests'),
       crowded: metrics.counter('proxy.crowded'),
-      unreachable: metrics.counter('proxy.unreachable'),
     };
-    this.#tookMs = metrics.histogram('proxy.time');
-    metrics.gauge('proxy.under_way', () => this.#brief.taken + this.#blocking.taken);
+    metrics.gauge('proxy.under_way', () => this.#underWay);
     metrics.gauge('proxy.waiting', () => this.#brief.waiting + this.#blocking.waiting);
+  }
+
+  get #underWay(): number {
+    return this.#brief.taken + this.#blocking.taken + this.#waits.polling;
   }
 
   /** The highest X-Consul-Index or ModifyIndex that was seen of the source. */
@@ -177,22 +121,27 @@ export class SourceClient {
 
   get status(): object {
     return {
-      address: this.#targets[this.#current]?.shown,
-      trouble: this.#trouble ?? null,
-      underWay: this.#brief.taken + this.#blocking.taken,
+      address: this.#transport.address,
+      trouble: this.#transport.trouble ?? null,
+      underWay: this.#underWay,
       waiting: this.#brief.waiting + this.#blocking.waiting,
+      watchers: this.#waits.watchers,
+      watches: this.#waits.watches,
       highWater: this.#highWater,
     };
   }
 
-  /** Passes a client's request on. Never rejects: trouble is an answer in Consul's words. */
-  async pass(request: UpstreamRequest, signal: AbortSignal): Promise<PassedReply> {
+  /**
+   * Passes a client's request on; those that wait for the same thing wait together. Never rejects: trouble is an answer
+   * in Consul's words.
+   */
+  pass(request: UpstreamRequest, signal: AbortSignal): Promise<PassedReply> {
+    return this.#waits.join(request, signal) ?? this.#passAlone(request, signal);
+  }
+
+  async #passAlone(request: UpstreamRequest, signal: AbortSignal): Promise<PassedReply> {
     const sent = await this.#send(request, signal);
-    if (sent.kind === 'crowded') {
-      return ownReply(
-        failure(429, 'Too many requests to the source Consul are waiting: try again in a while'),
-      );
-    }
+    if (sent.kind === 'crowded') return ownReply(failure(429, tooMany));
     if (sent.kind === 'failed') return ownReply(unreachable(sent.code));
     const { status, stream } = sent.response;
     const headers = passedHeaders(stream.rawHeaders);
@@ -204,6 +153,27 @@ export class SourceClient {
       return { status, headers, body: await beginning(stream, wholeBytesMax) };
     } catch (error) {
       return ownReply(unreachable(codeOf(error)));
+    }
+  }
+
+  /** One turn of a query that clients wait for. Its place is counted by those who wait together. */
+  async #poll(request: UpstreamRequest, signal: AbortSignal): Promise<PollOutcome> {
+    this.#count.requests();
+    const sent = await this.#transport.send(request, signal);
+    if (sent.kind === 'failed') return { kind: 'failed', reply: ownReply(unreachable(sent.code)) };
+    const { status, stream } = sent.response;
+    const text = stream.headers['x-consul-index'];
+    const index = typeof text === 'string' && /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+    try {
+      const body = await beginning(stream, sharedBytesMax);
+      if (!(body instanceof Uint8Array)) {
+        stream.destroy();
+        return { kind: 'large', status, index };
+      }
+      const reply = { status, headers: passedHeaders(stream.rawHeaders), body };
+      return { kind: 'answer', status, index, reply };
+    } catch (error) {
+      return { kind: 'failed', reply: ownReply(unreachable(codeOf(error))) };
     }
   }
 
@@ -246,10 +216,11 @@ export class SourceClient {
   /** Ends what is under way. */
   close(): void {
     this.#stopping.abort();
-    for (const agent of this.#agents) agent.destroy();
+    this.#waits.close();
+    this.#transport.close();
   }
 
-  async #send(request: UpstreamRequest, signal: AbortSignal): Promise<Sent> {
+  async #send(request: UpstreamRequest, signal: AbortSignal): Promise<Got> {
     this.#count.requests();
     const slots = request.blocksMs === undefined ? this.#brief : this.#blocking;
     const taken = slots.take(signal);
@@ -260,7 +231,7 @@ export class SourceClient {
     }
     let keep = false;
     try {
-      const sent = await this.#tryEach(request, signal);
+      const sent = await this.#transport.send(request, signal);
       if (sent.kind !== 'response') return sent;
       keep = true;
       return { ...sent, release };
@@ -268,163 +239,4 @@ export class SourceClient {
       if (!keep) release();
     }
   }
-
-  /** Sticks to the address that answered last; goes on to the next where the request cannot have been heard. */
-  async #tryEach(
-    request: UpstreamRequest,
-    signal: AbortSignal,
-  ): Promise<{ kind: 'response'; response: Response } | Extract<Sent, { kind: 'failed' }>> {
-    const streamed = request.body !== undefined && !(request.body instanceof Uint8Array);
-    let last: Extract<Sent, { kind: 'failed' }> = { kind: 'failed', unsent: true, code: 'no address' };
-    const others = this.#targets.map((_, at) => (this.#current + at) % this.#targets.length);
-    // A kept connection that the source closed just now fails once: a read tries the same address again.
-    const order = request.method === 'GET' ? [this.#current, ...others] : others;
-    for (const at of order) {
-      const startedMs = this.#gateway.monoMs();
-      const outcome = await this.#once(at, request, signal);
-      if (outcome.kind === 'response') {
-        if (request.blocksMs === undefined) this.#tookMs(this.#gateway.monoMs() - startedMs);
-        this.#current = at;
-        this.#answered(at);
-        return outcome;
-      }
-      last = outcome;
-      if (signal.aborted || this.#stopping.signal.aborted) return last;
-      if (last.code === tooLate || streamed || (request.method !== 'GET' && !outcome.unsent)) break;
-    }
-    this.#failed(last.code);
-    return last;
-  }
-
-  async #once(
-    at: number,
-    request: UpstreamRequest,
-    signal: AbortSignal,
-  ): Promise<{ kind: 'response'; response: Response } | Extract<Sent, { kind: 'failed' }>> {
-    const target = this.#targets[at] as Target;
-    const control = new AbortController();
-    const abort = (): void => control.abort();
-    let late = false;
-    const { blocksMs, body } = request;
-    const limitMs = blocksMs === undefined ? this.#settings.timeoutMs : blocksMs + blockSlackMs;
-    const timer = setTimeout(() => {
-      late = true;
-      control.abort();
-    }, limitMs);
-    signal.addEventListener('abort', abort, { once: true });
-    this.#stopping.signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted || this.#stopping.signal.aborted) abort();
-    const done = (): void => {
-      signal.removeEventListener('abort', abort);
-      this.#stopping.signal.removeEventListener('abort', abort);
-    };
-    try {
-      const data = body === undefined || body instanceof Uint8Array ? body : Readable.from(body);
-      const response = await target.http.request<http.IncomingMessage>({
-        method: request.method,
-        url: request.path,
-        headers: plainHeaders(request.headers),
-        ...(data === undefined ? {} : { data: data instanceof Uint8Array ? Buffer.from(data) : data }),
-        signal: control.signal,
-      });
-      const stream = response.data;
-      stream.once('close', done);
-      this.#sawHeader(stream.headers['x-consul-index']);
-      return { kind: 'response', response: { status: response.status, stream } };
-    } catch (error) {
-      done();
-      const code = late ? tooLate : codeOf(error);
-      return { kind: 'failed', unsent: neverConnected.has(code), code };
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  #sawHeader(value: string | string[] | undefined): void {
-    if (typeof value === 'string' && /^\d{1,16}$/.test(value)) this.sawIndex(Number(value));
-  }
-
-  #answered(at: number): void {
-    if (this.#trouble === undefined) return;
-    this.#gateway.log.info({ address: this.#targets[at]?.shown }, 'the source answers again');
-    this.#trouble = undefined;
-  }
-
-  #failed(code: string): void {
-    this.#count.unreachable();
-    if (this.#trouble === undefined) {
-      const addresses = this.#targets.map(({ shown }) => shown).join(', ');
-      this.#gateway.log.warn({ addresses, why: code }, 'the source does not answer');
-    }
-    this.#trouble = code;
-  }
-}
-
-/** Consul's words for a server that its agent cannot reach: clients retry a 500. */
-export function unreachable(why: string): Reply {
-  return failure(500, `rpc error making call: the source Consul did not answer: ${why}`);
-}
-
-/** An answer of this gateway's own where one of the source was asked for. */
-export function ownReply(reply: Reply): PassedReply {
-  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
-  const headers = ['Vary', 'Accept-Encoding'];
-  if (reply.contentType !== undefined) headers.push('Content-Type', reply.contentType);
-  for (const [name, value] of Object.entries(reply.headers ?? {})) headers.push(name, value);
-  headers.push('Content-Length', String(body.length));
-  return { status: reply.status, headers, body };
-}
-
-function passedHeaders(raw: readonly string[]): readonly string[] {
-  const kept: string[] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = raw[at] as string;
-    if (!hopByHop.has(name.toLowerCase())) kept.push(name, raw[at + 1] as string);
-  }
-  return kept;
-}
-
-/** Axios has headers of its own, which the client did not send. */
-function plainHeaders(headers: Readonly<Record<string, string>>): Record<string, string | false> {
-  const named = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
-  const unwanted = ['accept', 'accept-encoding', 'content-type', 'user-agent'];
-  return {
-    ...headers,
-    ...Object.fromEntries(unwanted.filter((name) => !named.has(name)).map((name) => [name, false])),
-  };
-}
-
-/** A body in one piece, unless it is longer than that: then as it comes. */
-async function beginning(stream: Readable, bytesMax: number): Promise<Buffer | AsyncIterable<Uint8Array>> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const rest = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-  while (bytes <= bytesMax) {
-    // oxlint-disable-next-line no-await-in-loop -- one chunk comes after the other
-    const next = await rest.next();
-    if (next.done === true) return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    chunks.push(next.value);
-    bytes += next.value.length;
-  }
-  return (async function* () {
-    yield* chunks;
-    yield* { [Symbol.asyncIterator]: () => rest };
-  })();
-}
-
-async function wholeBody(stream: Readable, bytesMax: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > bytesMax) throw new Error('the answer is too large');
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof AxiosError) return error.code ?? error.message;
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return typeof code === 'string' ? code : String(message);
 }

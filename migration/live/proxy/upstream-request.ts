@@ -30,7 +30,7 @@ const passedOn = [
 /** Consul's own: what it waits for by default and at most, and the random sixteenth that it adds. */
 const waitMsDefault = 300_000;
 const waitMsMax = 600_000;
-const jitterFraction = 16;
+export const jitterFraction = 16;
 
 /** Events have hashes for indexes: one is not above another. */
 const unorderedIndexes = '/v1/event/list';
@@ -84,14 +84,35 @@ function blocksMs(text: string): number {
   return bounded * (1 + 1 / jitterFraction);
 }
 
+/** Whether the indexes of an endpoint are not in an order. `path`: without its query. */
+export function isUnordered(path: string): boolean {
+  return path === unorderedIndexes;
+}
+
+export interface QueryPart {
+  /** Decoded. */
+  readonly name: string;
+  /** Decoded. */
+  readonly value: string;
+  /** As it came. */
+  readonly raw: string;
+}
+
+/** The parameters of a query, in their order. */
+export function queryParts(raw: string): readonly QueryPart[] {
+  if (raw === '') return [];
+  return raw.split('&').map((pair) => {
+    const cut = pair.indexOf('=');
+    const [name, value] = cut < 0 ? [pair, ''] : [pair.slice(0, cut), pair.slice(cut + 1)];
+    return { name: decode(name), value: decode(value), raw: pair };
+  });
+}
+
 /** A query without one of its parameters. */
-export function without(raw: string, name: string): string {
-  return raw
-    .split('&')
-    .filter((pair) => {
-      const cut = pair.indexOf('=');
-      return decode(cut < 0 ? pair : pair.slice(0, cut)) !== name;
-    })
+export function without(raw: string, unwanted: string): string {
+  return queryParts(raw)
+    .filter(({ name }) => name !== unwanted)
+    .map((part) => part.raw)
     .join('&');
 }
 

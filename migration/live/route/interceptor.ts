@@ -1,3 +1,4 @@
+import { gunzip } from 'node:zlib';
 import type { Answered, Interceptor, Passed, PassedReply } from '../../../compat/http/interceptor.ts';
 import type { RouteContext } from '../../../compat/routes/context.ts';
 import { isForeign } from '../../../compat/routes/datacenter.ts';
@@ -48,6 +49,9 @@ export interface Strategies {
 /** Consul's wait for a held write would be as long as it takes; holds are short and end by themselves. */
 const notHeard =
   'No cluster leader: this gateway just started, and has not heard yet how far the migration is: try again';
+
+/** Longer answers are not compared. */
+const plainBytesMax = 16 * 1024 * 1024;
 
 /** Says of each request who answers it, by the phases of the rules (the table of docs/migration.md). */
 export class PhaseInterceptor implements Interceptor {
@@ -372,10 +376,18 @@ export class PhaseInterceptor implements Interceptor {
     const reply = client.pass(upstream, gone.signal).finally(end);
     if (startedMs !== undefined) {
       void reply.then(({ status, headers, body }) => {
-        if (!(body instanceof Uint8Array) || headerOf(headers, 'content-encoding') !== undefined) return;
+        if (!(body instanceof Uint8Array)) return;
         const tookMs = gateway.monoMs() - startedMs;
         const index = Number(headerOf(headers, 'x-consul-index') ?? 0);
-        setImmediate(() => evidence.observed({ request, answeredBy: 'source', status, index, body, tookMs }));
+        const observe = (plain: Uint8Array): void =>
+          evidence.observed({ request, answeredBy: 'source', status, index, body: plain, tookMs });
+        const encoding = headerOf(headers, 'content-encoding');
+        if (encoding === undefined) setImmediate(observe, body);
+        // Most clients take it so: Go's unless told otherwise. The client has its answer already.
+        else if (encoding === 'gzip')
+          gunzip(body, { maxOutputLength: plainBytesMax }, (error, plain) => {
+            if (error === null) observe(plain);
+          });
       });
     }
     return { kind: 'passed', reply, cancel: () => gone.abort() };

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { PassedReply } from '../../../compat/http/interceptor.ts';
 import { failure, type Reply, type RouteResult } from '../../../compat/wire/http.ts';
 import type { ReadView } from '../../../src/state/store.ts';
-import { ownReply } from '../proxy/source-client.ts';
+import { ownReply } from '../proxy/replies.ts';
 
 /** Of a gateway that is to pass a request on, and knows no source. */
 export function noSource(what: string): Reply {

@@ -8,7 +8,8 @@ import { readerOf } from '../../../src/state/migration.ts';
 import { topic } from '../../../src/state/topics.ts';
 import { isOwnKey } from '../dual/fence.ts';
 import type { PartContext } from '../ports.ts';
-import { unreachable, type SourceClient } from '../proxy/source-client.ts';
+import { unreachable } from '../proxy/replies.ts';
+import type { SourceClient } from '../proxy/source-client.ts';
 import { upstreamRequest, without } from '../proxy/upstream-request.ts';
 
 /** One entry of a list: its key (or name), and how it is shown. */
@@ -105,11 +106,8 @@ export class Stitcher {
     const raw = sourceQuery(request, known.source);
     const upstream = upstreamRequest(request, Infinity);
     const path = `${upstream.path.split('?', 1)[0]}?${raw}`;
-    const there = this.#client.passWhole({ ...upstream, path }, enough.signal).then((answer) => {
-      // Trouble over there is found again by the read that follows.
-      if (answer.kind !== 'answer') return undefined;
-      return undefined;
-    });
+    // Trouble over there is found again by the read that follows.
+    const there = this.#client.pass({ ...upstream, path }, enough.signal);
     try {
       await Promise.race([here, there]);
     } finally {

@@ -5,7 +5,8 @@ import { canonicalSessionId, sessionIdProblem } from '../../../src/state/session
 import { sessionValue } from '../../../src/state/session-health.ts';
 import { getSession } from '../../../src/state/sessions.ts';
 import type { SessionValue } from '../../../src/state/values.ts';
-import { ownReply, type SourceClient } from '../proxy/source-client.ts';
+import { ownReply } from '../proxy/replies.ts';
+import type { SourceClient } from '../proxy/source-client.ts';
 import { upstreamRequest } from '../proxy/upstream-request.ts';
 import type { LivePart, PartContext } from '../ports.ts';
 import { sessionModeOf, type SessionMode } from './session-mode.ts';

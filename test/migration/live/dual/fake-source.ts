@@ -99,13 +99,21 @@ export class FakeSource {
     if (url.pathname === '/v1/txn') return this.#txn(req, res, body, bent === 'lost');
     const key = decodeURIComponent(url.pathname.slice('/v1/kv/'.length));
     const at = Number(url.searchParams.get('index') ?? 0);
-    if (req.method === 'GET' && at >= this.index) {
-      const wake = (): void => {
+    if (req.method === 'GET' && at > 0 && at >= this.#indexOf(url, key)) {
+      const end = (): void => {
+        clearTimeout(timer);
         this.#waiting.delete(wake);
+      };
+      const answer = (): void => {
+        end();
         this.#read(url, key, res);
       };
+      const wake = (): void => {
+        if (this.#indexOf(url, key) > at) answer();
+      };
+      const timer = setTimeout(answer, waitMsOf(url));
       this.#waiting.add(wake);
-      res.on('close', () => this.#waiting.delete(wake));
+      res.on('close', end);
       return;
     }
     if (req.method === 'GET') return this.#read(url, key, res);
@@ -113,6 +121,16 @@ export class FakeSource {
     else this.delete(key);
     if (bent === 'lost') return void req.socket.destroy();
     json(res, 200, true, this.index);
+  }
+
+  /** Queries that wait here. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  #indexOf(url: URL, key: string): number {
+    const isList = url.searchParams.has('recurse') || url.searchParams.has('keys');
+    return (isList ? undefined : this.entries.get(key)?.modify) ?? this.index;
   }
 
   #read(url: URL, key: string, res: ServerResponse): void {
@@ -178,6 +196,11 @@ export class FakeSource {
     if (lost) return void req.socket.destroy();
     json(res, 200, { Results: results, Errors: null });
   }
+}
+
+function waitMsOf(url: URL): number {
+  const parts = /^(\d+)(ms|s)$/.exec(url.searchParams.get('wait') ?? '');
+  return parts === null ? 300_000 : Number(parts[1]) * (parts[2] === 's' ? 1000 : 1);
 }
 
 function byName([a]: readonly [string, Entry], [b]: readonly [string, Entry]): number {
