@@ -1,7 +1,10 @@
+import type { ScopeKey } from '../../evidence/evidence.ts';
 import { BoundedMap } from './bounded-map.ts';
 
 /** What a client saw or did, as far as its guarantees go. Times are monotonic milliseconds of this gateway. */
 interface Known {
+  /** The rule that it is of. */
+  readonly at: ScopeKey;
   /** Greatest version that a read showed, and when that read had ended. */
   readVersion: number;
   readEndMs: number;
@@ -15,7 +18,8 @@ export interface ReadChecks {
   readonly monotonicReads: boolean | undefined;
 }
 
-const clientsMax = 50_000;
+/** Clients times keys. */
+const knownMax = 50_000;
 
 /**
  * What a client may expect of its own reads. A client is a token from an address: several processes of one host with one
@@ -24,22 +28,30 @@ const clientsMax = 50_000;
  */
 export class SessionTracker {
   readonly #keys: BoundedMap<Known>;
-  readonly #indexes: BoundedMap<{ index: number; endMs: number }>;
+  readonly #indexes: BoundedMap<{ readonly at: ScopeKey; index: number; endMs: number }>;
 
-  constructor(onForgotten: () => void) {
-    this.#keys = new BoundedMap(clientsMax, onForgotten);
-    this.#indexes = new BoundedMap(clientsMax, onForgotten);
+  /** `onForgotten`: what was of a rule had to make room. */
+  constructor(onForgotten: (at: ScopeKey) => void, sizeMax = knownMax) {
+    this.#keys = new BoundedMap(sizeMax, ({ at }) => onForgotten(at));
+    this.#indexes = new BoundedMap(sizeMax, ({ at }) => onForgotten(at));
   }
 
-  wrote(client: string, key: string, version: number, endMs: number): void {
-    const known = this.#known(client, key);
+  wrote(client: string, at: ScopeKey, key: string, version: number, endMs: number): void {
+    const known = this.#known(client, at, key);
     if (version <= known.wroteVersion) return;
     known.wroteVersion = version;
     known.wroteEndMs = endMs;
   }
 
-  read(client: string, key: string, version: number, startMs: number, endMs: number): ReadChecks {
-    const known = this.#known(client, key);
+  read(
+    client: string,
+    at: ScopeKey,
+    key: string,
+    version: number,
+    startMs: number,
+    endMs: number,
+  ): ReadChecks {
+    const known = this.#known(client, at, key);
     const checks = {
       readYourWrites:
         known.wroteVersion > 0 && known.wroteEndMs <= startMs ? version < known.wroteVersion : undefined,
@@ -56,6 +68,7 @@ export class SessionTracker {
   /** Whether X-Consul-Index of a question went backwards; undefined: nothing to check against. */
   index(
     client: string,
+    at: ScopeKey,
     question: string,
     index: number,
     startMs: number,
@@ -64,7 +77,7 @@ export class SessionTracker {
     const id = `${client}\n${question}`;
     const before = this.#indexes.get(id);
     if (before === undefined) {
-      this.#indexes.set(id, { index, endMs });
+      this.#indexes.set(id, { at, index, endMs });
       return undefined;
     }
     const regressed = before.endMs <= startMs ? index < before.index : undefined;
@@ -82,11 +95,11 @@ export class SessionTracker {
     this.#indexes.clear();
   }
 
-  #known(client: string, key: string): Known {
+  #known(client: string, at: ScopeKey, key: string): Known {
     const id = `${client}\n${key}`;
     const held = this.#keys.get(id);
     if (held !== undefined) return held;
-    const made = { readVersion: 0, readEndMs: -1, wroteVersion: 0, wroteEndMs: -1 };
+    const made = { at, readVersion: 0, readEndMs: -1, wroteVersion: 0, wroteEndMs: -1 };
     this.#keys.set(id, made);
     return made;
   }

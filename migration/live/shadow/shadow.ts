@@ -148,7 +148,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
         evidence,
         redactor,
         held,
-        ruleOf: (key) => phases.ofKey(key) ?? phases.rules[0],
+        ruleOf: (key) => phases.ofKey(key),
         clock,
         linearizablePercent,
       }),
@@ -312,5 +312,6 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
 const caveats = [
   'A client is a token and an address: processes of one host that share a token count as one.',
   'Session guarantees, histories and staleness are judged by what passed through the gateway that judges.',
+  'After a cutover nothing is compared, and writes are not held against later reads.',
   'Session guarantees are checked on reads of single keys; index regressions on every compared read.',
 ] as const;

@@ -19,6 +19,8 @@ export interface WitnessOptions {
   readonly ruleOf: (key: string) => PhaseRule | undefined;
   readonly clock: Clock;
   readonly linearizablePercent: number;
+  /** In place of the tracker's own bound. */
+  readonly knownMax?: number;
 }
 
 /** Who a request is from: never kept in clear. */
@@ -41,10 +43,7 @@ export class Witness {
   constructor(options: WitnessOptions) {
     this.#options = options;
     this.#histories = new Histories((history) => this.#judge(history));
-    this.#sessions = new SessionTracker(() => {
-      const rule = options.ruleOf('');
-      if (rule !== undefined) options.evidence.forgot(rule);
-    });
+    this.#sessions = new SessionTracker((at) => options.evidence.forgot(at), options.knownMax);
   }
 
   read(
@@ -58,14 +57,14 @@ export class Witness {
     const { redactor } = this.#options;
     const client = clientOf(redactor, observed.request);
     if (facts.index > 0) {
-      const regressed = this.#sessions.index(client, question.id, facts.index, startMs, endMs);
+      const regressed = this.#sessions.index(client, at, question.id, facts.index, startMs, endMs);
       this.#count(at, question, facts, 'indexRegressions', regressed);
     }
     const { key } = question;
     if (key === undefined) return;
     const version = this.#versionOf(key, at, observed, facts);
     if (version !== undefined) {
-      const checks = this.#sessions.read(client, key, version, startMs, endMs);
+      const checks = this.#sessions.read(client, at, key, version, startMs, endMs);
       this.#count(at, question, facts, 'readYourWrites', checks.readYourWrites);
       this.#count(at, question, facts, 'monotonicReads', checks.monotonicReads);
     }
@@ -79,8 +78,10 @@ export class Witness {
   wrote(write: Acknowledged): void {
     const { key, index, deleted, request, startedMs, hereMs, sourceMs } = write;
     // A client heard of it after both sides had it.
-    if (request !== undefined) {
-      this.#sessions.wrote(clientOf(this.#options.redactor, request), key, index, Math.max(hereMs, sourceMs));
+    const rule = this.#options.ruleOf(key);
+    if (request !== undefined && rule !== undefined) {
+      const client = clientOf(this.#options.redactor, request);
+      this.#sessions.wrote(client, rule, key, index, Math.max(hereMs, sourceMs));
     }
     if (!this.#isRecorded(key)) return;
     const startMs = startedMs ?? -Infinity;
