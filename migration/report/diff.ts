@@ -1,5 +1,6 @@
 import { obstaclesTo, type Obstacle } from './comparable.ts';
-import { metricsOf, type Metric, type MetricVerdict } from './metrics.ts';
+import type { Metric, MetricVerdict } from './judge.ts';
+import { metricsOf } from './metrics.ts';
 import type { Report, ReportSample } from './model.ts';
 import type { DiffLimits, Thresholds } from './thresholds.ts';
 
@@ -42,7 +43,8 @@ export type RunRef = {
 
 /**
  * What changed from A to B. Comparability first: without it nothing is said, unless forced. One metric that is worse
- * makes it worse; one that cannot be judged keeps it from being the same or better.
+ * makes it worse; one that cannot be judged keeps it from being the same or better. Prefixes with too little data on
+ * both sides do not decide, and are named with the result.
  */
 export function compareReports(
   a: Report,
@@ -79,11 +81,12 @@ function overall(
   if (metrics.every((each) => each.verdict === 'same' || each.isAbsent) && a.run.id === b.run.id)
     return { result: 'same', reasons: [] };
   const few = Math.min(a.totals.compared, b.totals.compared);
-  if (few < limits.comparisonsMin) {
+  const isCensus = a.run.mode === 'sweep' && b.run.mode === 'sweep';
+  if (few < (isCensus ? 1 : limits.comparisonsMin)) {
     const needed = `at least ${limits.comparisonsMin.toLocaleString('en-US')} comparisons on each side`;
     return { result: 'unknown', reasons: [`${few.toLocaleString('en-US')} are too few: ${needed}`] };
   }
-  const unknown = of('unknown').filter((each) => !each.isAbsent && !each.isDetail);
+  const unknown = of('unknown').filter((each) => !each.isAbsent && !each.isMinor);
   if (unknown.length > 0)
     return { result: 'unknown', reasons: unknown.map((each) => `${each.title}: ${each.why}`) };
   const better = of('better').map((each) => `${each.title}: ${each.change}`);

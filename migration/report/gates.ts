@@ -1,4 +1,4 @@
-import { count } from '../terminal/format.ts';
+import { count, plural } from '../terminal/format.ts';
 import type { Gate, GateState, Report, ReportRate } from './model.ts';
 import { hitsText, msText, rateText } from './numbers.ts';
 import type { GateLimits, Thresholds } from './thresholds.ts';
@@ -109,12 +109,17 @@ function noiseGate(report: Report, { noiseMax: max }: GateLimits): Gate {
   });
 }
 
-function sweepGate(report: Report, { sweepAgeMsMax: max }: GateLimits): Gate {
-  const limit = max === null ? null : `all, both ways; since then unchanged, or within ${msText(max)}`;
+function sweepGate(report: Report, limits: GateLimits): Gate {
+  const { sweepAgeMsMax: ageMax, sweepChangedMax: changedMax } = limits;
+  const asked = [
+    changedMax === null ? undefined : `at most ${plural(changedMax, 'key')} changed since`,
+    ageMax === null ? undefined : `within ${msText(ageMax)} where that is not known`,
+  ].filter((part) => part !== undefined);
+  const limit = asked.length === 0 ? null : `every rule, both ways; ${asked.join('; ')}`;
   return gate('sweep', 'Every key looked at', limit, () => {
     const { sweeps = [] } = report.coverage;
     const rules = report.run.mode === 'sweep' ? [] : (report.run.phases ?? []);
-    const again = '`grapevine migrate verify` makes one.';
+    const why = '`grapevine migrate verify` makes one.';
     if (report.run.mode === 'sweep') {
       const { unchecked, indeterminate, persistent } = report.totals;
       const observed = `one sweep of ${count(report.totals.compared)} entries`;
@@ -124,7 +129,7 @@ function sweepGate(report: Report, { sweepAgeMsMax: max }: GateLimits): Gate {
     const missing = rules.filter((rule) => !sweeps.some((each) => sameRule(each, rule)));
     if (sweeps.length === 0 || missing.length > 0) {
       const names = missing.map((rule) => ruleName(rule)).join(', ');
-      return { state: 'unknown', observed: `no sweep of ${names === '' ? 'any rule' : names}`, why: again };
+      return { state: 'unknown', observed: `no sweep of ${names === '' ? 'any rule' : names}`, why };
     }
     const bad = sweeps.find((each) => each.persistent > 0);
     if (bad !== undefined)
@@ -132,16 +137,23 @@ function sweepGate(report: Report, { sweepAgeMsMax: max }: GateLimits): Gate {
     const partial = sweeps.find((each) => each.failure !== '' || each.filtered || each.unchecked > 0);
     if (partial !== undefined) {
       const reason = partial.failure === '' ? 'ACLs hid entries, or not all were settled' : partial.failure;
-      return { state: 'unknown', observed: `${ruleName(partial)}: ${reason}`, why: again };
+      return { state: 'unknown', observed: `${ruleName(partial)}: ${reason}`, why };
     }
     const oldest = Math.min(...sweeps.map((each) => Date.parse(each.finishedAt)));
     const ageMs = Math.max(0, Date.parse(report.run.finishedAt) - oldest);
+    const of = count(Math.max(rules.length, sweeps.length));
+    const swept = `${count(sweeps.length)} of ${of} rules, oldest ${msText(ageMs)} ago`;
     const changed = report.operations?.changedSinceSweep ?? null;
-    const observed = `${count(sweeps.length)} of ${count(Math.max(rules.length, sweeps.length))} rules, oldest ${msText(ageMs)} ago`;
-    if (changed === 0 || ageMs <= (max ?? 0)) return { state: 'green', observed };
-    const since =
-      changed === null ? 'What changed since is not known.' : `${count(changed)} keys changed since.`;
-    return { state: 'unknown', observed, why: `${since} ${again}` };
+    if (changed !== null && changedMax !== null) {
+      const observed = `${swept}; ${plural(changed, 'key')} changed since`;
+      return changed <= changedMax ? { state: 'green', observed } : { state: 'red', observed, why };
+    }
+    // However old, or however young: keys may have changed since.
+    const isOld = ageMax !== null && ageMs > ageMax;
+    if (isOld) return { state: 'red', observed: swept, why };
+    if (changedMax === null) return { state: 'green', observed: swept };
+    const unsure = 'How many keys changed since is not known; `sweepChangedMax: null` goes by the age alone.';
+    return { state: 'unknown', observed: swept, why: unsure };
   });
 }
 

@@ -44,7 +44,7 @@ export function comparisonJunit(comparison: Comparison): string {
     const text = `${metric.a} before, ${metric.b} after; ${metric.change}`;
     if (metric.verdict === 'worse') return { name, failure: text };
     if (metric.verdict !== 'unknown') return { name };
-    return metric.isAbsent
+    return metric.isAbsent || metric.isMinor
       ? { name, skipped: `unknown: ${metric.why}` }
       : { name, error: `unknown: ${text}. ${metric.why}` };
   });

@@ -1,30 +1,19 @@
-import { quantile, type Histogram } from '../evidence/histogram.ts';
-import { differenceInterval, type RateInterval } from '../evidence/statistics.ts';
+import type { RateInterval } from '../evidence/statistics.ts';
 import { intervalOf } from './build.ts';
 import { rateOf } from './counted.ts';
 import { ruleName } from './gates.ts';
+import {
+  agreeing,
+  differing,
+  judgeQuantile,
+  judgeRate,
+  type Effect,
+  type Metric,
+  type Part,
+} from './judge.ts';
 import type { Report, ReportHistogram, ReportRate } from './model.ts';
-import { hitsText, msText, probabilityText, rateText, signedRateText } from './numbers.ts';
+import { msText } from './numbers.ts';
 import type { DiffLimits } from './thresholds.ts';
-
-export type MetricVerdict = 'better' | 'same' | 'worse' | 'unknown';
-
-export type Metric = {
-  readonly name: string;
-  readonly title: string;
-  readonly verdict: MetricVerdict;
-  readonly a: string;
-  readonly b: string;
-  /** B less A, with its 95 % interval. */
-  readonly change: string;
-  readonly why: string;
-  /** Neither side measured it: it is unknown, and nothing that got lost. */
-  readonly isAbsent: boolean;
-  /** A part of another metric: where it is unknown, the whole still decides. */
-  readonly isDetail: boolean;
-};
-
-type Part = Omit<Metric, 'name' | 'title' | 'isDetail'>;
 
 /** All metrics of two reports, each held against the same of the other. */
 export function metricsOf(a: Report, b: Report, limits: DiffLimits): readonly Metric[] {
@@ -32,17 +21,16 @@ export function metricsOf(a: Report, b: Report, limits: DiffLimits): readonly Me
   // Many metrics at once: chance alone would make one of them look worse. Bonferroni, with Chernoff's bound of the tail.
   const widen = Math.sqrt(2 * Math.log(Math.max(1, planned.length) / 0.05)) / 1.96;
   const isOneReport = JSON.stringify(a) === JSON.stringify(b);
-  return planned.map(({ name, title, isDetail = false, judge }) => {
-    const judged = { name, title, isDetail, ...judge(limits, widen) };
+  return planned.map(({ name, title, judge }) => {
+    const judged = { name, title, isMinor: false, ...judge(limits, widen) };
     // However little is known: a report is the same as itself.
-    return isOneReport && !judged.isAbsent ? { ...judged, verdict: 'same', why: '' } : judged;
+    return isOneReport && !judged.isAbsent ? { ...judged, verdict: 'same', why: '', isMinor: false } : judged;
   });
 }
 
 type Plan = {
   readonly name: string;
   readonly title: string;
-  readonly isDetail?: boolean;
   readonly judge: (limits: DiffLimits, widen: number) => Part;
 };
 
@@ -56,42 +44,18 @@ function ratesOf(a: Report, b: Report): readonly Plan[] {
     name,
     title,
     judge: (limits, widen) =>
-      judgeRate(rateIn(a, of(a)), rateIn(b, of(b)), limits[effect], limits, widen, differing),
+      judgeRate(rateIn(of(a)), rateIn(of(b)), plain(limits[effect]), limits, widen, differing),
   });
   const share =
     (of: (report: Report) => readonly [hits: number, n: number]) =>
     (report: Report): ReportRate =>
       rateOf(...of(report));
-  const plans = [
-    plan('persistent', 'differences that did not clear', (report) => report.totals.rate),
-    plan(
-      'first-look',
-      'differences at the first look',
-      (report) =>
-        report.totals.firstLook ??
-        rateOf(
-          report.totals.compared - report.totals.matched - report.totals.indeterminate,
-          report.totals.compared,
-        ),
-    ),
-    ...prefixPairs(a, b).map(([name, of]) => ({
-      isDetail: true,
-      ...plan(`persistent:${name}`, `differences that did not clear, ${name}`, (report) => {
-        const rows = of(report);
-        if (rows.length === 0) return undefined;
-        if (rows.length === 1 && rows[0]?.rate !== undefined) return rows[0].rate;
-        const sum = (pick: (row: Report['prefixes'][number]) => number): number =>
-          rows.reduce((total, row) => total + pick(row), 0);
-        return rateOf(
-          sum((row) => row.persistent + (row.open ?? 0)),
-          sum((row) => row.compared),
-        );
-      }),
-    })),
-  ];
-  if (a.run.mode === 'sweep' && b.run.mode === 'sweep') return plans;
+  const prefixes = prefixPairs(a, b).map(([name, of]) => prefixPlan(name, a, b, of));
+  if (isCensus(a, b)) return [...censusOf(a, b), ...prefixes];
   return [
-    ...plans,
+    plan('persistent', 'differences that did not clear', (report) => report.totals.rate),
+    plan('first-look', 'differences at the first look', (report) => report.totals.firstLook),
+    ...prefixes,
     plan('read-your-writes', 'own writes not read', (report) => report.sessions?.readYourWrites.rate),
     plan('monotonic-reads', 'reads that went back', (report) => report.sessions?.monotonicReads.rate),
     plan('index-regressions', 'indexes that fell', (report) => report.sessions?.indexRegressions.rate),
@@ -120,6 +84,71 @@ function ratesOf(a: Report, b: Report): readonly Plan[] {
   ];
 }
 
+function plain(effectMin: number): Effect {
+  return { changeMin: effectMin, sameMax: effectMin };
+}
+
+/**
+ * A prefix is the same where whatever may have changed in it is too little to change the whole. One with too few
+ * comparisons on both sides says nothing by itself; with enough on one side only, data got lost, and that counts.
+ */
+function prefixPlan(name: string, a: Report, b: Report, of: (report: Report) => Report['prefixes']): Plan {
+  return {
+    name: `persistent:${name}`,
+    title: `differences that did not clear, ${name}`,
+    judge: (limits, widen) => {
+      const isExact = isCensus(a, b);
+      const [x, y] = [prefixRate(of(a), isExact), prefixRate(of(b), isExact)];
+      const all = Math.min(a.totals.compared, b.totals.compared);
+      const least = Math.max(1, Math.min(x.of, y.of));
+      const inWhole = Math.min(limits.shareEffectMin, (limits.rateEffectMin * all) / least);
+      const effect = {
+        changeMin: limits.rateEffectMin,
+        sameMax: Math.max(limits.rateEffectMin, inWhole),
+      };
+      const judged = judgeRate(x, y, effect, limits, widen, differing);
+      const most = Math.max(x.of, y.of);
+      if (isExact) return judged;
+      if (judged.verdict === 'worse' || judged.verdict === 'better' || most >= limits.comparisonsMin)
+        return judged;
+      const why = `Fewer than ${limits.comparisonsMin.toLocaleString('en-US')} comparisons on both sides.`;
+      return { ...judged, verdict: 'unknown', isMinor: !judged.isAbsent, why };
+    },
+  };
+}
+
+/** Of all phases of a prefix. */
+function prefixRate(rows: Report['prefixes'], isExact: boolean): RateInterval {
+  const [only] = rows;
+  if (!isExact && rows.length === 1 && only?.rate !== undefined) return intervalOf(only.rate);
+  const sum = (pick: (row: Row) => number): number => rows.reduce((total, row) => total + pick(row), 0);
+  const compared = sum((row) => row.compared);
+  const persistent = sum((row) => row.persistent);
+  if (!isExact) return intervalOf(rateOf(persistent + sum((row) => row.open ?? 0), compared));
+  const [indeterminate, unchecked] = [sum((row) => row.indeterminate), sum((row) => row.unchecked)];
+  return exactly({ compared, matched: 0, persistent, indeterminate, unchecked }, persistent);
+}
+
+function censusOf(a: Report, b: Report): readonly Plan[] {
+  const plan = (name: string, title: string, hitsOf: (row: Row) => number): Plan => {
+    const of = ({ totals }: Report): RateInterval => exactly(totals, hitsOf(totals));
+    return {
+      name,
+      title,
+      judge: (limits, widen) =>
+        judgeRate(of(a), of(b), plain(limits.rateEffectMin), limits, widen, differing),
+    };
+  };
+  return [
+    plan('persistent', 'differences that did not clear', (row) => row.persistent),
+    plan(
+      'first-look',
+      'differences at the first look',
+      ({ compared, matched, indeterminate }) => compared - matched - indeterminate,
+    ),
+  ];
+}
+
 function prefixPairs(
   a: Report,
   b: Report,
@@ -138,7 +167,7 @@ function prefixPairs(
 const visibilityTimesMs = [10, 100, 1000, 10_000];
 
 function sharesOf(a: Report, b: Report): readonly Plan[] {
-  if (a.run.mode === 'sweep' && b.run.mode === 'sweep') return [];
+  if (isCensus(a, b)) return [];
   const plan = (
     name: string,
     title: string,
@@ -152,7 +181,7 @@ function sharesOf(a: Report, b: Report): readonly Plan[] {
         const [good, n] = of(report);
         return intervalOf(rateOf(n - good, n));
       };
-      return judgeRate(bad(a), bad(b), limits.shareEffectMin, limits, widen, agreeing);
+      return judgeRate(bad(a), bad(b), plain(limits.shareEffectMin), limits, widen, agreeing);
     },
   });
   return [
@@ -176,7 +205,7 @@ function sharesOf(a: Report, b: Report): readonly Plan[] {
 const whereNames = { own: 'gateway of the write', zone: 'its region', all: 'all gateways' } as const;
 
 function quantilesOf(a: Report, b: Report): readonly Plan[] {
-  if (a.run.mode === 'sweep' && b.run.mode === 'sweep') return [];
+  if (isCensus(a, b)) return [];
   const sources: readonly (readonly [
     name: string,
     title: string,
@@ -195,105 +224,30 @@ function quantilesOf(a: Report, b: Report): readonly Plan[] {
   );
 }
 
-function rateIn(report: Report, rate: ReportRate | undefined): RateInterval {
-  if (rate === undefined) return intervalOf(rateOf(0, 0));
-  // Reports of minor 0 do not say of how many.
-  const { totals } = report;
-  return intervalOf(rate.of === undefined ? rateOf(totals.persistent, totals.compared) : rate);
-}
+type Row = Pick<
+  Report['totals'],
+  'compared' | 'matched' | 'persistent' | 'indeterminate' | 'unchecked' | 'open'
+>;
 
-function judgeRate(
-  a: RateInterval,
-  b: RateInterval,
-  effectMin: number,
-  limits: DiffLimits,
-  widen: number,
-  { shown, sign }: Wording,
-): Part {
-  const sides = { a: shown(a), b: shown(b), isAbsent: a.of === 0 && b.of === 0 };
-  if (a.of === 0 || b.of === 0)
-    return unknown(sides, sides.isAbsent ? 'Not measured.' : 'Measured in one only.');
-  const change = b.rate - a.rate;
-  const [low, high] = differenceInterval(a, b);
-  const bounds = sign === 1 ? [low, high] : [-high, -low];
-  const text = `${signedRateText(sign * change)} (${bounds.map(signedRateText).join(' to ')})`;
-  const judged = { ...sides, change: text, why: '' };
-  // The interval that holds for all metrics at once.
-  const [lowest, highest] = [change - (change - low) * widen, change + (high - change) * widen];
-  if (lowest > 0 && change >= effectMin) return { ...judged, verdict: 'worse' };
-  if (highest < 0 && -change >= effectMin) return { ...judged, verdict: 'better' };
-  const reach = Math.max(high - change, change - low);
-  const wanted = Math.max(effectMin, limits.rateToleranceMax * Math.max(a.rate, b.rate));
-  if (reach <= wanted) return { ...judged, verdict: 'same' };
-  const short = Math.min(a.of, b.of);
-  // The bound of zero hits falls with n, the width of an interval with its square root.
-  const times = a.hits + b.hits === 0 ? reach / wanted : (reach / wanted) ** 2;
-  const why = `Too few: about ${Math.ceil(short * Math.min(1e6, times)).toLocaleString('en-US')} are needed, not ${short.toLocaleString('en-US')}.`;
-  return { ...judged, verdict: 'unknown', why };
-}
-
-function unknown(sides: Pick<Part, 'a' | 'b' | 'isAbsent'>, why: string): Part {
-  return { ...sides, verdict: 'unknown', change: '', why };
-}
-
-/** How a rate reads. Shares of what is good are judged by the rest, and so change the other way. */
-type Wording = { readonly shown: (rate: RateInterval) => string; readonly sign: 1 | -1 };
-
-const differing: Wording = { shown: rateShown, sign: 1 };
-const agreeing: Wording = { shown: shareShown, sign: -1 };
-
-function rateShown(rate: RateInterval): string {
-  return rate.of === 0 ? 'not measured' : hitsText(rate.hits, rate.of, rate.low, rate.high);
-}
-
-function shareShown(bad: RateInterval): string {
-  if (bad.of === 0) return 'not measured';
-  return `${probabilityText(1 - bad.rate)} (${probabilityText(1 - bad.high)} to ${probabilityText(1 - bad.low)})`;
-}
-
-/** Fewer values beyond a quantile than this, and it is hardly known. */
-const beyondMin = 20;
-
-function judgeQuantile(
-  a: Histogram | ReportHistogram | undefined,
-  b: Histogram | ReportHistogram | undefined,
-  q: number,
-  limits: DiffLimits,
-  widen: number,
-): Part {
-  const [x, y] = [quantileRange(a, q, widen), quantileRange(b, q, widen)];
-  const shown = (range: QuantileRange): string =>
-    range === undefined
-      ? 'not measured'
-      : `${msText(range.at)} (${msText(range.low)} to ${msText(range.high)})`;
-  const sides = { a: shown(x), b: shown(y), isAbsent: x === undefined && y === undefined };
-  if (x === undefined || y === undefined)
-    return unknown(sides, sides.isAbsent ? 'Not measured.' : 'Measured in one only.');
-  const change = y.at - x.at;
-  const sign = change > 0 ? '+' : change < 0 ? '−' : '±';
-  const relative = x.at === 0 ? '' : `, ${sign}${rateText(Math.abs(change) / x.at)}`;
-  const judged = { ...sides, change: `${sign}${msText(Math.abs(change))}${relative}`, why: '' };
-  if (Math.min(x.n, y.n) * (1 - q) < beyondMin)
-    return { ...judged, verdict: 'unknown', why: `Fewer than ${beyondMin} values beyond it.` };
-  const isNear =
-    Math.abs(change) <= limits.quantileEffectMsMin ||
-    Math.abs(change) <= limits.quantileTolerance * Math.max(x.at, y.at);
-  if (isNear) return { ...judged, verdict: 'same' };
-  if (y.low > x.high) return { ...judged, verdict: 'worse' };
-  if (y.high < x.low) return { ...judged, verdict: 'better' };
-  return { ...judged, verdict: 'unknown', why: 'The intervals overlap: more values are needed.' };
-}
-
-type QuantileRange = { at: number; low: number; high: number; n: number } | undefined;
-
-/** A quantile and the ones that its rank may be off by, chance being what it is. */
-function quantileRange(histogram: ReportHistogram | undefined, q: number, widen: number): QuantileRange {
-  if (histogram === undefined || histogram.count === 0) return undefined;
-  const held: Histogram = {
-    ...histogram,
-    buckets: histogram.buckets.map(([bucket, many]) => [bucket, many]),
+/** All were looked at, none drawn: what differs is known exactly, but for what could not be decided. */
+function exactly(row: Row, hits: number): RateInterval {
+  const of = row.compared;
+  const share = (many: number): number => (of === 0 ? 0 : Math.min(1, many / of));
+  const undecided = row.indeterminate + row.unchecked + (row.open ?? 0);
+  return {
+    hits,
+    of,
+    rate: share(hits),
+    low: share(hits),
+    high: share(hits + undecided),
+    method: 'none',
   };
-  const reach = 1.96 * widen * Math.sqrt((q * (1 - q)) / held.count);
-  const at = (share: number): number => quantile(held, Math.min(1, Math.max(0, share))) ?? 0;
-  return { at: at(q), low: at(q - reach), high: at(q + reach), n: held.count };
+}
+
+function isCensus(a: Report, b: Report): boolean {
+  return a.run.mode === 'sweep' && b.run.mode === 'sweep';
+}
+
+function rateIn(rate: ReportRate | undefined): RateInterval {
+  return intervalOf(rate ?? rateOf(0, 0));
 }

@@ -1,4 +1,19 @@
 import { z } from 'zod';
+import { coverage, operations, run } from './model-run.ts';
+import {
+  count,
+  share,
+  ms,
+  time,
+  interval95,
+  hmac,
+  counts,
+  bothCounts,
+  rate,
+  histogram,
+  quantiles,
+  bothQuantiles,
+} from './model-values.ts';
 
 // The report, as it is written and read: one definition, from which the types and the published JSON Schema come
 // (docs/report-schema). Minors are additive: readers pass over what they do not know, and names of kinds, phases,
@@ -7,62 +22,6 @@ import { z } from 'zod';
 export const reportSchemaName = 'readconsistency/1';
 /** Of this writer. Reports of `migrate compare` carry none: they are of minor 0. */
 export const reportMinor = 1;
-
-const count = z.int().min(0).meta({ id: 'count' });
-const share = z.number().min(0).max(1).meta({ id: 'share' });
-const ms = z.number().min(0).meta({ id: 'ms', description: 'Milliseconds.' });
-const time = z
-  .string()
-  .regex(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/)
-  .meta({ id: 'time' });
-const interval95 = z
-  .tuple([share, share])
-  .meta({ id: 'interval95', description: 'Bounds of a share at 95 %.' });
-const hmac = z
-  .string()
-  .regex(/^[0-9a-f]{32}$/)
-  .meta({ id: 'hmac' });
-const counts = z.record(z.string(), count).meta({ id: 'counts' });
-const bothCounts = z.object({ source: count, target: count }).meta({ id: 'bothCounts' });
-
-const rate = z
-  .object({
-    value: share,
-    wilson95: interval95,
-    upper95: share.describe('3/n where none of n differ; else the upper end of the widest interval.'),
-    hits: count.optional(),
-    of: count.optional(),
-    interval95: interval95.optional().describe('The widest interval: the one to print.'),
-    method: z.string().optional().describe('none, rule-of-three, wilson or bootstrap-by-key.'),
-  })
-  .meta({ id: 'rate' });
-
-const histogram = z
-  .object({
-    count,
-    sum: z.number(),
-    max: z.number(),
-    zero: count.describe('Values below 0.001.'),
-    buckets: z
-      .array(z.tuple([z.int(), count]))
-      .describe('Bucket b holds values in (g^(b-1), g^b], g = 1.02/0.98: the middle is 2 % off at most.'),
-  })
-  .meta({ id: 'histogram', description: 'Milliseconds, mergeable by adding up bucket by bucket.' });
-
-const quantiles = z
-  .object({
-    n: count,
-    p50: ms.nullable(),
-    p90: ms.nullable(),
-    p99: ms.nullable(),
-    p999: ms.nullable(),
-    max: ms.nullable(),
-  })
-  .meta({ id: 'quantiles', description: 'Milliseconds; null where nothing was measured.' });
-
-const side = z
-  .object({ address: z.string(), datacenter: z.string(), node: z.string(), version: z.string() })
-  .meta({ id: 'side' });
 
 const countedShape = {
   compared: count,
@@ -85,8 +44,6 @@ const countedShape = {
 const noise = z
   .object({ compared: count, differed: count, rate, byKind: counts })
   .meta({ id: 'noise', description: 'Source against source: what differs with no gateway involved.' });
-
-const bothQuantiles = z.object({ source: quantiles, target: quantiles }).meta({ id: 'bothQuantiles' });
 
 const guarantee = z
   .object({ checked: count, violations: count, perMillion: z.number().nullable(), rate })
@@ -140,124 +97,6 @@ const gate = z
     why: z.string().describe('What makes it so, and what would change it.'),
   })
   .meta({ id: 'gate' });
-
-const override = z
-  .object({
-    of: z.string(),
-    prefix: z.string(),
-    phase: z.string(),
-    at: time,
-    by: z.string(),
-    reason: z.string(),
-    gates: z.array(z.string()),
-  })
-  .meta({ id: 'override' });
-
-const rulePhase = z
-  .object({
-    of: z.string(),
-    prefix: z.string(),
-    phase: z.string(),
-    step: count,
-    term: count,
-    since: time,
-    reason: z.string(),
-  })
-  .meta({ id: 'rulePhase' });
-
-const run = z.object({
-  id: z.string().min(1),
-  mode: z.enum(['sweep', 'shadow']),
-  startedAt: time,
-  finishedAt: time,
-  durationMs: ms,
-  tool: z.object({ name: z.string(), version: z.string() }),
-  source: side,
-  target: side,
-  sourceId: z.string().optional(),
-  timeline: count.optional().describe("How often the source's history was replaced by another one."),
-  phases: z.array(rulePhase).optional(),
-  scope: z
-    .object({ of: z.string(), prefix: z.string() })
-    .optional()
-    .describe('The one rule that this is about.'),
-  sampling: z.object({
-    kind: z.string(),
-    percent: z.number().optional(),
-    noisePercent: z.number().optional(),
-    linearizablePercent: z.number().optional(),
-  }),
-  reads: z.string().describe('How one comparison is made.'),
-  recheck: z.object({ delaysMs: z.array(ms), resetsMax: count.optional() }),
-  rules: z.object({
-    version: count,
-    sha256: z.string(),
-    names: z.array(z.string()).optional(),
-  }),
-  redaction: z.object({
-    mode: z.enum(['redacted', 'revealed']),
-    secret: z.string().describe("The secret's name, never the secret."),
-    secretId: z.string().optional().describe('Keys of two reports correlate where this is equal.'),
-  }),
-  load: z.object({ readsPerSecond: z.number().min(0), writesPerSecond: z.number().min(0) }).optional(),
-  clockSkewMsMax: ms.nullable().optional().describe('Bound of what wall clocks differ; null: not known.'),
-  overrides: z.array(override).optional(),
-});
-
-const sweep = z
-  .object({
-    of: z.string(),
-    prefix: z.string(),
-    startedAt: time,
-    finishedAt: time,
-    throughIndex: count,
-    compared: count,
-    persistent: count,
-    transient: count,
-    indeterminate: count,
-    unchecked: count,
-    filtered: z.boolean(),
-    failure: z.string(),
-  })
-  .meta({ id: 'sweep', description: 'The latest full comparison of a rule, both ways.' });
-
-const coverage = z.object({
-  kv: z.boolean(),
-  catalog: z.boolean(),
-  prefixes: z.array(z.string()),
-  leaves: count.optional(),
-  seen: z.object({ source: counts, target: counts }).optional(),
-  bytes: bothCounts.optional(),
-  ignored: counts.optional(),
-  filteredByAcl: z.object({ source: z.boolean(), target: z.boolean() }).optional(),
-  reads: count.optional(),
-  writes: count.optional(),
-  sampled: count.optional(),
-  keys: count.optional().describe('Distinct compared keys, estimated.'),
-  gateways: count.optional(),
-  absent: z
-    .array(z.string())
-    .optional()
-    .describe('Gateways that were asked for their evidence and did not answer.'),
-  continuousMs: ms.optional().describe('How long, up to the end, without a gap in comparing.'),
-  sweeps: z.array(sweep).optional(),
-});
-
-const operations = z
-  .object({
-    repairQueue: z.object({ length: count, oldestMs: ms }).nullable(),
-    tailLagP99Ms: ms.nullable(),
-    bypassWrites: count.nullable(),
-    heldLocks: count.nullable(),
-    unsupportedCalls: count.nullable(),
-    changedSinceSweep: count.nullable().describe('Keys that changed since they were last swept.'),
-    rehearsals: z.array(z.object({ of: z.string(), prefix: z.string(), term: count, at: time })).nullable(),
-    terms: z
-      .array(z.object({ gateway: z.string(), of: z.string(), prefix: z.string(), term: count }))
-      .nullable()
-      .describe('What each gateway acts on.'),
-  })
-  .meta({ id: 'operations', description: 'What the gates ask beside comparisons; null: not known.' });
 
 const staleness = z.object({
   low: histogram,

@@ -1,4 +1,4 @@
-import { count, shownKey } from '../terminal/format.ts';
+import { count, plural, shownKey } from '../terminal/format.ts';
 import type { Comparison } from './diff.ts';
 import { gatesState, upperOf } from './gates.ts';
 import { headline, verdictWords } from './headline.ts';
@@ -52,21 +52,44 @@ export function reportText(report: Report, next: string): string {
 
 /** A sensible next command for a report at a path. */
 export function nextFor(report: Report, path: string): string {
-  const red = (report.gate ?? []).some((gate) => gate.state === 'red' || gate.state === 'unknown');
+  const file = path === '-' ? 'report.json' : path;
+  const isSweep = report.run.mode === 'sweep';
   switch (report.verdict.result) {
     case 'different':
-      return report.run.mode === 'sweep'
-        ? 'grapevine migrate copy … then compare again'
-        : `grapevine migrate repair -from=${path}   then let it run and make a new report`;
+      if (isSweep) return `${sweepCommand(report, 'copy')}   then compare again`;
+      // Hashed keys are no names: who wants to mend them asks both sides for the names.
+      return report.samples.some((sample) => sample.key.key !== undefined)
+        ? `grapevine migrate repair -from=${word(file)}   then let it run and make a new report`
+        : 'grapevine migrate verify -json > verify.json, then grapevine migrate repair -from=verify.json';
     case 'unknown':
-      return report.run.mode === 'sweep'
-        ? 'grapevine migrate compare …   with a token that sees all, or when less changes'
+      return isSweep
+        ? `${sweepCommand(report, 'compare')}   with a token that sees all, or when less changes`
         : 'let it run on, or sample more keys; then make a new report';
     case 'equal':
-      return red || report.gate === undefined
-        ? `grapevine report gate ${path}   says what is still missing`
-        : 'grapevine migrate phase …   the next step';
+      if (isSweep) return 'grapevine migrate plan   says what the way on from here asks';
+      return stepCommand(report) ?? `grapevine report gate ${word(file)}   says what is still missing`;
   }
+}
+
+/** The first rule that is not there yet, if nothing but its own gates is in the way. */
+function stepCommand({ run, gate = [] }: Report): string | undefined {
+  if (!gate.every(({ state }) => state === 'green' || state === 'off')) return undefined;
+  const after: Readonly<Record<string, string>> = { shadow: 'local-reads', 'local-reads': 'cutover' };
+  const rule = (run.phases ?? []).find(({ phase }) => after[phase] !== undefined);
+  if (rule === undefined) return undefined;
+  const kind = rule.of === 'kv' ? '' : ` -kind=${word(rule.of)}`;
+  return `grapevine migrate phase${kind} ${word(rule.prefix)} ${after[rule.phase]} -dry-run`;
+}
+
+function sweepCommand({ run, coverage }: Report, what: 'copy' | 'compare'): string {
+  const prefixes = coverage.prefixes.filter((prefix) => prefix !== '').map((each) => `-prefix=${each}`);
+  const flags = [`-from=${run.source.address}`, `-to=${run.target.address}`, ...prefixes];
+  return `grapevine migrate ${what} ${flags.map(word).join(' ')}`;
+}
+
+/** Names come from a file, and the line is there to be copied into a shell. */
+function word(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function optional(name: string, text: string | undefined): readonly string[] {
@@ -195,7 +218,9 @@ export function comparisonText(comparison: Comparison): string {
 }
 
 export function comparisonHeadline({ result, reasons, metrics }: Comparison): string {
-  const judged = metrics.filter((metric) => !metric.isAbsent).length;
+  const judged = metrics.filter((metric) => !metric.isAbsent && !metric.isMinor).length;
+  const minor = metrics.filter((metric) => metric.isMinor).length;
+  const but = minor === 0 ? '' : ` ${plural(minor, 'prefix', 'prefixes')} with too little data to tell.`;
   switch (result) {
     case 'incomparable':
       return 'NOT COMPARABLE: the reports were not made alike.';
@@ -204,8 +229,8 @@ export function comparisonHeadline({ result, reasons, metrics }: Comparison): st
     case 'unknown':
       return `UNKNOWN: too little data. ${visible(reasons[0] ?? '')}`.trimEnd();
     case 'better':
-      return `BETTER: ${count(reasons.length)} of ${count(judged)} metrics improved, none regressed.`;
+      return `BETTER: ${count(reasons.length)} of ${count(judged)} metrics improved, none regressed.${but}`;
     case 'same':
-      return `SAME: none of ${count(judged)} metrics changed.`;
+      return `SAME: none of ${count(judged)} metrics changed.${but}`;
   }
 }

@@ -17,7 +17,12 @@ const gateLimits = z.strictObject({
     .describe(
       'Share of comparisons of the source with itself that differ: above it, little can be told apart.',
     ),
-  sweepAgeMsMax: limit.default(3_600_000).describe('Age of a full comparison, if keys changed since.'),
+  sweepAgeMsMax: limit
+    .default(3_600_000)
+    .describe('Age of a full comparison, where it is not known how many keys changed since.'),
+  sweepChangedMax: limit
+    .default(0)
+    .describe('Keys that changed since they were last swept. Null: the age alone is asked.'),
   violationsMax: limit.default(0).describe('Read-your-writes and monotonic-read violations, each.'),
   sessionChecksMin: limit.default(1000).describe('Below so many checked reads nothing is said of sessions.'),
   stalenessP99MsMax: limit.default(1000).describe('The SLO.'),

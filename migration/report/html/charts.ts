@@ -18,7 +18,7 @@ export interface Frame {
 }
 
 export const wide: Frame = { width: 960, height: 300, left: 62, right: 16, top: 12, bottom: 44 };
-export const half: Frame = { width: 470, height: 290, left: 78, right: 12, top: 12, bottom: 44 };
+export const half: Frame = { width: 470, height: 290, left: 88, right: 12, top: 12, bottom: 44 };
 
 export interface Series {
   readonly name: string;
