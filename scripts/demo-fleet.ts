@@ -21,7 +21,8 @@ export interface Fleet {
 
 export const gatewayName = (region: Region): string => `gateway-${region}`;
 
-export async function startFleet(): Promise<Fleet> {
+/** `config` is given to every gateway, in place of zones by region. */
+export async function startFleet(config?: Readonly<Record<string, unknown>>): Promise<Fleet> {
   const serfLan = await freePort();
   const net = `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}`;
   const address = (region: Region): string => `${net}.${regions.indexOf(region) + 1}`;
@@ -43,6 +44,7 @@ export async function startFleet(): Promise<Fleet> {
   const endpoint = (region: Region): string =>
     `${links === undefined ? '127.0.0.1' : advertised(region)}:${port(region)}`;
   const encrypt = randomBytes(32).toString('base64');
+  const zones = regions.map((each) => ({ prefix: `${each}/`, region: each }));
   const start = (region: Region): Promise<Agent> =>
     startAgent({
       name: gatewayName(region),
@@ -56,14 +58,16 @@ export async function startFleet(): Promise<Fleet> {
         retry_join: regions.filter((other) => other !== region).map(endpoint),
         retry_interval: '1s',
         ports: { serf_lan: port(region), serf_wan: -1 },
-        grapevine: { region, zones: regions.map((each) => ({ prefix: `${each}/`, region: each })) },
+        grapevine: { region, ...(config === undefined ? { zones } : {}) },
+        ...config,
       },
       ready: async (url) => (await fetch(`${url}/v1/agent/self`)).ok,
     });
   const [eu, us, ap] = await Promise.all([start('eu'), start('us'), start('ap')]);
   const gateways = { eu, us, ap };
   const settled = await until(
-    async () => (await Promise.all(regions.map((r) => isSettled(gateways[r])))).every(Boolean),
+    async () =>
+      (await Promise.all(regions.map((r) => isSettled(gateways[r], config === undefined)))).every(Boolean),
     30_000,
   );
   if (settled === undefined) throw new Error('the three gateways did not become one datacenter within 30 s');
@@ -71,10 +75,11 @@ export async function startFleet(): Promise<Fleet> {
 }
 
 /** It sees all three, and each zone at its owner. */
-async function isSettled({ url }: Agent): Promise<boolean> {
+async function isSettled({ url }: Agent, byRegion: boolean): Promise<boolean> {
   const members = await askJson<readonly { readonly Status: number }[]>(`${url}/v1/agent/members`);
   // Consul's number for a member that is alive.
   if (members.filter(({ Status }) => Status === 1).length !== regions.length) return false;
+  if (!byRegion) return true;
   return (await Promise.all(regions.map((region) => isOwner(url, `${region}/`, gatewayName(region))))).every(
     Boolean,
   );
