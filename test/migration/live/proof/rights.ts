@@ -7,6 +7,7 @@ const master = '6d6f6e69-0000-4000-8000-000000000001';
 /** Fewer than what the breaker asks about: it is the proof of absence that must not come from a list that was shortened. */
 const hiddenCount = 40;
 const openCount = 120;
+const passMsMax = 20_000;
 
 /**
  * The token of the gateways may no longer read a part of the tree, as a Consul of that age says nothing of: its lists
@@ -65,7 +66,7 @@ export async function loseRights(log: (text: string) => void): Promise<readonly 
     /** Everything that the source said before this was looked at. */
     const pass = async (value: string): Promise<void> => {
       await source.putKey('app/open/0', value);
-      await Promise.all(running.gateways.map((gateway) => gateway.untilKey('app/open/0', value)));
+      await Promise.all(running.gateways.map((gateway) => gateway.untilKey('app/open/0', value, passMsMax)));
     };
     await check('before');
     await asMaster('PUT', `/v1/acl/policy/${policy.ID}`, {
