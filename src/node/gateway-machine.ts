@@ -58,7 +58,9 @@ export class GatewayMachine {
     this.#settling = new Settling({
       alone: !known.some(isLive),
       startMs: now.monoMs,
-      synced: () => this.replication.synced,
+      // Of those who do not answer probes either, no answer is waited for.
+      isKnown: () => this.replication.isOwnHeadKnown((id) => this.#isAlive(id)),
+      isDoubtful: () => this.replication.lacksOwnHeadOf((id) => this.#isAlive(id)),
     });
     replica.quiet = !this.#settling.isOver;
     this.#safeStampDueMs = now.monoMs + safeStampIntervalMs;
@@ -171,7 +173,7 @@ export class GatewayMachine {
       const touched = this.replica.takeTouched();
       for (const name of touched) this.#touched.add(name);
       if (touched.has(topic.zones)) this.#zonesChanged();
-      this.#settle();
+      busy = this.#settle() || busy;
       this.questions.look(now);
       if (!busy && touched.size === 0) break;
     }
@@ -180,10 +182,22 @@ export class GatewayMachine {
   }
 
   /** What may be logged of its own accord is made up for as soon as anything may. */
-  #settle(): void {
-    if (!this.#settling.look(this.#now)) return;
+  #settle(): boolean {
+    const end = this.#settling.look(this.#now);
+    if (end === undefined) return false;
+    if (end === 'doubtful') {
+      const text =
+        'not everybody told in time how far the log of this gateway goes: going on under a new origin, ' +
+        'as if its database were a restored backup';
+      this.#renew(text, this.replica.headSeq);
+    }
     this.replica.quiet = false;
     this.replica.settle(this.#now);
+    return true;
+  }
+
+  #isAlive(nodeId: string): boolean {
+    return this.swim.memberById(nodeId)?.state === 'alive';
   }
 
   /** How far this replica surely had everything: what the next run on this database may rely on. */
@@ -399,26 +413,24 @@ export class GatewayMachine {
 
   /** A peer has more of our own log than we do: this database is a restored backup, and its numbers are used up. */
   #remint(known: number): void {
-    const { replica } = this;
-    const origin = this.#options.newOrigin();
+    const { replica, replication } = this;
     const before = replica.origin;
-    this.#notice(
-      'warn',
-      'this database is older than what it wrote before: a restored backup. Going on under a new origin',
-      {
-        origin: before,
-        head: replica.headSeq,
-        known,
-        new_origin: origin,
-      },
-    );
-    replica.remint(origin, this.#startHead);
-    this.#spreadTo = 0;
-    const { replication } = this;
-    replication.reminted(known, this.#now);
-    this.swim.updateSelf({ ...this.swim.self.facts, origin }, this.#now.monoMs);
+    const text =
+      'this database is older than what it wrote before: a restored backup. Going on under a new origin';
+    this.#renew(text, known);
     this.#settling.catchUp(this.#now, () => replication.seenUpTo(before, replication.headKnown(before)));
     replica.quiet = true;
+  }
+
+  #renew(text: string, known: number): void {
+    const { replica, replication } = this;
+    const origin = this.#options.newOrigin();
+    const facts = { origin: replica.origin, head: replica.headSeq, known, new_origin: origin };
+    this.#notice('warn', text, facts);
+    replica.remint(origin, this.#startHead);
+    this.#spreadTo = 0;
+    replication.reminted(known, this.#now);
+    this.swim.updateSelf({ ...this.swim.self.facts, origin }, this.#now.monoMs);
   }
 
   #peerChanged(member: Member): void {

@@ -16,6 +16,8 @@ export function joinableRows(core: ReplicaCore, page: Page): readonly DottedReco
     const origin = origins.get(row.origin);
     // A backup was restored here: what our log says above its head comes once it is another origin's.
     if (origin === origins.own && row.seq > origins.headSeq) return false;
+    // A grant is never deleted: who lacks it has lost it.
+    if (row.kind === Kind.zone) return true;
     if (store.get(row.kind as Kind, row.key) !== undefined || row.stamp >= core.collectedBelow) return true;
     return origin === undefined || !hasSeq(origins.seenOf(origin), row.seq);
   });

@@ -4,21 +4,28 @@ import { isReadOnly } from '../state/txn.ts';
 
 /** Nobody was heard of for so long: nobody is there. */
 const silenceMsMax = 1000;
-/** Others are there, but none would compare, or has what is asked for. */
+/** Others are there, but some do not answer, or none has what is asked for. */
 const settleMsMax = 5000;
 
 export interface SettlingOptions {
   /** No other gateway was known to live when this one stopped. */
   readonly alone: boolean;
   readonly startMs: number;
-  /** What was seen here was compared with somebody's. */
-  readonly synced: () => boolean;
+  /** Everybody who seems to live told how far this gateway's log goes. */
+  readonly isKnown: () => boolean;
+  /** Somebody who seems to live did not. */
+  readonly isDoubtful: () => boolean;
 }
 
+/** `doubtful`: numbers of the log may be used up that this gateway does not know of. */
+export type SettlingEnd = 'settled' | 'doubtful';
+
 /**
- * The first moments of a gateway that had peers before: until one of them has told how far this gateway's log goes,
- * it logs nothing. Its database may be a restored backup, and the next number of its log used up by a life that others
- * remember; two entries of one number would never be told apart again.
+ * The first moments of a gateway that had peers before: until all of them have told how far this gateway's log
+ * goes, it logs nothing. Its database may be a restored backup, and the next number of its log used up by a life that others
+ * remember; two entries of one number would never be told apart again. One alone need not
+ * know: what was written last may have come to one member only. Who does not answer probes either is not waited for;
+ * where somebody else does not answer in time, this gateway must go on under a new origin.
  */
 export class Settling {
   readonly #options: SettlingOptions;
@@ -44,14 +51,17 @@ export class Settling {
   }
 
   /**
-   * At the end of a batch, once it is known whether others said that a backup was restored: answers whether it is over
-   * now, and was not before.
+   * At the end of a batch, once it is known whether others said that a backup was restored: answers how it ended, if
+   * it did so now.
    */
-  look({ monoMs }: Instant): boolean {
-    if (this.#over) return false;
-    const isDone = this.#catchingUp?.isDone ?? this.#options.synced;
-    this.#over = monoMs >= this.nextMs || isDone();
-    return this.#over;
+  look({ monoMs }: Instant): SettlingEnd | undefined {
+    if (this.#over) return undefined;
+    const { isKnown, isDoubtful } = this.#options;
+    const isLate = monoMs >= this.nextMs;
+    if (!isLate && !(this.#catchingUp?.isDone ?? isKnown)()) return undefined;
+    const isNew = this.#catchingUp === undefined;
+    this.#over = true;
+    return isNew && isLate && this.#heard && isDoubtful() ? 'doubtful' : 'settled';
   }
 
   /** Somebody said something. */

@@ -21,6 +21,8 @@ import type {
   AuditRow,
   AuditRowsMessage,
   AuditSameMessage,
+  LogAskMessage,
+  LogTellMessage,
   StatePageMessage,
   StatePullMessage,
   StateRow,
@@ -138,7 +140,9 @@ export type ReplicationMessage =
   | AuditAskMessage
   | AuditRowsMessage
   | AuditSameMessage
-  | AuditHintMessage;
+  | AuditHintMessage
+  | LogAskMessage
+  | LogTellMessage;
 
 const nodeId = hexId(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
 const originId = hexId<OriginId>(originForm);
@@ -341,4 +345,12 @@ export const replicationMessage: Schema<ReplicationMessage> = union<ReplicationM
   'audit-same': [47, struct<Omit<AuditSameMessage, 'kind'>>({ id: uint32 })],
   'sync-done': [49, struct<Omit<SyncDoneMessage, 'kind'>>({ by: nodeId })],
   'audit-hint': [48, struct<Omit<AuditHintMessage, 'kind'>>({ by: nodeId, from: cursor })],
+  'log-ask': [
+    50,
+    struct<Omit<LogAskMessage, 'kind'>>({ by: nodeId, origin: originId, head: seq, stamp: uint() }),
+  ],
+  'log-tell': [
+    51,
+    struct<Omit<LogTellMessage, 'kind'>>({ by: nodeId, origin: originId, head: seq, forked: flag }),
+  ],
 });

@@ -19,6 +19,7 @@ export class OwnLog {
   readonly #outbox: Outbox;
   readonly #startOrigin: OriginId;
   readonly #startHead: number;
+  readonly #startStamp: number;
   readonly #startStampS: number;
   #behindSaid: OriginId | undefined;
 
@@ -29,7 +30,14 @@ export class OwnLog {
     this.#outbox = outbox;
     this.#startOrigin = log.origin;
     this.#startHead = headOf(log.originLog(log.origin)?.seen ?? []);
+    this.#startStamp = startStamp;
     this.#startStampS = Math.floor(startStamp / secondUs);
+  }
+
+  /** As it was when this run began; undefined once the run writes another one, which no earlier run can have written. */
+  get atStart(): { readonly origin: OriginId; readonly head: number; readonly stamp: number } | undefined {
+    if (this.#log.origin !== this.#startOrigin) return undefined;
+    return { origin: this.#startOrigin, head: this.#startHead, stamp: this.#startStamp };
   }
 
   /** A peer knows this much of it. */
@@ -37,6 +45,11 @@ export class OwnLog {
     const { origin } = this.#log;
     if (head <= headOf(this.#log.originLog(origin)?.seen ?? [])) return;
     this.#origins.learnHead(this.#origins.row(origin), head);
+    this.#sayBehind(head);
+  }
+
+  /** A peer has seen other entries under numbers that this run used: up to this one, at least. */
+  contradicted(head: number): void {
     this.#sayBehind(head);
   }
 

@@ -5,8 +5,10 @@ import type { Endpoint } from '../wire/endpoint.ts';
 import { Acks } from './acks.ts';
 import { Audit } from './audit.ts';
 import { Beats } from './beats.ts';
+import { contradicted, predates } from './contradiction.ts';
 import { Groups } from './groups.ts';
 import { Heads } from './heads.ts';
+import { Inquiry } from './inquiry.ts';
 import { Intake, type Taken } from './intake.ts';
 import type { ReplicatedLog } from './log.ts';
 import type { DotsMessage, HeadsMessage, ReplicationMessage } from './messages.ts';
@@ -20,6 +22,7 @@ import { Spread } from './spread.ts';
 import { secondUs, Stamps } from './stamps.ts';
 import { noStats, type Gap, type ReplicationNeeds } from './stats.ts';
 import { Sync } from './sync.ts';
+import type { LogAskMessage, LogTellMessage } from './sync-messages.ts';
 import { SyncServer } from './sync-server.ts';
 import { Topology, type Peer, type Self } from './topology.ts';
 import { Wants } from './want.ts';
@@ -87,6 +90,7 @@ export class Replication {
   readonly #audit: Audit;
   readonly #reunion: Reunion;
   readonly #own: OwnLog;
+  readonly #inquiry: Inquiry;
   #joined = false;
   #comparedMs = Number.NEGATIVE_INFINITY;
   #deferredDueMs = Number.POSITIVE_INFINITY;
@@ -104,6 +108,7 @@ export class Replication {
     const own = (this.#own = new OwnLog(log, origins, outbox, options.startStamp ?? 0));
     const intake = (this.#intake = new Intake(log, origins, stats));
     const spread = (this.#spread = new Spread(topology, links, outbox, stats, random));
+    this.#inquiry = new Inquiry(own, topology, links, outbox, nowMs);
     this.#acks = new Acks(outbox, self.id);
     const groups = (this.#groups = new Groups(origins));
     groups.enter(self.region, log.origin);
@@ -182,6 +187,7 @@ export class Replication {
       this.#joined = true;
       this.#sync.plan(undefined, now.monoMs + returnedMs);
     }
+    this.#inquiry.lives(peer.id, held === undefined, now.monoMs);
     if (held !== undefined) this.#reunion.returned(peer, now.monoMs);
   }
 
@@ -190,6 +196,7 @@ export class Replication {
     if (held === undefined) return;
     this.#topology.delete(id);
     this.#links.forget(id);
+    this.#inquiry.forget(id);
     this.#groups.exit(held.region, held.origin, false);
     this.#stamps.membersChanged();
   }
@@ -269,6 +276,10 @@ export class Replication {
         return this.#audit.compare(message, nowMs);
       case 'audit-same':
         return this.#audit.same(message.id);
+      case 'log-ask':
+        return this.#answerAsk(from, message);
+      case 'log-tell':
+        return this.#told(message, now);
       case 'audit-hint':
         return this.#audit.hinted(message, nowMs);
     }
@@ -286,6 +297,7 @@ export class Replication {
       this.#outbox.nextMs,
       this.#deferredDueMs,
       this.#beats.nextMs,
+      this.#inquiry.nextMs,
     );
   }
 
@@ -298,6 +310,7 @@ export class Replication {
     this.#settleSuperseded(now);
     this.#reunion.tick(nowMs);
     this.#sync.tick(now);
+    this.#inquiry.tick(nowMs);
     this.#audit.tick(now);
     this.#beat(now);
     this.#acks.tick(nowMs);
@@ -337,9 +350,14 @@ export class Replication {
     return this.#topology.bridges(self.region, region)[0] === self.id;
   }
 
-  /** Whether what was seen here was compared with somebody's since the start. */
-  get synced(): boolean {
-    return this.#sync.compared;
+  /** Whether what was seen here was compared with somebody's, and all of these told how far they know the own log. */
+  isOwnHeadKnown(matters: (nodeId: string) => boolean): boolean {
+    return this.#sync.compared && this.#inquiry.isComplete(matters);
+  }
+
+  /** Whether one of these did not tell how far it knows the own log. */
+  lacksOwnHeadOf(matters: (nodeId: string) => boolean): boolean {
+    return this.#inquiry.lacks(matters);
   }
 
   /** Of all that was seen: equal digests, equal sets of dots. */
@@ -391,6 +409,7 @@ export class Replication {
       this.#stats.unnamed += 1;
       return;
     }
+    this.#checkContents(origin, writerId, dots);
     const taken = this.#intake.take(origin, dots, message.context, now);
     if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
     else this.#stats.repaired += taken.fresh.length;
@@ -400,6 +419,38 @@ export class Replication {
     }
     this.#settle(taken, from, now);
     this.#settleSuperseded(now);
+  }
+
+  /** Numbers that come a second time, for something else: told to who writes them. */
+  #checkContents(origin: OriginId, writerId: string, dots: DotsMessage['dots']): void {
+    const seen = this.#log.originLog(origin)?.seen ?? [];
+    const head = contradicted(this.#log, origin, seen, dots);
+    const writer = head === undefined ? undefined : this.#topology.peer(writerId);
+    if (head === undefined || writer === undefined) return;
+    this.#stats.contradictions += 1;
+    const by = this.#topology.self.id;
+    this.#outbox.sendNow(writer.endpoint, 'packet', { kind: 'log-tell', by, origin, head, forked: true });
+  }
+
+  #answerAsk(from: Endpoint, message: LogAskMessage): void {
+    const by = this.#topology.self.id;
+    const { origin } = message;
+    const head = this.headKnown(origin);
+    const forked = predates(this.#log, message);
+    this.#outbox.sendNow(from, 'packet', { kind: 'log-tell', by, origin, head, forked });
+  }
+
+  #told({ by, origin, head, forked }: LogTellMessage, now: Instant): void {
+    this.#inquiry.answered(by);
+    if (origin === this.#log.origin) {
+      if (forked) this.#own.contradicted(head);
+      else this.#own.check(head);
+      return;
+    }
+    const row = this.#origins.find(origin);
+    if (row === undefined) return;
+    this.#origins.learnHead(row, head);
+    this.#wants.check(row, contiguousHead(this.#origins.seen(row)), undefined, now.monoMs);
   }
 
   /** Superseded dots of which by now all is here that overwrote them. */

@@ -26,6 +26,8 @@ export interface ReplicationStats {
   /** Registers that differ although both had seen all that could explain it. */
   divergences: number;
   divergencesRepaired: number;
+  /** Entries of logs that came with other contents than what was seen under their numbers. */
+  contradictions: number;
 }
 
 export function noStats(): ReplicationStats {
@@ -49,6 +51,7 @@ export function noStats(): ReplicationStats {
     auditsUnequal: 0,
     divergences: 0,
     divergencesRepaired: 0,
+    contradictions: 0,
   };
 }
 

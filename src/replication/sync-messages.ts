@@ -5,6 +5,26 @@ import type { DotBody, OriginName, OriginRanges, OriginSeen } from './body.ts';
 
 // What is said when two gateways compare: what they have seen, whole state, and runs of registers.
 
+/** A gateway that has just started asks how far others know the log that it writes. */
+export interface LogAskMessage {
+  readonly kind: 'log-ask';
+  readonly by: string;
+  readonly origin: OriginId;
+  /** How far it had it itself when it started, and its clock (stamps) then. */
+  readonly head: number;
+  readonly stamp: number;
+}
+
+/** To the writer of a log: how far it is known, or (unasked) that it contradicts what was seen of it. */
+export interface LogTellMessage {
+  readonly kind: 'log-tell';
+  readonly by: string;
+  readonly origin: OriginId;
+  readonly head: number;
+  /** Numbers up to `head` were used twice, for different entries. */
+  readonly forked: boolean;
+}
+
 /** Opens an exchange: how all that the asker has seen digests, bucket by bucket (see `OriginTable`). */
 export interface SyncOpenMessage {
   readonly kind: 'sync-open';

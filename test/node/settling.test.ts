@@ -9,6 +9,7 @@ import { lanProfile } from '../../src/swim/profile.ts';
 import { Disk } from '../sim/lib/disk.ts';
 import { Kind } from '../../src/state/kinds.ts';
 import { kvEntry } from '../../src/state/kv.ts';
+import type { Message } from '../../src/node/message.ts';
 import { put, textOf } from './machine.ts';
 
 // The first moments of a gateway that was there before, with whole machines and a network that tests drive.
@@ -76,6 +77,8 @@ class Net {
   readonly nodes: Node[] = [];
   #seed = 1;
   #token = 0;
+  /** What does not arrive. */
+  isLost: (from: string, to: string, message: Message) => boolean = () => false;
   #mail: { readonly to: string; readonly input: Input }[] = [];
 
   get now() {
@@ -130,12 +133,18 @@ class Net {
     if (effect.kind === 'notice') node.notices.push(effect.text);
     if (effect.kind !== 'send') return;
     const { pool, to, message } = effect;
+    if (this.isLost(node.name, to.address, message)) return;
     const { cluster: own } = node.machine;
     this.#mail.push({
       to: to.address,
       input: { kind: 'received', pool, from: node.endpoint, cluster: own, messages: [message] },
     });
   }
+}
+
+/** Whatever one of them says or would hear. */
+function isOf(name: string): Net['isLost'] {
+  return (from, to) => from === name || to === name;
 }
 
 let net: Net;
@@ -175,6 +184,73 @@ describe('a gateway that starts again', () => {
 });
 
 describe('a gateway restored from a backup', () => {
+  describe('whose last entries one member alone has', () => {
+    let c: Node;
+    let backup: number;
+    beforeEach(() => {
+      c = net.add('cc');
+      net.join(c, a);
+      net.run(3000);
+      backup = b.disk.mark;
+      net.isLost = isOf('aa');
+      net.command(b, put('given/k', 'only c has it'));
+      net.command(b, put('given/l', 'nor has a this'));
+      net.run(20);
+      expect([a.text('given/k'), c.text('given/k')]).toEqual(['as owner', 'only c has it']);
+      b.disk = b.disk.restoredTo(backup);
+    });
+
+    test('hears of them before it writes, whoever answers first', () => {
+      // What a has of it is all that it is told at first.
+      net.isLost = isOf('cc');
+      b.start(net);
+      net.run(400);
+      const token = net.command(b, put('given/m', 'written after'));
+      net.run(400);
+      expect(b.text('given/m')).toBeUndefined();
+      net.isLost = () => false;
+      net.run(6000);
+      expect(b.answers.get(token)).toMatchObject({ kind: 'kv', applied: true });
+      for (const node of [a, b, c]) {
+        expect(node.text('given/k')).toBe('only c has it');
+        expect(node.text('given/l')).toBe('nor has a this');
+        expect(node.text('given/m')).toBe('written after');
+      }
+      expect(b.notices).toEqual([expect.stringMatching(/restored backup/)]);
+    });
+
+    test('goes on under a new origin where that one passes on nothing but that it lives', () => {
+      const { origin } = b.machine.replica;
+      b.start(net);
+      net.isLost = (from, _to, { family }) => from === 'cc' && family === 'replication';
+      net.run(6000);
+      net.command(b, put('given/m', 'written after'));
+      net.isLost = () => false;
+      net.run(60_000);
+      expect(b.machine.replica.origin).not.toBe(origin);
+      for (const node of [a, b, c]) {
+        expect(node.text('given/k')).toBe('only c has it');
+        expect(node.text('given/m')).toBe('written after');
+      }
+    });
+
+    test('is told by it when it uses their numbers again', () => {
+      net.isLost = isOf('cc');
+      b.start(net);
+      // Until the others take c for failed, and wait for it no longer.
+      net.run(30_000);
+      net.command(b, put('given/m', 'under a used number'));
+      net.command(b, put('given/n', 'under another one'));
+      net.isLost = () => false;
+      net.run(30_000);
+      expect(b.notices).toEqual([expect.stringMatching(/restored backup/)]);
+      for (const node of [a, b, c]) {
+        expect(node.text('given/m')).toBe('under a used number');
+        expect(node.text('given/n')).toBe('under another one');
+      }
+    });
+  });
+
   test('does not write in a zone that it has given away since', () => {
     const backup = b.disk.mark;
     net.command(b, { kind: 'zone-delegate', prefix: 'given/', toNodeId: a.id });

@@ -101,6 +101,8 @@ const kinds: {
   }),
   'audit-same': fc.record({ id }),
   'audit-hint': fc.record({ by, from: cursor }),
+  'log-ask': fc.record({ by, origin, head: seq, stamp: seq }),
+  'log-tell': fc.record({ by, origin, head: seq, forked: fc.boolean() }),
 };
 
 /** Whether bytes are a message, or are refused as is right. */
