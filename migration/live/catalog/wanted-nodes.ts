@@ -17,7 +17,8 @@ import type { NodeValue } from '../../../src/state/values.ts';
 /** Marks what a gateway registered at the source, so that it is never mirrored back: a node's metadata. */
 export const originMeta = 'grapevine-origin';
 
-const prefixOfOwn = 'grapevine-';
+/** Before a gateway's name: the name of its node at the source. */
+export const prefixOfOwn = 'grapevine-';
 
 /** A node as the source is to show it: a body of `/v1/catalog/register` without what is on it, and all that is. */
 export interface WantedNode {

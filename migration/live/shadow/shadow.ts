@@ -4,6 +4,7 @@ import { authorityOf, isCompared, type MigrationKind, type PhaseRule } from '../
 import { Evidence } from '../../evidence/evidence.ts';
 import type { EvidencePart, EvidenceSnapshot, Sampling, SweepEvidence } from '../../evidence/snapshot.ts';
 import { sumCells } from '../../evidence/sums.ts';
+import { prefixOfOwn } from '../catalog/wanted-nodes.ts';
 import type { EvidenceSink, LivePart, PartContext } from '../ports.ts';
 import { AgreementProbe } from './agreement.ts';
 import { Comparisons } from './comparisons.ts';
@@ -117,8 +118,11 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
     sleep: (ms, signal) => clock.sleep(ms, signal),
   });
   const here = openHere({ gateway, routes: options.routes, context: options.routeContext });
-  const gatewayNodes = (): ReadonlySet<string> =>
-    new Set(gateway.gateways().map(({ nodeName }) => nodeName.toLowerCase()));
+  /** Here, and as they are shown at the source. */
+  const gatewayNodes = (): ReadonlySet<string> => {
+    const names = gateway.gateways().map(({ nodeName }) => nodeName.toLowerCase());
+    return new Set(names.flatMap((name) => [name, `${prefixOfOwn}${name}`]));
+  };
 
   /** The rule that an answer counts under; undefined: none, or several that are not all alike. */
   const ruleOf = (question: Question): PhaseRule | undefined => {
@@ -285,7 +289,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
       }
       const result = await verify(
         {
-          ...{ gateway, source, here, recheckDelaysMs },
+          ...{ gateway, source, here, recheckDelaysMs, gatewayNodes },
           token: settings.source?.token ?? '',
           address: settings.source?.addresses[0] ?? 'the source',
           before: () => lane.token(),

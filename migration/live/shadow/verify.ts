@@ -1,10 +1,12 @@
 import { Sweep, type SweepResult } from '../../compare/sweep.ts';
 import type { MismatchKind } from '../../compare/entries.ts';
 import type { DifferenceKind, SweepEvidence } from '../../evidence/snapshot.ts';
+import type { ConsulReader } from '../../source/consul-reader.ts';
 import { HttpConsulReader } from '../../source/http-consul-reader.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
 import type { GatewayPort } from '../gateway-port.ts';
 import type { HereReader } from './here-reader.ts';
+import { isGatewayKey, type shadowRules } from './ignore.ts';
 import { shadowLimits } from './limits.ts';
 import { sourceWire, type SourceAsk } from './source-reader.ts';
 
@@ -16,6 +18,8 @@ export interface VerifyOptions {
   readonly token: string;
   readonly address: string;
   readonly recheckDelaysMs: readonly number[];
+  /** In lower case. */
+  readonly gatewayNodes: () => ReadonlySet<string>;
   /** Before every request to the source. */
   readonly before: () => Promise<void>;
   readonly signal: AbortSignal;
@@ -39,11 +43,16 @@ export async function verify(
 ): Promise<SweepEvidence> {
   const { gateway, here, signal, recheckDelaysMs } = options;
   const wire = sourceWire(options.source, options.address, options.token, options.before, signal);
-  const source = new HttpConsulReader(wire);
+  const ignored: Record<string, number> = {};
+  const own: FleetsOwn = {
+    nodes: options.gatewayNodes(),
+    ignore: (rule, count) => (ignored[rule] = (ignored[rule] ?? 0) + count),
+  };
+  const source = withoutFleetsOwn(new HttpConsulReader(wire), own);
   const startedMs = gateway.clock.now();
   const ended = (result: SweepResult | undefined, throughIndex: number, failure: string): SweepEvidence => ({
     ...{ of, prefix, startedMs, finishedMs: gateway.clock.now(), throughIndex, failure },
-    ...countsOf(result),
+    ...countsOf(result, ignored),
   });
   let throughIndex = 0;
   try {
@@ -52,7 +61,7 @@ export async function verify(
     throughIndex = table.kind === 'read' ? (table.meta.index ?? 0) : 0;
     const sweep = new Sweep({
       source,
-      target: new HttpConsulReader(here.wire),
+      target: withoutFleetsOwn(new HttpConsulReader(here.wire), own),
       targetSelf: {
         datacenter: gateway.datacenter,
         nodeName: gateway.nodeName,
@@ -76,12 +85,56 @@ export async function verify(
   }
 }
 
+interface FleetsOwn {
+  readonly nodes: ReadonlySet<string>;
+  readonly ignore: (rule: (typeof shadowRules)[number]['name'], count: number) => void;
+}
+
+/** What gateways keep at the source for themselves is nobody's to copy: fences, and the nodes that show them there. */
+function withoutFleetsOwn(reader: ConsulReader, own: FleetsOwn): ConsulReader {
+  const kept = <T>(
+    list: readonly T[],
+    isOwn: (each: T) => boolean,
+    rule: Parameters<FleetsOwn['ignore']>[0],
+  ): readonly T[] => {
+    const others = list.filter((each) => !isOwn(each));
+    if (others.length < list.length) own.ignore(rule, list.length - others.length);
+    return others;
+  };
+  return {
+    address: reader.address,
+    keys: async (prefix, separator) => {
+      const answer = await reader.keys(prefix, separator);
+      if (answer.kind !== 'keys') return answer;
+      return { ...answer, names: answer.names.filter((name) => !isGatewayKey(name)) };
+    },
+    list: async (prefix) => {
+      const answer = await reader.list(prefix);
+      if (answer.kind !== 'list') return answer;
+      return { ...answer, entries: kept(answer.entries, ({ key }) => isGatewayKey(key), 'gateway-keys') };
+    },
+    nodes: async () => {
+      const answer = await reader.nodes();
+      const isOwn = (name: string): boolean => own.nodes.has(name.toLowerCase());
+      return { ...answer, names: kept(answer.names, isOwn, 'target-own-node') };
+    },
+    get: (key) => reader.get(key),
+    node: (name) => reader.node(name),
+    sessions: () => reader.sessions(),
+    self: () => reader.self(),
+    servers: () => reader.servers(),
+  };
+}
+
 type SweepCounts = Omit<
   SweepEvidence,
   'of' | 'prefix' | 'startedMs' | 'finishedMs' | 'throughIndex' | 'failure'
 >;
 
-function countsOf(result: SweepResult | undefined): SweepCounts {
+function countsOf(
+  result: SweepResult | undefined,
+  ownIgnored: Readonly<Record<string, number>>,
+): SweepCounts {
   const total = result?.tally.total();
   const kinds: Partial<Record<DifferenceKind, number>> = {};
   for (const [kind, count] of Object.entries(total?.byKind ?? {}) as [MismatchKind, number][]) {
@@ -97,6 +150,6 @@ function countsOf(result: SweepResult | undefined): SweepCounts {
     kinds,
     longestOpenMs: result?.tally.longestOpenMs ?? 0,
     filtered: result !== undefined && (result.filtered.source || result.filtered.target),
-    ignored: { ...result?.ignored },
+    ignored: { ...result?.ignored, ...ownIgnored },
   };
 }
