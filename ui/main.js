@@ -80,8 +80,7 @@ function report(before, now) {
     const was = old.get(ruleKey(rule));
     if (was === undefined || was.phase !== rule.phase)
       log(`${ruleName(rule)}: ${phases[rule.phase]}${rule.reason === null ? '' : ` (“${rule.reason}”)`}`);
-    if (was !== undefined && !was.tail?.backfilled && rule.tail?.backfilled)
-      log(`${ruleName(rule)}: everything is copied`);
+    if (!was?.tail?.backfilled && rule.tail?.backfilled) log(`${ruleName(rule)}: everything is copied`);
     if (rule.tail?.breaker && was?.tail?.breaker !== rule.tail.breaker)
       log(`${ruleName(rule)}: many deletes are held back`);
     if (rule.tail?.problem && was?.tail?.problem !== rule.tail.problem)

@@ -145,6 +145,7 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
       await page.getByRole('log').getByText('app/: everything is copied').waitFor();
       await card('app/').getByRole('img', { name: 'Lag over the last minutes' }).waitFor();
       await card('app/').locator('path.spark-line').first().waitFor({ state: 'attached' });
+      expect(await card('app/').locator('progress').count()).toBe(0);
     },
     testMsMax,
   );
@@ -196,6 +197,7 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
       await page.getByText('“lunch”').first().waitFor();
       await button('Resume copying').click();
       await button('Pause copying…').waitFor();
+      expect(await page.locator('#overview').textContent()).not.toContain('lunch');
     },
     testMsMax,
   );
