@@ -8,7 +8,12 @@ describe('the interval of a rate', () => {
   });
 
   test('is Wilson’s when every hit has a key of its own, and wider when one key has them all', () => {
-    const apart = rateInterval(100, 10_000, new Array(100).fill({ hits: 1, keys: 1 }), 7);
+    const apart = rateInterval(
+      100,
+      10_000,
+      Array.from({ length: 100 }, () => ({ hits: 1, keys: 1 })),
+      7,
+    );
     const one = rateInterval(100, 10_000, [{ hits: 100, keys: 1 }], 7);
     expect(one.method).toBe('bootstrap-by-key');
     expect(one.high).toBeGreaterThanOrEqual(0.03);
@@ -24,7 +29,7 @@ describe('the interval of a rate', () => {
       for (let run = 0; run < 120; run += 1) {
         // 2000 keys of 20 reads; one key in 50 differs, at `hitsPerKey` of its reads.
         const bad = Array.from({ length: 2_000 }, () => chance() < 0.02).filter(Boolean).length;
-        const clusters = new Array(bad).fill({ hits: hitsPerKey, keys: 1 });
+        const clusters = Array.from({ length: bad }, () => ({ hits: hitsPerKey, keys: 1 }));
         const { low, high } = rateInterval(bad * hitsPerKey, 40_000, clusters, run);
         if (low <= 0.001 * hitsPerKey && 0.001 * hitsPerKey <= high) held += 1;
       }
