@@ -130,6 +130,8 @@ export interface Observed {
   readonly index: number;
   readonly body: Uint8Array | string;
   readonly tookMs: number;
+  /** When it was answered (monotonic). Left out: now. */
+  readonly endedMs?: number;
   /** Content-Type, where it is at hand. */
   readonly contentType?: string;
 }

@@ -1,4 +1,3 @@
-import { gunzip } from 'node:zlib';
 import type { Answered, Interceptor, Passed, PassedReply } from '../../../compat/http/interceptor.ts';
 import type { RouteContext } from '../../../compat/routes/context.ts';
 import { isForeign } from '../../../compat/routes/datacenter.ts';
@@ -13,7 +12,7 @@ import {
   type RouteResult,
 } from '../../../compat/wire/http.ts';
 import type { Command } from '../../../src/state/command.ts';
-import { authorityOf, readerOf, type PhaseRule } from '../../../src/state/migration.ts';
+import { authorityOf, isCompared, readerOf, type PhaseRule } from '../../../src/state/migration.ts';
 import { getSession } from '../../../src/state/sessions.ts';
 import { isReadOnly, type TxnOp } from '../../../src/state/txn.ts';
 import { clientTxn } from '../dual/client-txn.ts';
@@ -26,6 +25,7 @@ import { familyOf, type Family } from './family.ts';
 import { LockedKeys } from './locked-keys.ts';
 import { mixedTree, mixedTxn } from './mixed.ts';
 import { noSource, ownReplyOf, replyOf } from './replies.ts';
+import { observePassed } from './observe-passed.ts';
 import { isListing, Stitcher } from './stitch.ts';
 import { catalogName, OpenWrites } from './open-writes.ts';
 import { joined, spanBelow, spanOfKey, type Span } from './summary.ts';
@@ -49,9 +49,6 @@ export interface Strategies {
 /** Consul's wait for a held write would be as long as it takes; holds are short and end by themselves. */
 const notHeard =
   'No cluster leader: this gateway just started, and has not heard yet how far the migration is: try again';
-
-/** Longer answers are not compared. */
-const plainBytesMax = 16 * 1024 * 1024;
 
 /** Says of each request who answers it, by the phases of the rules (the table of docs/migration.md). */
 export class PhaseInterceptor implements Interceptor {
@@ -137,9 +134,11 @@ export class PhaseInterceptor implements Interceptor {
   }
 
   watches(request: ApiRequest, route: Route): ((answered: Answered) => void) | undefined {
-    if (request.method !== 'GET' || this.#familyOf(route) !== 'kv') return undefined;
-    const span = this.#spanOfRead(request);
-    if (!span.compared) return undefined;
+    if (request.method !== 'GET') return undefined;
+    const family = this.#familyOf(route);
+    const compared =
+      family === 'kv' ? this.#spanOfRead(request).compared : family === 'catalog' && this.#catalogCompared;
+    if (!compared) return undefined;
     return ({ status, index, body, tookMs }) =>
       this.#context.evidence.observed({
         ...{ request, answeredBy: 'here', status, body, tookMs },
@@ -163,13 +162,22 @@ export class PhaseInterceptor implements Interceptor {
   #catalog(request: ApiRequest, route: Route, context: RouteContext): Routed {
     const own = this.#strategies.catalog;
     const routed = (): Routed => {
+      const startedMs = this.#context.gateway.monoMs();
       const other = own === undefined ? this.#catalogByPhase(request, route) : own(request, route, context);
-      if (other?.kind === 'passed') this.#used.note(request, route);
+      if (other?.kind === 'passed') {
+        this.#used.note(request, route);
+        if (request.method === 'GET' && this.#catalogCompared)
+          observePassed(this.#context, request, startedMs, other.reply);
+      }
       return other ?? (request.method === 'GET' ? undefined : handle(request, route, context));
     };
     const { catalog } = this.#context.phases;
     if (request.method === 'GET') return routed();
     return this.#counted(routed, catalog === undefined ? [] : [catalog], [catalogName]);
+  }
+
+  get #catalogCompared(): boolean {
+    return isCompared(this.#context.phases.catalog?.phase ?? 'final');
   }
 
   #catalogByPhase(request: ApiRequest, route: Route): Routed {
@@ -362,34 +370,19 @@ export class PhaseInterceptor implements Interceptor {
     compared = false,
     context?: RouteContext,
   ): Passed | Reply {
-    const { client, gateway, evidence } = this.#context;
+    const { client, gateway } = this.#context;
     if (client === undefined) return noSource(`${request.method} ${request.path}`);
     this.#used.note(request, route);
     const gone = new AbortController();
     const upstream = upstreamRequest(request, client.highWater);
-    if (upstream.blocksMs !== undefined && context !== undefined && rules.length > 0) {
-      const reply = this.#untilMoved(client.pass(upstream, gone.signal), gone, request, route, context);
-      return { kind: 'passed', reply, cancel: () => gone.abort() };
-    }
-    const end = this.#underWay.begin(upstream.blocksMs === undefined ? rules : []);
-    const startedMs = compared && request.method === 'GET' ? gateway.monoMs() : undefined;
-    const reply = client.pass(upstream, gone.signal).finally(end);
-    if (startedMs !== undefined) {
-      void reply.then(({ status, headers, body }) => {
-        if (!(body instanceof Uint8Array)) return;
-        const tookMs = gateway.monoMs() - startedMs;
-        const index = Number(headerOf(headers, 'x-consul-index') ?? 0);
-        const observe = (plain: Uint8Array): void =>
-          evidence.observed({ request, answeredBy: 'source', status, index, body: plain, tookMs });
-        const encoding = headerOf(headers, 'content-encoding');
-        if (encoding === undefined) setImmediate(observe, body);
-        // Most clients take it so: Go's unless told otherwise. The client has its answer already.
-        else if (encoding === 'gzip')
-          gunzip(body, { maxOutputLength: plainBytesMax }, (error, plain) => {
-            if (error === null) observe(plain);
-          });
-      });
-    }
+    const waits = upstream.blocksMs !== undefined;
+    const startedMs = gateway.monoMs();
+    const passed = client.pass(upstream, gone.signal);
+    if (compared && request.method === 'GET') observePassed(this.#context, request, startedMs, passed);
+    const reply =
+      waits && context !== undefined && rules.length > 0
+        ? this.#untilMoved(passed, gone, request, route, context)
+        : passed.finally(this.#underWay.begin(waits ? [] : rules));
     return { kind: 'passed', reply, cancel: () => gone.abort() };
   }
 
@@ -434,9 +427,4 @@ function later(reply: Promise<Reply>): Later {
 
 function isBlocking({ query }: ApiRequest): boolean {
   return query.has('index') && query.get('index') !== '0';
-}
-
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  const at = headers.findIndex((each, place) => place % 2 === 0 && each.toLowerCase() === name);
-  return at < 0 ? undefined : headers[at + 1];
 }

@@ -123,7 +123,7 @@ export class Intake {
       evidence.dropped(at, gateway.clock.now());
       return;
     }
-    const endMs = gateway.monoMs();
+    const endMs = observed.endedMs ?? gateway.monoMs();
     this.#taken.push({ observed, question, at, startMs: endMs - observed.tookMs, endMs });
     if (this.#draining) return;
     this.#draining = true;
