@@ -7,6 +7,7 @@ import { migrationSource, phaseRules } from '../../src/state/migration-rules.ts'
 import { readerOf } from '../../src/state/migration.ts';
 import { topic } from '../../src/state/topics.ts';
 import { readGrants, Zones } from '../../src/state/zones.ts';
+import { openBypass } from './bypass/bypass.ts';
 import { openCatalogExport } from './catalog/export.ts';
 import { openCatalogGate } from './catalog/gate.ts';
 import { foundMigration } from './control/found.ts';
@@ -86,7 +87,11 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
       : { sessions: (request) => sessions.intercept(request), adopt: (id) => sessions.adopt(id) }),
     ...(catalog === undefined ? {} : { catalog: (request) => catalog.intercept(request) }),
   });
-  const tail = client === undefined ? undefined : openTail(context);
+  const bypass = openBypass(context, {
+    ...{ own: client === undefined ? undefined : dual.own, isOpen: (key) => dual.isOpen(key) },
+  });
+  const tail =
+    client === undefined ? undefined : openTail(context, { applying: (records) => bypass.applying(records) });
   const reverse = openReverse(context);
   const exported =
     client === undefined
@@ -102,6 +107,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
   const named: Readonly<Record<string, LivePart>> = {
     ...(sessions === undefined ? {} : { sessions }),
     dual,
+    bypass,
     ...(tail === undefined ? {} : { tail }),
     reverse,
     shadow,
@@ -112,7 +118,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
 
   const rehearsals = new Rehearsals(gateway);
   const reporting = openReporting(context, {
-    ...{ shadow, peers, dual, tail, reverse, rehearsals, version: host.version },
+    ...{ shadow, peers, dual, bypass, tail, reverse, rehearsals, version: host.version },
   });
   const reader =
     client === undefined

@@ -7,6 +7,7 @@ import type { Report } from '../../report/model.ts';
 import type { RunFacts } from '../../report/run-facts.ts';
 import { samplesText } from '../../report/samples.ts';
 import { defaultThresholds, type Thresholds } from '../../report/thresholds.ts';
+import type { BypassControl } from '../bypass/bypass.ts';
 import type { DualControl, LivePart, PartContext, TailControl } from '../ports.ts';
 import type { ReversePart } from '../reverse/reverse.ts';
 import type { Shadow } from '../shadow/shadow.ts';
@@ -20,6 +21,7 @@ export interface ReportingParts {
   readonly shadow: Shadow;
   readonly peers: Peers;
   readonly dual: DualControl;
+  readonly bypass: BypassControl;
   readonly tail: TailControl | undefined;
   readonly reverse: ReversePart;
   readonly rehearsals: Rehearsals;
@@ -50,6 +52,8 @@ const factsForm = z.object({
   usedEndpoints: z.record(z.string().max(1024), z.number()),
   /** Keys that somebody wrote at the source past this fleet, after it was decided here. */
   quarantined: z.number(),
+  /** Keys that somebody wrote at the source past this fleet, while writes went to both sides. */
+  bypass: z.number(),
   rehearsals: z.array(z.object({ atMs: z.number(), ok: z.boolean(), term: z.number() })).max(100),
 });
 
@@ -75,6 +79,7 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
       heldLocks: runner.isHere ? lockedBelow(context, prefix).count : null,
       usedEndpoints: parts.dual.usedEndpoints(),
       quarantined: parts.reverse.state(prefix)?.quarantined ?? 0,
+      bypass: parts.bypass.bypass(prefix).count,
       rehearsals: last === undefined ? [] : [last],
     };
   };
@@ -213,7 +218,7 @@ function operationsOf(
       oldestMs: Math.max(0, ...all.map(({ repairs }) => repairs.oldestMs)),
     },
     tailLagP99Ms: lags.length === 0 ? null : Math.max(...lags),
-    bypassWrites: all.reduce((sum, { quarantined }) => sum + quarantined, 0),
+    bypassWrites: all.reduce((sum, { quarantined, bypass }) => sum + quarantined + bypass, 0),
     heldLocks: locks.length === 0 ? null : Math.max(...locks),
     unsupportedCalls: all.reduce(
       (sum, { usedEndpoints }) => sum + Object.values(usedEndpoints).reduce((a, b) => a + b, 0),

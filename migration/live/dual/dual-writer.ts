@@ -11,6 +11,7 @@ import type { EvidenceSink, Phases } from '../ports.ts';
 import type { SourceClient } from '../proxy/source-client.ts';
 import { unreachable } from '../proxy/replies.ts';
 import { upstreamRequest, without, type UpstreamRequest } from '../proxy/upstream-request.ts';
+import type { OwnWrites } from '../bypass/own-writes.ts';
 import type { CasIndexes } from './cas-index.ts';
 import { clientTxn, effectsOf, translated, txnFailure, txnReply } from './client-txn.ts';
 import {
@@ -43,6 +44,7 @@ export interface DualWriterOptions {
   readonly repairer: Repairer;
   readonly casIndexes: CasIndexes;
   readonly evidence: EvidenceSink;
+  readonly own: OwnWrites;
   /** How long a client waits for this gateway to store what the source has taken, milliseconds. */
   readonly storeMsMax: number;
 }
@@ -290,6 +292,7 @@ export class DualWriter {
     switch (fenced.kind) {
       case 'done': {
         this.#count.fenced();
+        for (const prefix of plan.trees) this.#options.own.noteTree(prefix, fenced.markIndex);
         const done = plan.done(fenced.results, fenced.markIndex);
         return { reply: done.reply, stored: this.#store(plan, done) };
       }
@@ -315,9 +318,12 @@ export class DualWriter {
 
   /** Stores here what the source has; what cannot be stored now is looked up later. */
   async #store(plan: Plan, { records, unclear }: Done): Promise<void> {
-    const { gateway, phases, keys, source, evidence } = this.#options;
+    const { gateway, phases, keys, source, evidence, own } = this.#options;
     const sourceMs = gateway.monoMs();
-    for (const { stamp } of records) source.sawIndex(stamp);
+    for (const { key, stamp, value } of records) {
+      source.sawIndex(stamp);
+      own.note(key, { index: stamp, deleted: value === null });
+    }
     if (unclear.length > 0) keys.queue(unclear, 'unknown');
     const relayed = relay(gateway, phases, records);
     // In the same commit as the records, as they are proposed in one go.

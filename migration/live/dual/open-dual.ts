@@ -3,6 +3,7 @@ import type { MigrationKind } from '../../../src/state/migration.ts';
 import type { DualControl, LivePart, PartContext } from '../ports.ts';
 import { PhaseInterceptor, type Strategies } from '../route/interceptor.ts';
 import { catalogName, concerns } from '../route/open-writes.ts';
+import { OwnWrites } from '../bypass/own-writes.ts';
 import { CasIndexes } from './cas-index.ts';
 import { DualWriter } from './dual-writer.ts';
 import { Fences } from './fence.ts';
@@ -13,6 +14,10 @@ import { Repairer } from './repairer.ts';
 /** Who answers a request, and writes that go to both sides. */
 export interface DualPart extends LivePart, DualControl {
   readonly interceptor: Interceptor;
+  /** What it wrote at the source. */
+  readonly own: OwnWrites;
+  /** Whether a write of the key is under way, or what became of one is still to be looked up. */
+  isOpen(key: string): boolean;
 }
 
 /** Writes of one key that may wait for each other. Guess. */
@@ -28,15 +33,18 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
   const keys = new OpenKeys(gateway, repairsMax);
   const locks = new KeyLocks(waitingMax);
   const token = (): string => settings.source?.token ?? '';
+  const own = new OwnWrites(gateway.monoMs);
   const casIndexes = new CasIndexes(gateway, phases);
   const fences = client === undefined ? undefined : new Fences(client, token);
   const repairer =
-    client === undefined ? undefined : new Repairer({ gateway, phases, source: client, token, keys, locks });
+    client === undefined
+      ? undefined
+      : new Repairer({ gateway, phases, source: client, token, keys, locks, own });
   const dual =
     client === undefined || fences === undefined || repairer === undefined
       ? undefined
       : new DualWriter({
-          ...{ gateway, phases, source: client, fences, keys, locks, repairer, casIndexes, evidence },
+          ...{ gateway, phases, source: client, fences, keys, locks, repairer, casIndexes, evidence, own },
           storeMsMax,
         });
   const interceptor = new PhaseInterceptor(context, dual, strategies);
@@ -49,6 +57,8 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
 
   return {
     interceptor,
+    own,
+    isOpen: (key) => keys.isOpen(key),
     start: () => {
       keys.load();
       stopIndexes = casIndexes.start();

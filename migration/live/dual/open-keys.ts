@@ -39,6 +39,9 @@ export interface Repair {
   readonly sinceMs: number;
 }
 
+/** Guess. */
+const treesLookedAt = 256;
+
 interface OpenValue {
   readonly cause: RepairCause | 'intent';
   /** Wall clock. */
@@ -78,6 +81,21 @@ export class OpenKeys {
   /** Repairs that there was no room for: the tail finds what they would have found. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** Whether a write of the key is under way, or what became of one is still to be looked up. */
+  isOpen(key: string): boolean {
+    const name = nameOfKey(key);
+    if (this.#intents.has(name) || this.#repairs.has(name)) return true;
+    for (const each of this.#trees()) if (key.startsWith(textOfName(each))) return true;
+    return false;
+  }
+
+  *#trees(): Iterable<OpenName> {
+    for (const name of this.#intents.keys()) if (isTree(name)) yield name;
+    // With more of them there is trouble at the source anyway.
+    if (this.#repairs.size > treesLookedAt) return;
+    for (const name of this.#repairs.keys()) if (isTree(name)) yield name;
   }
 
   get intents(): Iterable<OpenName> {

@@ -1,9 +1,11 @@
 import { Kind } from '../../../src/state/kinds.ts';
 import { authorityOf } from '../../../src/state/migration.ts';
+import type { MirrorRecord } from '../../../src/state/mirror.ts';
 import { takeToken, fullBucket, type TokenBucket } from '../../source/token-bucket.ts';
 import type { GatewayPort } from '../gateway-port.ts';
 import type { Phases } from '../ports.ts';
 import type { SourceAsker } from '../proxy/source-client.ts';
+import type { OwnWrites } from '../bypass/own-writes.ts';
 import { isOwnKey } from './fence.ts';
 import type { KeyLocks } from './key-locks.ts';
 import { kvAbsence, kvRecord } from './kv-record.ts';
@@ -18,6 +20,7 @@ export interface RepairerOptions {
   readonly token: () => string;
   readonly keys: OpenKeys;
   readonly locks: KeyLocks;
+  readonly own: OwnWrites;
 }
 
 /** Per cause, so that many of one do not keep the few of another waiting. Guess. */
@@ -62,9 +65,9 @@ export class Repairer {
     await this.#running;
   }
 
-  /** Looks one up now. Answers why it could not be done; undefined: it is done. */
-  async lookUp(name: OpenName): Promise<string | undefined> {
-    return isTree(name) ? this.#tree(name) : this.#key(textOfName(name));
+  /** Looks one up now. `isOwn`: for what is there a write of this gateway may be the cause. Answers why it could not be done; undefined: it is done. */
+  async lookUp(name: OpenName, isOwn = true): Promise<string | undefined> {
+    return isTree(name) ? this.#tree(name, isOwn) : this.#key(textOfName(name), isOwn);
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -118,7 +121,10 @@ export class Repairer {
     const release = await locks.take([name]);
     let problem: string | undefined;
     try {
-      problem = release === undefined ? 'it is being written all the time' : await this.lookUp(name);
+      problem =
+        release === undefined
+          ? 'it is being written all the time'
+          : await this.lookUp(name, keys.repairs.get(name)?.cause !== 'asked');
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
     } finally {
@@ -146,18 +152,19 @@ export class Repairer {
     this.#problem = problem;
   }
 
-  async #key(key: string): Promise<string | undefined> {
-    const { gateway, phases, source, token } = this.#options;
+  async #key(key: string, isOwn: boolean): Promise<string | undefined> {
+    const { gateway, phases, source, token, own } = this.#options;
     // Where this fleet decides there is nothing to find out at the source; nor is there of what is nobody's but ours.
     if (!isSourceDecided(phases, key) || isOwnKey(key)) return undefined;
     const reading = await readKey(source, token(), key);
     if (reading.kind === 'trouble') return reading.why;
     const record = reading.kind === 'entry' ? kvRecord(reading.entry) : kvAbsence(key, reading.index);
+    if (isOwn) noteFound(gateway, own, record);
     return relay(gateway, phases, [record]);
   }
 
   /** Of a tree what is here and not there is deleted; what is there is the tail's to find. */
-  async #tree(name: OpenName): Promise<string | undefined> {
+  async #tree(name: OpenName, isOwn: boolean): Promise<string | undefined> {
     const { gateway, phases, source, token, keys } = this.#options;
     const prefix = textOfName(name);
     const there = await readNames(source, token(), prefix);
@@ -168,6 +175,7 @@ export class Repairer {
       there.index,
       (key) => there.names.has(key) || isOwnKey(key) || !isSourceDecided(phases, key),
     );
+    if (isOwn) for (const record of absent) noteFound(gateway, this.#options.own, record);
     const problem = await relay(gateway, phases, absent);
     if (problem !== undefined) return problem;
     // Newer than the index of the list (which may lag behind what was deleted): looked up one by one.
@@ -184,4 +192,12 @@ function isLive(gateway: GatewayPort, key: string): boolean {
 function isSourceDecided(phases: Phases, key: string): boolean {
   const rule = phases.ofKey(key);
   return rule !== undefined && authorityOf(rule.phase) === 'source';
+}
+
+/** What became of a write of this gateway. When a key went that is gone is not told: some time after what is here. */
+function noteFound({ view }: GatewayPort, own: OwnWrites, { key, stamp, value }: MirrorRecord): void {
+  const deleted = value === null;
+  const held = view.get(Kind.kv, key)?.stamp ?? 0;
+  if (deleted && held < stamp) own.note(key, { index: held + 1, deleted });
+  own.note(key, { index: stamp, deleted });
 }

@@ -1,3 +1,4 @@
+import type { MirrorRecord } from '../../../src/state/mirror.ts';
 import type { TermOf } from '../../mirror/version.ts';
 import type { ForkEvidence } from '../../mirror/leaf-decision.ts';
 import type { LiveReader } from '../../source/live-reader.ts';
@@ -44,4 +45,6 @@ export interface TailDeps {
   /** Takes a place among the leaves that are listed at once; answers how to give it back. */
   readonly listPlace: () => Promise<() => void>;
   readonly lag: (ms: number) => void;
+  /** Told of keys before they are stored. */
+  readonly applying: (records: readonly MirrorRecord[]) => void;
 }

@@ -67,7 +67,10 @@ export class KvRule implements LeafHost, DiscoveryHost {
     this.counts = cursor?.counts ?? noCounts();
     if (cursor !== undefined) this.table.restore(cursor.leaves);
     this.#commits = new Committer({
-      propose: (command) => deps.gateway.propose(command),
+      propose: (command) => {
+        if (command.kind === 'mirror-apply') deps.applying(command.records);
+        return deps.gateway.propose(command);
+      },
       sourceId: () => deps.source().id,
       timeline: deps.timeline,
       cursors: () => this.#cursors(),

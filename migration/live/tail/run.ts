@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Zones, readGrants } from '../../../src/state/zones.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { copyingOf, type MigrationKind, type PhaseRule } from '../../../src/state/migration.ts';
+import type { MirrorRecord } from '../../../src/state/mirror.ts';
 import { topic } from '../../../src/state/topics.ts';
 import type { LiveReader } from '../../source/live-reader.ts';
 import type { PartContext } from '../ports.ts';
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly tokenGiven: boolean;
   /** Resolves when an operator lets it go on; undefined: nobody holds it. */
   readonly held: () => Promise<void> | undefined;
+  /** Told of keys before they are stored. */
+  readonly applying: (records: readonly MirrorRecord[]) => void;
 }
 
 type RuleTail = KvRule | CatalogRule;
@@ -78,6 +81,7 @@ export class TailRun {
         Math.max(1, Math.floor((limits.waitingMax - 4 - this.#tails.size) / Math.max(1, this.#tails.size))),
       listPlace: () => this.#takeListPlace(),
       lag: (ms) => options.lag.add(ms),
+      applying: options.applying,
     };
   }
 

@@ -1,5 +1,6 @@
 import { bytes, count, duration } from '../../terminal/format.ts';
 import { RateMeter } from '../../terminal/rate-meter.ts';
+import type { MirrorRecord } from '../../../src/state/mirror.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
 import type { LiveReader } from '../../source/live-reader.ts';
 import type { SourceSettings } from '../gateway-port.ts';
@@ -22,6 +23,8 @@ export interface Tail extends LivePart, TailControl {
 
 export interface TailOptions {
   readonly limits?: Partial<TailLimits>;
+  /** Told of keys before they are stored. */
+  readonly applying?: (records: readonly MirrorRecord[]) => void;
   /** In place of a reader of the configured addresses. */
   readonly openReader?: (limits: TailLimits, throttles: Throttles) => LiveReader;
 }
@@ -276,6 +279,7 @@ class LiveTail implements Tail {
       lag: this.#lag,
       tokenGiven: source.token !== '',
       held: () => this.#paused?.over,
+      applying: this.#options.applying ?? (() => undefined),
     });
     this.#run.start();
   }
