@@ -16,6 +16,8 @@ export function startGateway(options: AgentOptions = {}): Promise<GatewayProcess
       command,
       namePrefix: 'gateway',
       startMsMax: 30_000,
+      // The catalog of one that migrates is the source's, which knows nothing of this node.
+      ...(options.config !== undefined && 'migration' in options.config ? { isServing: isMigrating } : {}),
       args: (configFile) => [...before, 'agent', '-server', '-bootstrap', `-config-file=${configFile}`],
       config: ({ ports, dataDir, nodeName }) => ({
         node_name: nodeName,
@@ -35,6 +37,16 @@ export function startGateway(options: AgentOptions = {}): Promise<GatewayProcess
     },
     options,
   );
+}
+
+/** Whether it has heard of its rules; until then it answers nothing that one may be about. */
+async function isMigrating(url: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/v1/grapevine/migration/status`, { signal });
+    return answer.ok && ((await answer.json()) as { rules: unknown[] }).rules.length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** The command line that runs `grapevine`, for tests of its other subcommands. */
