@@ -4,7 +4,9 @@ import type { GatewayPort } from '../gateway-port.ts';
 // Calls of another gateway that may take minutes. That one may end meanwhile, or start again: nothing of the call is
 // left there then, and nobody would say so before the time is over. So it is asked now and then whether it is at it.
 
-const lookMs = 2000;
+const lookMs = 1000;
+/** A busy one may take a while to say so. */
+const answerMs = 5000;
 /** In a row, that it is not at it: the answer itself may be on its way. */
 const missedMax = 3;
 
@@ -13,7 +15,7 @@ const lookForm = form.pick({ id: true });
 const lookAnswer = z.object({ open: z.boolean() });
 
 export function serveLong(
-  gateway: GatewayPort,
+  gateway: Pick<GatewayPort, 'serve'>,
   topic: string,
   handler: (body: unknown, from: string) => Promise<unknown>,
 ): void {
@@ -32,7 +34,7 @@ export function serveLong(
 
 /** Rejects also when the other gateway has ended since, whatever the time. */
 export async function callLong(
-  gateway: GatewayPort,
+  gateway: Pick<GatewayPort, 'call' | 'clock' | 'nodeId' | 'random'>,
   nodeName: string,
   topic: string,
   body: unknown,
@@ -42,7 +44,7 @@ export async function callLong(
   const done = new AbortController();
   const isAtIt = async (): Promise<boolean> => {
     try {
-      return lookAnswer.parse(await gateway.call(nodeName, `${topic}-open`, { id }, lookMs)).open;
+      return lookAnswer.parse(await gateway.call(nodeName, `${topic}-open`, { id }, answerMs)).open;
     } catch {
       return false;
     }

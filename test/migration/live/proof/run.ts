@@ -25,7 +25,7 @@ export async function runMigrationChaos({
   ms,
   log,
 }: MigrationChaosOptions): Promise<readonly string[]> {
-  const scene = await Scene.start({ seed, log, clients: 8, thinkMs: 40 });
+  const scene = await Scene.start({ seed, log, clients: 8, thinkMs: 40, patienceMs: 5000 });
   const rng = scene.rng.split('nemesis');
   const endMs = Date.now() + ms;
   try {

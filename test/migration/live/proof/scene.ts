@@ -14,6 +14,7 @@ export interface SceneOptions {
   readonly log: (text: string) => void;
   readonly clients: number;
   readonly thinkMs: number;
+  readonly patienceMs: number;
 }
 
 const base = '/v1/grapevine/migration';
@@ -54,7 +55,7 @@ export class Scene {
     this.clients = new LiveClients({
       doors: (prefix) => this.#doors(prefix),
       ...{ ledger: this.ledger, rng: this.rng.split('clients'), prefixes },
-      ...{ count: options.clients, thinkMs: options.thinkMs, patienceMs: 5000 },
+      ...{ count: options.clients, thinkMs: options.thinkMs, patienceMs: options.patienceMs },
     });
   }
 

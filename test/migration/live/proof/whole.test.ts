@@ -20,7 +20,13 @@ describeRealConsul(
       scene.problems.length === 0 ? '' : [...scene.problems.splice(0), ...said].join('\n');
 
     beforeAll(async () => {
-      scene = await Scene.start({ seed: 'whole', log: (text) => said.push(text), clients: 6, thinkMs: 40 });
+      scene = await Scene.start({
+        seed: 'whole',
+        log: (text) => said.push(text),
+        clients: 6,
+        thinkMs: 40,
+        patienceMs: 2500,
+      });
       scene.clients.start();
     }, testMsMax);
     afterAll(async () => {
@@ -30,7 +36,7 @@ describeRealConsul(
     test(
       'loses nothing on the way from passthrough to every phase, and back',
       async () => {
-        for (const phase of ['mirror', 'dual', 'shadow', 'local-reads', 'cutover'] as const) {
+        for (const phase of ['mirror', 'dual', 'local-reads', 'cutover'] as const) {
           await walk(scene, 'app/', phase);
           await scene.work(30);
           await scene.settle(phase);
@@ -51,15 +57,15 @@ describeRealConsul(
         await killRunner(scene);
         await restoreSnapshot(scene);
         await scene.settle('killed and restored in mirror');
-        await deleteMuch(scene, 'app/');
-        await scene.verify('app/');
         await walk(scene, 'app/', 'dual');
         await Promise.all([killRunner(scene), killLeader(scene)]);
         await cutLinks(scene, true);
         await scene.settle('killed and cut in dual');
         await restoreSnapshot(scene);
-        await scene.verify('app/');
         await scene.settle('restored in dual');
+        await walk(scene, 'app/', 'local-reads');
+        await deleteMuch(scene, 'app/');
+        await scene.settle('much was deleted');
         expect(found()).toBe('');
       },
       testMsMax,
@@ -68,7 +74,6 @@ describeRealConsul(
     test(
       'loses nothing when who directs its cutover is killed, or the source loses its leader in it',
       async () => {
-        await walk(scene, 'app/', 'local-reads');
         await killDirector(scene, 'app/', () => scene.step('app/', 'cutover'));
         await scene.work(30);
         await scene.settle('killed in the cutover');
