@@ -1,7 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import axios, { AxiosError, type AxiosInstance } from 'axios';
 import { parseAddress } from '../../source/address.ts';
 import { ConnectionError } from '../../source/connection.ts';
 import type { GatewayPort, SourceSettings } from '../gateway-port.ts';
@@ -29,7 +28,10 @@ export type Sent =
   | { readonly kind: 'failed'; readonly unsent: boolean; readonly code: string };
 
 interface Target {
-  readonly http: AxiosInstance;
+  /** How it is reached; before the path of each request comes `under`. */
+  readonly options: http.RequestOptions;
+  readonly request: (options: http.RequestOptions) => http.ClientRequest;
+  readonly under: string;
   readonly shown: string;
 }
 
@@ -72,24 +74,20 @@ export class Transport {
       const target = parseAddress(address);
       if (!target.ok) throw new ConnectionError('bad-address', target.error);
       const { baseUrl, socketPath, shown } = target.value;
-      const instance = axios.create({
-        baseURL: baseUrl,
+      const { protocol, hostname, port, pathname } = new URL(baseUrl);
+      const isTls = protocol === 'https:';
+      const options: http.RequestOptions = {
+        host: hostname.replace(/^\[(.*)\]$/, '$1'),
+        ...(port === '' ? {} : { port }),
         ...(socketPath === undefined ? {} : { socketPath }),
-        httpAgent,
-        httpsAgent,
-        // A source Consul is named by its address; a proxy from the environment would be a surprise.
-        proxy: false,
-        maxRedirects: 0,
-        decompress: false,
-        responseType: 'stream',
-        transformResponse: [],
-        transformRequest: [],
-        validateStatus: () => true,
-        maxBodyLength: Infinity,
-        // Any other bound, be it Infinity, makes axios wrap the stream: its headers would be gone.
-        maxContentLength: -1,
-      });
-      return { http: instance, shown };
+        agent: isTls ? httpsAgent : httpAgent,
+      };
+      return {
+        options,
+        request: isTls ? https.request : http.request,
+        under: pathname.replace(/\/$/, ''),
+        shown,
+      };
     });
   }
 
@@ -135,7 +133,7 @@ export class Transport {
     const control = new AbortController();
     const abort = (): void => control.abort();
     let late = false;
-    const { blocksMs, body } = request;
+    const { blocksMs } = request;
     const limitMs = blocksMs === undefined ? this.#settings.timeoutMs : blocksMs + blockSlackMs;
     const timer = setTimeout(() => {
       late = true;
@@ -149,18 +147,10 @@ export class Transport {
       this.#stopping.removeEventListener('abort', abort);
     };
     try {
-      const data = body === undefined || body instanceof Uint8Array ? body : Readable.from(body);
-      const response = await target.http.request<http.IncomingMessage>({
-        method: request.method,
-        url: request.path,
-        headers: plainHeaders(request.headers),
-        ...(data === undefined ? {} : { data: data instanceof Uint8Array ? Buffer.from(data) : data }),
-        signal: control.signal,
-      });
-      const stream = response.data;
+      const stream = await answered(target, request, control.signal);
       stream.once('close', done);
       this.#saw(stream.headers['x-consul-index']);
-      return { kind: 'response', response: { status: response.status, stream } };
+      return { kind: 'response', response: { status: stream.statusCode ?? 0, stream } };
     } catch (error) {
       done();
       const code = late ? tooLate : codeOf(error);
@@ -186,18 +176,38 @@ export class Transport {
   }
 }
 
-/** Axios has headers of its own, which the client did not send. */
-function plainHeaders(headers: Readonly<Record<string, string>>): Record<string, string | false> {
-  const named = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
-  const unwanted = ['accept', 'accept-encoding', 'content-type', 'user-agent'];
-  return {
-    ...headers,
-    ...Object.fromEntries(unwanted.filter((name) => !named.has(name)).map((name) => [name, false])),
-  };
+/**
+ * One request, over `node:http` alone: a library between would take a third of the time that a passed request costs
+ * here, and has headers of its own, which the client did not send.
+ */
+function answered(
+  { options, request, under }: Target,
+  { method, path, headers, body }: UpstreamRequest,
+  signal: AbortSignal,
+): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const sized =
+      body instanceof Uint8Array && !('content-length' in headers) && !('Content-Length' in headers);
+    const length = sized ? { 'Content-Length': body.length } : {};
+    const sent = request({
+      ...options,
+      method,
+      path: `${under}${path}`,
+      headers: { ...headers, ...length },
+      signal,
+    });
+    sent.once('response', resolve);
+    // Also for what happens to it later: then nobody listens any more.
+    sent.on('error', reject);
+    if (body === undefined || body instanceof Uint8Array) sent.end(body);
+    else
+      Readable.from(body)
+        .on('error', (error) => sent.destroy(error))
+        .pipe(sent);
+  });
 }
 
 export function codeOf(error: unknown): string {
-  if (error instanceof AxiosError) return error.code ?? error.message;
   const { code, message } = error as { code?: unknown; message?: unknown };
   return typeof code === 'string' ? code : String(message);
 }
