@@ -8,6 +8,9 @@ import { freePort, grapevine, startAgent, type Agent } from './demo-processes.ts
 export const regions = ['eu', 'us', 'ap'] as const;
 export type Region = (typeof regions)[number];
 
+/** With less of everything, and near regions: for tests. */
+export const isShort = process.env['GRAPEVINE_DEMO_SHORT'] === '1';
+
 /** One way, as between Frankfurt, Virginia and Tokyo. */
 const delaysMs: Readonly<Record<string, number>> = { 'eu us': 40, 'us ap': 75, 'eu ap': 100 };
 
@@ -28,7 +31,7 @@ export async function startFleet(config?: Readonly<Record<string, unknown>>): Pr
   const address = (region: Region): string => `${net}.${regions.indexOf(region) + 1}`;
   const advertised = (region: Region): string => `${net}.${regions.indexOf(region) + 101}`;
   const delayMs = (from: string, to: string): number =>
-    delaysMs[`${from} ${to}`] ?? delaysMs[`${to} ${from}`] ?? 0;
+    (delaysMs[`${from} ${to}`] ?? delaysMs[`${to} ${from}`] ?? 0) / (isShort ? 10 : 1);
   const links = await openLinks({
     nodes: regions.map((region) => ({
       name: region,

@@ -27,12 +27,18 @@ export async function show(
   args: readonly string[],
 ): Promise<number> {
   const [command, ...before] = program;
-  sayCommand([program === grapevine ? 'grapevine' : command.split('/').at(-1), ...args].join(' '));
+  sayCommand(
+    [program === grapevine ? 'grapevine' : command.split('/').at(-1), ...args.map(quoted)].join(' '),
+  );
   return new Promise((resolve, reject) => {
     const child = keep(spawn(command, [...before, ...args], { stdio: 'inherit' }));
     child.on('error', reject);
     child.on('exit', (code) => resolve(code ?? 1));
   });
+}
+
+function quoted(arg: string): string {
+  return /^[\w./:=,@%+-]+$/.test(arg) ? arg : `'${arg}'`;
 }
 
 /** Runs a command silently; what it printed, on both of its outputs. */

@@ -9,7 +9,9 @@ let failures = 0;
 
 export function heading(text: string): void {
   steps += 1;
-  console.log(`\n${bold(`${steps}. ${text}`)}`);
+  const seconds = Math.round(performance.now() / 1000);
+  const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+  console.log(`\n${bold(`${steps}. ${text}`)} ${dim(`(${clock})`)}`);
 }
 
 export function say(text: string): void {
