@@ -28,6 +28,11 @@ export interface MovePorts {
   drainBack(waitMs: number): Promise<{ readonly drained: boolean; readonly differing: number }>;
   /** Writers that have not heard of what comes are refused by the source from now on. */
   fence(waitMs: number): Promise<void>;
+  /**
+   * Waits until gateways that do not take part can write at the source no more, once the fence is raised. Undefined: all
+   * take part, and hold.
+   */
+  readonly untilOut: ((waitMs: number) => Promise<void>) | undefined;
   /** The move was called off after the fence was set: those writers may go on. */
   unfence(): Promise<void>;
   /** The highest index that the source has shown. */
@@ -97,6 +102,17 @@ export async function moveAuthority(move: Move, ports: MovePorts): Promise<MoveO
       lowestIndex = Math.min(lowestIndex, highestIndex);
     }
 
+    const fence = async (): Promise<void> => {
+      enter('fence');
+      fenced = true;
+      await ports.fence(left());
+    };
+    if (!back && ports.untilOut !== undefined) {
+      // What they still wrote is compared with the rest.
+      await fence();
+      await ports.untilOut(left());
+    }
+
     enter('compare');
     let entries = 0;
     if (back) {
@@ -123,11 +139,7 @@ export async function moveAuthority(move: Move, ports: MovePorts): Promise<MoveO
     const seeMs = left();
     await Promise.all(names.map((name) => ports.see(name, fences, seeMs)));
 
-    if (!back) {
-      enter('fence');
-      fenced = true;
-      await ports.fence(left());
-    }
+    if (!back && !fenced) await fence();
 
     enter('step');
     left();

@@ -14,6 +14,7 @@ import { gateFacts, type FactParts } from './facts.ts';
 import { lowerFence } from './fence-keeper.ts';
 import { gatesOf, notGreen, type Gate } from './gates.ts';
 import { compareAnswer, drainAnswer, holdAnswer, type Position, type StepOrder } from './order-forms.ts';
+import { leaseMs } from '../dual/leases.ts';
 import { ruleAt } from './phases.ts';
 
 /** What came of an order to step. */
@@ -49,6 +50,8 @@ export type StepResult = StepReport | { readonly refused: string; readonly statu
 /** How long gateways get to act on a step that was made. */
 const actMs = 10_000;
 const marginMs = 2000;
+/** What clocks of two machines may differ by in how fast they go. Guess, far above what they do. */
+const clockDrift = 0.1;
 
 export interface StepperParts extends FactParts {
   readonly sessionsReady: (waitMs: number) => Promise<void>;
@@ -220,6 +223,13 @@ export class Stepper {
       drainBack: async (waitMs) =>
         drainAnswer.parse(await ask(gateway.nodeName, 'drain-back', { prefix, waitMs }, waitMs)),
       fence: (waitMs) => dual.fence(prefix, from.term + 1, waitMs),
+      untilOut: gateway.gateways().every(({ nodeName }) => names.includes(nodeName))
+        ? undefined
+        : async (waitMs) => {
+            const outMs = leaseMs * (1 + clockDrift);
+            if (waitMs < outMs) throw new Error(`no time is left to wait for gateways that are left out`);
+            await gateway.clock.sleep(outMs);
+          },
       unfence: async () => {
         if (client !== undefined) await lowerFence(client, settings.source?.token ?? '', from);
       },

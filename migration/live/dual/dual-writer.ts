@@ -28,6 +28,7 @@ import {
   type TxnError,
 } from './consul-txn.ts';
 import { fenceKey, isOwnKey, ownKeys, type Fences } from './fence.ts';
+import type { Lease, Leases } from './leases.ts';
 import type { KeyLocks } from './key-locks.ts';
 import { kvAbsence, kvRecord } from './kv-record.ts';
 import { nameOfKey, nameOfTree, type OpenKeys, type OpenName } from './open-keys.ts';
@@ -39,6 +40,7 @@ export interface DualWriterOptions {
   readonly phases: Phases;
   readonly source: SourceClient;
   readonly fences: Fences;
+  readonly leases: Leases;
   readonly keys: OpenKeys;
   readonly locks: KeyLocks;
   readonly repairer: Repairer;
@@ -354,7 +356,7 @@ export class DualWriter {
         const fence = await fences.check(rule);
         if (fence.kind === 'stale') return this.#stale(rule, fence.term);
         if (fence.kind === 'trouble') {
-          // Not sent: nothing was written. Without rights of our own there is no fence to be had.
+          // Not sent: nothing was written. Without rights of our own there is no fence to be had; a lease needs less.
           if (fence.denied) return { kind: 'plain' };
           return { kind: 'refused', reply: unreachable(fence.why) };
         }
@@ -424,6 +426,10 @@ export class DualWriter {
   }
 
   #stale(rule: PhaseRule, term: number): Fenced {
+    return { kind: 'refused', reply: this.#staleReply(rule, term) };
+  }
+
+  #staleReply(rule: PhaseRule, term: number): Reply {
     this.#count.stale();
     this.#options.gateway.log.warn(
       { prefix: rule.prefix, term: rule.term, sourceTerm: term },
@@ -432,14 +438,35 @@ export class DualWriter {
     const text =
       `rpc error making call: the migration of ${JSON.stringify(rule.prefix)} moved on (term ${term}), which this ` +
       `gateway has not heard of yet (term ${rule.term}): try again`;
-    return { kind: 'refused', reply: failure(500, text) };
+    return failure(500, text);
+  }
+
+  #unproved(lease: Exclude<Lease, { readonly kind: 'held' }>): Reply {
+    if (lease.kind === 'stale') return this.#staleReply(lease.rule, lease.term);
+    const rights = lease.denied ? `the token of this gateway may not use ${ownKeys} there: ` : '';
+    return unreachable(`${rights}${lease.why}`);
   }
 
   /** Without a transaction: as the client sent it, and then what is there is read. */
   async #plain(plan: Plan): Promise<{ readonly reply: Reply; readonly stored: Promise<void> }> {
-    const { source, keys } = this.#options;
-    const passed = await source.passWhole(plan.plain());
+    const { source, keys, leases, gateway } = this.#options;
     const done = Promise.resolve();
+    const lease = await leases.prove(plan.rules);
+    if (lease.kind !== 'held') {
+      this.#count.refused();
+      keys.resolve(plan.names);
+      return { reply: this.#unproved(lease), stored: done };
+    }
+    const passed = await source.passWhole(plan.plain());
+    if (passed.kind !== 'unsent' && gateway.monoMs() > lease.untilMs) {
+      // It may have come after a cutover that did not wait for it.
+      const again = await leases.prove(plan.rules, true);
+      if (again.kind !== 'held') {
+        this.#count.unknown();
+        keys.queue(plan.names, 'unknown');
+        return { reply: this.#unproved(again), stored: done };
+      }
+    }
     if (passed.kind !== 'answer') {
       if (passed.kind === 'unsent') keys.resolve(plan.names);
       else keys.queue(plan.names, 'unknown');

@@ -8,6 +8,7 @@ import { CasIndexes } from './cas-index.ts';
 import { DualWriter } from './dual-writer.ts';
 import { Fences } from './fence.ts';
 import { KeyLocks } from './key-locks.ts';
+import { Leases } from './leases.ts';
 import { nameOfKey, OpenKeys } from './open-keys.ts';
 import { Repairer } from './repairer.ts';
 
@@ -44,7 +45,19 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
     client === undefined || fences === undefined || repairer === undefined
       ? undefined
       : new DualWriter({
-          ...{ gateway, phases, source: client, fences, keys, locks, repairer, casIndexes, evidence, own },
+          ...{
+            gateway,
+            phases,
+            source: client,
+            fences,
+            keys,
+            locks,
+            repairer,
+            leases: new Leases(client, token, fences, gateway.monoMs),
+            casIndexes,
+            evidence,
+            own,
+          },
           storeMsMax,
         });
   const interceptor = new PhaseInterceptor(context, dual, strategies);

@@ -103,6 +103,7 @@ class World {
           return { drained: true, differing: 0 };
         }),
       fence: () => this.#call(() => void (this.fenceTerm = this.ruleTerm + 1)),
+      untilOut: undefined,
       unfence: () => this.#call(() => void (this.fenceTerm = this.ruleTerm)),
       sourceIndex: () => 500,
       // Decided here: nothing comes between the last look at the clock and the step.
@@ -195,5 +196,19 @@ describe('a move of authority', () => {
       kind: 'called-off',
       why: expect.stringMatching(/would start over/) as unknown,
     });
+  });
+
+  test('raises the fence and waits before it compares, where a gateway is left out', async () => {
+    const world = new World('local-reads', Infinity, 1, chanceOf(1));
+    const from = ruleOf('kv', 'app/', 'local-reads', { step: 5 });
+    const said: string[] = [];
+    const ports = { ...world.ports(), stage: (stage: string) => void said.push(stage) };
+    const untilOut = (): Promise<void> => Promise.resolve(void said.push('out'));
+    const outcome = await moveAuthority(
+      { of: 'kv', prefix: 'app/', from, to: 'cutover', holdMsMax },
+      { ...ports, untilOut },
+    );
+    expect(outcome.kind).toBe('moved');
+    expect(said).toEqual(['prepare', 'hold', 'fence', 'out', 'compare', 'heads', 'step', 'done']);
   });
 });

@@ -18,7 +18,9 @@ class DoorGateway implements GatewayPort {
   readonly nodeName = this.base.nodeName;
   readonly datacenter = this.base.datacenter;
   readonly clock = this.base.clock;
-  readonly monoMs = this.base.monoMs;
+  /** Set to let time pass. */
+  passedMs: () => number = () => 0;
+  readonly monoMs = (): number => this.base.monoMs() + this.passedMs();
   readonly random = this.base.random;
   readonly log = this.base.log;
   readonly view: Store;
@@ -75,9 +77,9 @@ export class MigratingDoor {
   constructor(
     address: string | undefined,
     phases: FakePhases,
-    more: Partial<SourceSettings> & { readonly strategies?: Strategies } = {},
+    more: Partial<SourceSettings> & { readonly strategies?: Strategies; readonly passMs?: () => number } = {},
   ) {
-    const { strategies, ...limits } = more;
+    const { strategies, passMs, ...limits } = more;
     this.phases = phases;
     const asked = (): Interceptor => this.part.interceptor;
     this.door = new FrontDoor({
@@ -91,6 +93,7 @@ export class MigratingDoor {
       },
     });
     this.gateway = new DoorGateway(this.door);
+    if (passMs !== undefined) this.gateway.passedMs = passMs;
     const settings = sourceSettings(address ?? 'none:1', limits);
     this.client = address === undefined ? undefined : new SourceClient(this.gateway, settings);
     const base = partContext(this.gateway, phases, settings);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { leaseMs } from '../../../../migration/live/dual/leases.ts';
 import { Kind } from '../../../../src/state/kinds.ts';
 import { decodeKv } from '../../../../src/state/values.ts';
 import { FakePhases, ruleOf } from '../../../support/live-gateway.ts';
@@ -8,11 +9,14 @@ import { FakeSource } from './fake-source.ts';
 let source: FakeSource;
 let phases: FakePhases;
 let migrating: MigratingDoor;
+/** Time that passes while the gateway stands still. */
+let passMs = 0;
 
 beforeEach(async () => {
   source = await new FakeSource().open();
   phases = new FakePhases(ruleOf('kv', '', 'passthrough'), ruleOf('kv', 'app/', 'dual', { term: 3 }));
-  migrating = await new MigratingDoor(source.address, phases).open();
+  passMs = 0;
+  migrating = await new MigratingDoor(source.address, phases, { passMs: () => passMs }).open();
 });
 afterEach(async () => {
   await migrating.close();
@@ -293,4 +297,45 @@ test('requests count as under way with the step under which they were routed', a
   answer();
   expect((await read).status).toBe(404);
   expect(migrating.part.older('kv', 'app/', 2)).toBe(0);
+});
+
+const large = 'l'.repeat(400_000);
+
+test('a write that no transaction takes is sent while the term is proved, and refused where it has risen', async () => {
+  expect((await put('app/large', large)).text).toBe('true');
+  expect(stored('app/large')).toBe(large);
+  const reads = (): number =>
+    source.seen.filter(({ method, url }) => method === 'GET' && url.includes('/_gw/term/')).length;
+  expect(reads()).toBeGreaterThan(0);
+  source.set('_gw/term/app/', '4');
+  await new Promise((resolve) => setTimeout(resolve, leaseMs));
+  const refused = await put('app/large', `${large}2`);
+  expect([refused.status, refused.text.includes('moved on (term 4)')]).toEqual([500, true]);
+  expect(source.entries.get('app/large')?.value).toBe(large);
+  expect(open()).toEqual([]);
+});
+
+test('a write that outlives its lease, as of a gateway that was paused, is not acknowledged after a cutover', async () => {
+  await put('app/large', large);
+  source.bend = ({ method, url }) => {
+    if (method !== 'PUT' || url !== '/v1/kv/app/large') return undefined;
+    // The gateway stands still meanwhile: the fence is raised, and the time of the lease is over.
+    source.set('_gw/term/app/', '4');
+    passMs += leaseMs + 1;
+    return undefined;
+  };
+  const late = await put('app/large', `${large}2`);
+  expect([late.status, late.text.includes('moved on (term 4)')]).toEqual([500, true]);
+  expect(stored('app/large')).not.toBe(`${large}2`);
+  source.bend = () => undefined;
+});
+
+test('a write that is slow, and came in time, is acknowledged', async () => {
+  await put('app/large', large);
+  source.bend = ({ method }) => {
+    if (method === 'PUT') passMs += leaseMs + 1;
+    return undefined;
+  };
+  expect((await put('app/large', `${large}2`)).text).toBe('true');
+  expect(stored('app/large')).toBe(`${large}2`);
 });
