@@ -3,7 +3,7 @@ import { upperBound95, wilson95 } from '../compare/intervals.ts';
 // Intervals of rates. Chance comes from a seed, so that equal evidence prints equal intervals.
 
 // A report draws a million numbers: not one look-up of a global for each.
-const { imul, exp, log, sqrt, cos, max, PI } = Math;
+const { imul, exp, log, sqrt, cos, max, min, PI } = Math;
 
 /** Numbers in [0, 1) that follow from a seed (mulberry32). */
 export function seededChance(seed: number): () => number {
@@ -84,7 +84,7 @@ export function bootstrapByKey95(
   for (let round = 0; round < resamples; round += 1) {
     let hits = 0;
     for (const [each, keys] of keysByHits) hits += each * poisson(keys, chance);
-    rates[round] = Math.min(1, hits / of);
+    rates[round] = min(1, hits / of);
   }
   rates.sort();
   return [rates[Math.floor(resamples * 0.025)] ?? 0, rates[Math.ceil(resamples * 0.975) - 1] ?? 1];

@@ -6,6 +6,7 @@ import { diffHtml } from '../../../migration/report/html/diff-html.ts';
 import { reportHtml } from '../../../migration/report/html/report-html.ts';
 import { comparisonJunit, gatesJunit } from '../../../migration/report/junit.ts';
 import type { Report } from '../../../migration/report/model.ts';
+import { comparisonHeadline, comparisonText } from '../../../migration/report/report-text.ts';
 import { defaultThresholds } from '../../../migration/report/thresholds.ts';
 import { facts, healthy, syntheticEvidence, type Process } from './synthetic.ts';
 
@@ -35,7 +36,7 @@ describe('two reports compared', () => {
   });
 
   test('two samples of one process are the same in at least 19 of 20 pairs', () => {
-    const small = { gateways: 1, prefixes: ['app/'], reads: 400_000, timedThousands: 40 };
+    const small = { gateways: 1, prefixes: ['app/'], reads: 400_000, timedThousands: 40, hours: 4 };
     const results = Array.from({ length: 20 }, (_, pair) => {
       const [a, b] = [
         report({ ...small, seed: 1000 + pair }),
@@ -63,6 +64,64 @@ describe('two reports compared', () => {
       result: 'unknown',
       exitCode: 4,
     });
+  });
+
+  /** Of two reports of which all but the prefixes is one and the same. */
+  const withPrefixes = (
+    prefixes: readonly (readonly [name: string, compared: number])[],
+    id: string,
+  ): Report => {
+    const [row] = base.prefixes;
+    if (row === undefined) throw new Error('no prefix');
+    const rows = prefixes.map(([prefix, compared]) => {
+      const { rate: _left, ...counted } = { ...row, prefix, compared, matched: compared, transient: 0 };
+      return { ...counted, indeterminate: 0, ignored: 0, persistent: 0 };
+    });
+    return { ...base, run: { ...base.run, id }, prefixes: rows };
+  };
+
+  test('a prefix that hardly anybody read on either side decides nothing, and is said with the result', () => {
+    const [a, b] = [
+      withPrefixes(
+        [
+          ['app/', 900_000],
+          ['rare/', 20],
+        ],
+        'a',
+      ),
+      withPrefixes(
+        [
+          ['app/', 900_000],
+          ['rare/', 30],
+        ],
+        'b',
+      ),
+    ] as const;
+    const comparison = compareReports(a, b, defaultThresholds);
+    expect(comparison).toMatchObject({ result: 'same', exitCode: 0 });
+    expect(comparisonHeadline(comparison)).toContain('1 prefix with too little data to tell');
+    expect(comparisonText(comparison)).toMatch(/UNKNOWN +differences that did not clear, rare\//);
+  });
+
+  test('a prefix that only one side read enough of is unknown, and so is the whole', () => {
+    const a = withPrefixes(
+      [
+        ['app/', 900_000],
+        ['once/', 80_000],
+      ],
+      'a',
+    );
+    for (const others of [
+      [
+        ['app/', 900_000],
+        ['once/', 30],
+      ],
+      [['app/', 900_000]],
+    ] as const) {
+      const comparison = compareReports(a, withPrefixes(others, 'b'), defaultThresholds);
+      expect(comparison).toMatchObject({ result: 'unknown', exitCode: 4 });
+      expect(comparison.reasons.join()).toContain('once/');
+    }
   });
 
   test('keys under another secret are not matched', () => {

@@ -17,6 +17,9 @@ import {
 import { seededChance } from '../../../migration/evidence/statistics.ts';
 import type { RunFacts } from '../../../migration/report/run-facts.ts';
 
+// Jest looks globals up slowly, and this asks for them a million times.
+const { exp, log, floor, round, sqrt, cos, imul, max, min, PI } = Math;
+
 // Evidence of a fleet that never ran, drawn from a seed: what a report should say of it is known.
 
 export interface Process {
@@ -197,26 +200,25 @@ function cellOf(
   endpoint: string,
   chance: () => number,
 ): EvidenceCell {
-  const compared = Math.max(1, Math.round(process.reads / (row + 1)));
+  const compared = max(1, round(process.reads / (row + 1)));
   const persistent = drawn(compared, process.persistent, chance);
   const transient = drawn(compared, process.transient, chance);
   const indeterminate = drawn(compared, process.indeterminate, chance);
   const ignored = drawn(compared, 0.01, chance);
   const kinds = emptyKinds();
   const pick = (weights: readonly DifferenceKind[]): DifferenceKind =>
-    weights[Math.floor(chance() * weights.length)] ?? 'value';
+    weights[floor(chance() * weights.length)] ?? 'value';
   for (let i = 0; i < persistent; i++) kinds[pick(['value', 'value', 'missing', 'flags'])].persistent += 1;
   for (let i = 0; i < transient; i++)
     kinds[pick(['value', 'value', 'value', 'missing', 'extra'])].transient += 1;
-  const clusters = Array.from({ length: Math.min(40, persistent + transient) }, (_, at) => ({
+  const clusters = Array.from({ length: min(40, persistent + transient) }, (_, at) => ({
     key: hmacOf(`${prefix} ${at}`),
     transient: 0,
     persistent: 0,
   }));
   for (let i = 0; i < persistent; i++)
-    (clusters[Math.floor(chance() * clusters.length)] ?? never()).persistent += 1;
-  for (let i = 0; i < transient; i++)
-    (clusters[Math.floor(chance() * clusters.length)] ?? never()).transient += 1;
+    (clusters[floor(chance() * clusters.length)] ?? never()).persistent += 1;
+  for (let i = 0; i < transient; i++) (clusters[floor(chance() * clusters.length)] ?? never()).transient += 1;
   const isBlocking = endpoint.endsWith('?index');
   return {
     of: 'kv',
@@ -239,7 +241,7 @@ function cellOf(
     longestOpenMs: persistent > 0 ? 86_000 : transient > 0 ? 5010 : 0,
     openMs: logNormal(transient, 800, 1.1, chance),
     noise: {
-      compared: Math.round(compared / 10),
+      compared: round(compared / 10),
       differed: drawn(compared / 10, process.noise, chance),
       kinds: {},
     },
@@ -252,7 +254,7 @@ function cellOf(
     wake: {
       later: isBlocking ? logNormal(compared / 20, 9, 0.8, chance) : emptyHistogram(),
       earlier: isBlocking ? logNormal(compared / 60, 1.5, 0.8, chance) : emptyHistogram(),
-      indexSteps: isBlocking ? Math.round(compared / 15) : 0,
+      indexSteps: isBlocking ? round(compared / 15) : 0,
       missedWakes: 0,
     },
     ages: ageTimesMs.map((ageMs) => ({ ageMs, n: compared, open: persistent })),
@@ -263,7 +265,7 @@ function scopeOf(process: Process, prefix: string, chance: () => number): ScopeE
   const reads = process.reads * 3;
   const checked = reads * 2;
   const keys: number[] = [];
-  for (let i = 0; i < 3000; i++) addHash(keys, Math.floor(chance() * 2 ** 48));
+  for (let i = 0; i < 3000; i++) addHash(keys, floor(chance() * 2 ** 48));
   const violations = drawn(checked, process.violationsPerMillion / 1e6, chance);
   const low = logNormal(reads, process.stalenessMs, 1, chance, 0.8);
   return {
@@ -272,18 +274,18 @@ function scopeOf(process: Process, prefix: string, chance: () => number): ScopeE
     phase: 'shadow',
     coverage: { reads: reads * 4, writes: reads / 5, sampled: reads, keys },
     staleness: { low, high: structuredClone(low), exact: reads, bounded: 0 },
-    versionsBehind: [reads * 0.995, reads * 0.004, reads * 0.001].map(Math.round),
+    versionsBehind: [reads * 0.995, reads * 0.004, reads * 0.001].map(round),
     visibility: {
       own: visibility(process, 0.2, chance),
       zone: visibility(process, 1, chance),
       all: visibility(process, 2.5, chance),
     },
     agreement: {
-      zone: { asked: reads / 10, agreed: Math.round((reads / 10) * 0.9996), unknown: 4 },
-      all: { asked: reads / 10, agreed: Math.round((reads / 10) * 0.9991), unknown: 9 },
+      zone: { asked: reads / 10, agreed: round((reads / 10) * 0.9996), unknown: 4 },
+      all: { asked: reads / 10, agreed: round((reads / 10) * 0.9991), unknown: 9 },
     },
     sessions: {
-      readYourWrites: { checked: Math.round(checked / 4), violations },
+      readYourWrites: { checked: round(checked / 4), violations },
       monotonicReads: { checked, violations: 0 },
       indexRegressions: { checked, violations: 0 },
       forgotten: 12,
@@ -295,11 +297,11 @@ function scopeOf(process: Process, prefix: string, chance: () => number): ScopeE
 
 function visibility(process: Process, slow: number, chance: () => number): VisibilityBin[] {
   return visibilityTimesMs.map((tMs) => {
-    const n = Math.round((100 + 1900 * chance()) * process.timedThousands);
-    const z = Math.log(tMs / (process.stalenessMs * slow)) / 0.9;
-    const share = 1 / (1 + Math.exp(-1.7 * z));
-    const fresh = Math.round(n * share);
-    return { tMs, fresh, stale: n - fresh, unknown: Math.round(n * 0.02) };
+    const n = round((100 + 1900 * chance()) * process.timedThousands);
+    const z = log(tMs / (process.stalenessMs * slow)) / 0.9;
+    const share = 1 / (1 + exp(-1.7 * z));
+    const fresh = round(n * share);
+    return { tMs, fresh, stale: n - fresh, unknown: round(n * 0.02) };
   });
 }
 
@@ -310,11 +312,11 @@ function timelineOf(
   chance: () => number,
 ): TimelineBucket[] {
   const widthMs = 600_000;
-  const buckets = Math.round((process.hours * 3_600_000) / widthMs);
+  const buckets = round((process.hours * 3_600_000) / widthMs);
   return Array.from({ length: buckets }, (_, at) => {
     const atMs = sinceMs + at * widthMs;
-    const near = Math.exp(-(((endMs - 4 * 3_600_000 - atMs) / 1_800_000) ** 2));
-    const compared = Math.round((process.reads * 3 * (0.7 + 0.6 * chance())) / buckets);
+    const near = exp(-(((endMs - 4 * 3_600_000 - atMs) / 1_800_000) ** 2));
+    const compared = round((process.reads * 3 * (0.7 + 0.6 * chance())) / buckets);
     const transient = drawn(compared, process.transient * (1 + 30 * near), chance);
     const persistent = drawn(compared, process.persistent * (0.4 + 6 * near), chance);
     return {
@@ -348,7 +350,7 @@ function samplesOf(process: Process, cells: readonly EvidenceCell[], chance: () 
         prefix: cell.prefix,
         phase: cell.phase,
         endpoint: cell.endpoint,
-        atMs: Math.round(endMs - chance() * process.hours * 3_600_000),
+        atMs: round(endMs - chance() * process.hours * 3_600_000),
         outcome: cluster.persistent > 0 ? 'persistent' : 'transient',
         kind: at % 4 === 3 ? 'missing' : 'value',
         key: { prefix: cell.prefix, hmac: cluster.key },
@@ -387,19 +389,16 @@ function emptyKinds(): EvidenceCell['kinds'] {
 /** About log-normal, of `count` values; each stands for many where there are many. */
 function logNormal(count: number, median: number, spread: number, chance: () => number, zero = 0): Histogram {
   const histogram = emptyHistogram();
-  const many = Math.round(count);
-  const draws = Math.min(many, 400);
+  const many = round(count);
+  const draws = min(many, 400);
   // Evenly over the ranks: a few drawn at random would not say what so many values say.
   for (let i = 0; i < draws; i++) {
     const rank = (i + 0.2 + 0.6 * chance()) / draws;
     const beyond = (rank - zero) / (1 - zero);
-    addValue(
-      histogram,
-      beyond <= 0 ? 0 : median * Math.exp((spread * Math.log(beyond / (1 - beyond))) / 1.7),
-    );
+    addValue(histogram, beyond <= 0 ? 0 : median * exp((spread * log(beyond / (1 - beyond))) / 1.7));
   }
   if (many > draws && draws > 0) {
-    const times = Math.floor(many / draws);
+    const times = floor(many / draws);
     histogram.buckets = histogram.buckets.map(([bucket, held]) => [bucket, held * times]);
     histogram.zero *= times;
     histogram.sum *= times;
@@ -413,25 +412,29 @@ export function drawn(n: number, rate: number, chance: () => number): number {
   const mean = n * rate;
   if (mean <= 0) return 0;
   if (mean > 30) {
-    const normal = Math.sqrt(-2 * Math.log(1 - chance())) * Math.cos(2 * Math.PI * chance());
-    return Math.max(0, Math.round(mean + normal * Math.sqrt(mean)));
+    const normal = sqrt(-2 * log(1 - chance())) * cos(2 * PI * chance());
+    return max(0, round(mean + normal * sqrt(mean)));
   }
   let [many, product] = [0, chance()];
-  while (product > Math.exp(-mean)) {
+  while (product > exp(-mean)) {
     many += 1;
     product *= chance();
   }
   return many;
 }
 
+const hmacs = new Map<string, string>();
+
 export function hmacOf(text: string): string {
+  const known = hmacs.get(text);
+  if (known !== undefined) return known;
   let hash = 0x811c9dc5;
   let hex = '';
-  for (let round = 0; hex.length < 32; round++) {
-    for (const char of `${round}${text}`)
-      hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  for (let turn = 0; hex.length < 32; turn++) {
+    for (const char of `${turn}${text}`) hash = imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
     hex += hash.toString(16).padStart(8, '0');
   }
+  hmacs.set(text, hex.slice(0, 32));
   return hex.slice(0, 32);
 }
 
