@@ -14,8 +14,7 @@ export interface Moving {
   readonly gateway: GatewayProcess;
   readonly client: FleetClient;
   /** To the phase, step by step from where the rule is, past gates that time alone would open. */
-  walk(prefix: string, to: readonly Phase[]): Promise<void>;
-  status(): Promise<Record<string, unknown>>;
+  readonly walk: (prefix: string, to: readonly Phase[]) => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -28,7 +27,6 @@ export async function startMoving(source: string, config: object = {}): Promise<
     walk: async (prefix, to) => {
       for (const phase of to) await step(client, prefix, phase);
     },
-    status: () => client.json(`${base}/status`),
     stop: async () => {
       client.close();
       await gateway.stop();
