@@ -19,12 +19,21 @@ export interface MigrationChaosOptions {
   readonly log: (text: string) => void;
 }
 
-/** Walks two rules to and fro at random, with faults between steps and in the middle of them. */
-export async function runMigrationChaos({
-  seed,
-  ms,
-  log,
-}: MigrationChaosOptions): Promise<readonly string[]> {
+/**
+ * Walks two rules to and fro at random, with faults between steps and in the middle of them; then takes rights away.
+ * Answers what is wrong.
+ */
+export async function runMigrationChaos(options: MigrationChaosOptions): Promise<readonly string[]> {
+  // Agents that are awaited keep nobody awake.
+  const awake = setInterval(() => {}, 60_000);
+  try {
+    return await run(options);
+  } finally {
+    clearInterval(awake);
+  }
+}
+
+async function run({ seed, ms, log }: MigrationChaosOptions): Promise<readonly string[]> {
   const scene = await Scene.start({ seed, log, clients: 8, thinkMs: 40, patienceMs: 5000 });
   const rng = scene.rng.split('nemesis');
   const endMs = Date.now() + ms;
