@@ -14,6 +14,8 @@ import {
 } from '../../../support/live-gateway.ts';
 import { describeRealConsul, type RealConsul, startRealConsul } from '../../../support/real-consul.ts';
 import { apiRequest } from '../../../support/state.ts';
+import type { Observed } from '../../../../migration/live/ports.ts';
+import { MigratingDoor } from '../dual/door.ts';
 import { putCatalog } from '../catalog/put-catalog.ts';
 import { rigRoutes } from './rig.ts';
 
@@ -307,5 +309,38 @@ describeRealConsul('shadow reads beside a real Consul', () => {
     expect(await shadow.verify('kv', 'app/')).toMatchObject({ persistent: 1, kinds: { missing: 1 } });
     expect((await shadow.verify('catalog', '')).persistent).toBeGreaterThan(0);
     expect(shadow.ownEvidence().sweeps).toHaveLength(5);
+  });
+
+  test('hear of what clients are answered: keys, the catalog and reads that wait, with the index and type of Consul', async () => {
+    const rules = new FakePhases(ruleOf('kv', '', 'shadow'), ruleOf('catalog', '', 'shadow'));
+    const migrating = await new MigratingDoor(consul.url, rules).open();
+    const asked = (path: string): ReturnType<typeof migrating.door.request> => migrating.door.request(path);
+    const heard = async (count: number): Promise<readonly Observed[]> => {
+      while (migrating.observed.length < count) await new Promise((resolve) => setTimeout(resolve, 2));
+      return migrating.observed.splice(0);
+    };
+    const index = Number((await asked('/v1/kv/app/bytes')).headers['x-consul-index']);
+    await asked('/v1/catalog/nodes');
+    await asked('/v1/health/service/web');
+    const waiting = asked(`/v1/kv/app/bytes?index=${index}&wait=10s`);
+    const nodes = asked('/v1/health/service/db?index=1&wait=10s');
+    expect(await heard(4)).toHaveLength(4);
+    await nodes;
+    await ask('PUT', '/v1/kv/app/bytes', 'other');
+    await waiting;
+    const [last] = await heard(1);
+    expect(last).toMatchObject({ answeredBy: 'source', status: 200, contentType: 'application/json' });
+    expect(last?.index).toBeGreaterThan(index);
+    expect(Buffer.from(last?.body ?? '').toString()).toContain(Buffer.from('other').toString('base64'));
+    rules.set(ruleOf('kv', '', 'local-reads'), ruleOf('catalog', '', 'local-reads'));
+    await asked('/v1/kv/app/bytes');
+    await asked('/v1/catalog/nodes');
+    expect((await heard(2)).map(({ answeredBy }) => answeredBy)).toEqual(['here', 'here']);
+    rules.set(ruleOf('kv', '', 'dual'), ruleOf('catalog', '', 'mirror'));
+    await asked('/v1/kv/app/bytes');
+    await asked('/v1/catalog/nodes');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(migrating.observed).toEqual([]);
+    await migrating.close();
   });
 });
