@@ -161,8 +161,11 @@ export const keyTexts: Readonly<Record<string, KeyText>> = {
     '`0s`',
   ],
   enable_debug: ['There are no `/debug/pprof` endpoints.', '`false`; `true` in dev mode'],
-  ui: ['Serve the web console.', '`false`; `true` in dev mode'],
-  ui_content_path: ['Path of the web console.', '`/ui/`'],
+  ui: [
+    'Serve the live page of a migration also where no `migration.source` is configured.',
+    '`false`; `true` in dev mode',
+  ],
+  ui_content_path: ['Path of the live page and the report.', '`/ui/`'],
   'ui_config.enabled': ['As `ui`.', '`ui`'],
   'ui_config.content_path': ['As `ui_content_path`.', '`ui_content_path`'],
   'limits.http_max_conns_per_client': [

@@ -34,7 +34,7 @@ export function ruleCard(rule, history, mayOrder) {
         'span',
         { class: 'hint' },
         `step ${count(rule.step)}`,
-        rule.sinceMs > 0 && `, since ${duration(Math.max(0, Date.now() - rule.sinceMs))}`,
+        rule.sinceMs > 0 && `, for ${duration(Math.max(0, Date.now() - rule.sinceMs))}`,
         rule.reason !== null && `: “${rule.reason}”`,
       ),
     ),

@@ -3,8 +3,4 @@ export const laterKeys: readonly string[] = [
   'auto_reload_config',
   'enable_agent_tls_for_checks',
   'enable_debug',
-  'ui',
-  'ui_config.content_path',
-  'ui_config.enabled',
-  'ui_content_path',
 ];

@@ -59,25 +59,22 @@ export function createUi(options: UiOptions): RequestHandler {
   return (req, res, next) => {
     const path = (req.url ?? '').split('?', 1)[0] ?? '';
     if (`${path}/` !== base && !path.startsWith(base)) return next();
+    const name = path.slice(base.length);
+    files ??= readFiles(options.directory);
+    const file = files.get(name === 'migration' ? 'migration.html' : name);
+    const isFront = name === '' && base !== '/';
+    // A page that is not there is none of the API's either; below `/` all else is.
+    if (!isFront && file === undefined && name !== 'report' && name !== 'rights.json') return next();
     if (options.blockEndpoints.some((prefix) => path.startsWith(prefix))) {
       return send(req, res, failure(403, 'Endpoint is blocked by agent configuration'));
     }
     if (req.method !== 'GET' && req.method !== 'HEAD') {
-      return send(req, res, {
-        ...failure(405, `method ${req.method ?? ''} not allowed`),
-        headers: { Allow: 'GET, HEAD' },
-      });
+      const refusal = failure(405, `method ${req.method ?? ''} not allowed`);
+      return send(req, res, { ...refusal, headers: { Allow: 'GET, HEAD' } });
     }
-    const name = path.slice(base.length);
-    if (name === '') {
-      return send(req, res, { ...failure(302, ''), headers: { Location: `${base}migration` } });
-    }
+    if (isFront) return send(req, res, { ...failure(302, ''), headers: { Location: `${base}migration` } });
     if (name === 'report') return sendReport(req, res);
-    if (name === 'rights.json') return send(req, res, rights(req));
-    files ??= readFiles(options.directory);
-    const file = files.get(name === 'migration' ? 'migration.html' : name);
-    // A page that is not there is none of the API's either.
-    if (file === undefined) return next();
+    if (file === undefined) return send(req, res, rights(req));
     return send(req, res, {
       kind: 'reply',
       status: 200,
