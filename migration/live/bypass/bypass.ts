@@ -101,7 +101,8 @@ export function openBypass(context: PartContext, { own, isOpen, ...more }: Bypas
   /** Everybody writes to both sides from here on: what is newer than this has to be somebody's. */
   const findFloor = async (rule: PhaseRule, name: string): Promise<void> => {
     const { signal } = stopping;
-    while (!signal.aborted && client !== undefined) {
+    if (client === undefined) return;
+    while (!signal.aborted) {
       const { of, prefix, step } = rule;
       const call = { of, prefix, step, waitMs: 10_000 };
       const alive = gateway.gateways().filter((each) => each.alive);

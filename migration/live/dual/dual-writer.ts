@@ -1,25 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { ApiRequest, Reply } from '../../../compat/wire/http.ts';
-import { failure, json } from '../../../compat/wire/http.ts';
-import { isJsonObject, renderJson, type JsonObject, type JsonValue } from '../../../compat/wire/go-json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../../compat/wire/go-json.ts';
+import { failure, type ApiRequest, type Reply } from '../../../compat/wire/http.ts';
 import type { KvDelete, KvPut } from '../../../src/state/kv.ts';
 import type { PhaseRule } from '../../../src/state/migration.ts';
-import type { MirrorRecord } from '../../../src/state/mirror.ts';
 import type { TxnOp } from '../../../src/state/txn.ts';
-import type { GatewayPort } from '../gateway-port.ts';
-import type { EvidenceSink, Phases } from '../ports.ts';
-import type { SourceClient } from '../proxy/source-client.ts';
-import { unreachable } from '../proxy/replies.ts';
-import { upstreamRequest, without, type UpstreamRequest } from '../proxy/upstream-request.ts';
 import type { OwnWrites } from '../bypass/own-writes.ts';
-import type { CasIndexes } from './cas-index.ts';
-import { clientTxn, effectsOf, translated, txnFailure, txnReply } from './client-txn.ts';
+import type { EvidenceSink } from '../ports.ts';
+import { unreachable } from '../proxy/replies.ts';
+import type { SourceClient } from '../proxy/source-client.ts';
 import {
-  deleteOp,
-  entryOf,
   isDenied,
   plainAnswerOf,
-  putOp,
   readTxnAnswer,
   txnBody,
   txnBytesMax,
@@ -27,56 +18,25 @@ import {
   type SetOp,
   type TxnError,
 } from './consul-txn.ts';
-import { fenceKey, isOwnKey, ownKeys, type Fences } from './fence.ts';
-import type { Lease, Leases } from './leases.ts';
+import { fenceKey, ownKeys, type Fences } from './fence.ts';
 import type { KeyLocks } from './key-locks.ts';
-import { kvAbsence, kvRecord } from './kv-record.ts';
-import { nameOfKey, nameOfTree, type OpenKeys, type OpenName } from './open-keys.ts';
-import { absentBelow, relay } from './relay.ts';
+import type { Lease, Leases } from './leases.ts';
+import type { OpenKeys, OpenName } from './open-keys.ts';
+import { relay } from './relay.ts';
 import type { Repairer } from './repairer.ts';
+import { deletePlan, putPlan, txnPlan, type Done, type Plan, type PlanContext } from './write-plans.ts';
 
-export interface DualWriterOptions {
-  readonly gateway: GatewayPort;
-  readonly phases: Phases;
+export interface DualWriterOptions extends PlanContext {
   readonly source: SourceClient;
   readonly fences: Fences;
   readonly leases: Leases;
   readonly keys: OpenKeys;
   readonly locks: KeyLocks;
   readonly repairer: Repairer;
-  readonly casIndexes: CasIndexes;
   readonly evidence: EvidenceSink;
   readonly own: OwnWrites;
   /** How long a client waits for this gateway to store what the source has taken, milliseconds. */
   readonly storeMsMax: number;
-}
-
-/** One write: what is sent, what it may have changed, and how it is answered. */
-interface Plan {
-  readonly request: ApiRequest;
-  /** When it came (monotonic). */
-  readonly startedMs: number;
-  readonly rules: readonly PhaseRule[];
-  /** The client's operations as JSON; undefined: it cannot be sent as a transaction. */
-  readonly ops: readonly string[] | undefined;
-  readonly names: readonly OpenName[];
-  readonly deletes: boolean;
-  /** Tree deletions among them. */
-  readonly trees: readonly string[];
-  readonly done: (results: readonly JsonObject[], markIndex: number) => Done;
-  /** Undefined: Consul must say it itself. */
-  readonly failed: (errors: readonly TxnError[]) => Reply | undefined;
-  /** The request where it is sent as it came, but for indexes. */
-  readonly plain: () => UpstreamRequest;
-  /** Whether the answer to that says that something was written. */
-  readonly wrote: (status: number, body: string) => boolean;
-}
-
-interface Done {
-  readonly reply: Reply;
-  readonly records: readonly MirrorRecord[];
-  /** To be looked up. */
-  readonly unclear: readonly OpenName[];
 }
 
 type Fenced =
@@ -125,52 +85,11 @@ export class DualWriter {
   }
 
   put(request: ApiRequest, command: KvPut, rule: PhaseRule): Promise<Reply> {
-    const { key, mode, value } = command;
-    const index = mode.kind === 'cas' ? this.#options.casIndexes.at(key, mode.index) : 0n;
-    const pretty = request.query.has('pretty');
-    const op = putOp(command, index);
-    return this.#write({
-      request,
-      rules: [rule],
-      ops: [op],
-      names: [nameOfKey(key)],
-      deletes: false,
-      trees: [],
-      done: ([result]) => {
-        const entry = entryOf(result, value);
-        return entry === undefined
-          ? { reply: json(true, pretty), records: [], unclear: [nameOfKey(key)] }
-          : { reply: json(true, pretty), records: [kvRecord(entry)], unclear: [] };
-      },
-      failed: (errors) => singleFailure(errors, pretty),
-      plain: () => this.#withCas(request, mode.kind === 'cas' ? index : undefined),
-      wrote: isTrue,
-    });
+    return this.#write(putPlan(this.#options, request, command, rule));
   }
 
   delete(request: ApiRequest, command: KvDelete, rules: readonly PhaseRule[]): Promise<Reply> {
-    const { casIndexes } = this.#options;
-    const pretty = request.query.has('pretty');
-    const tree = command.kind === 'kv-delete-tree';
-    const cas = tree ? undefined : command.cas;
-    const index = tree || cas === undefined ? 0n : casIndexes.at(command.key, cas);
-    const name = tree ? nameOfTree(command.prefix) : nameOfKey(command.key);
-    return this.#write({
-      request,
-      rules,
-      ops: [deleteOp(command, index)],
-      names: [name],
-      deletes: true,
-      trees: tree ? [command.prefix] : [],
-      done: (_, markIndex) => ({
-        reply: json(true, pretty),
-        records: tree ? this.#absent(command.prefix, markIndex, noKeys) : [kvAbsence(command.key, markIndex)],
-        unclear: [],
-      }),
-      failed: (errors) => singleFailure(errors, pretty),
-      plain: () => this.#withCas(request, cas === undefined ? undefined : index),
-      wrote: isTrue,
-    });
+    return this.#write(deletePlan(this.#options, request, command, rules));
   }
 
   /** `items`: the body as it was read; `ops`: what it means. */
@@ -180,40 +99,7 @@ export class DualWriter {
     ops: readonly TxnOp[],
     rules: readonly PhaseRule[],
   ): Promise<Reply> {
-    const { casIndexes } = this.#options;
-    const pretty = request.query.has('pretty');
-    const txn = clientTxn(ops);
-    const known = translated(items, (key, index) => casIndexes.at(key, index));
-    const changed = known.some((item, at) => item !== items[at]);
-    const trees = ops.flatMap((op) => (op.kind === 'kv' && op.verb === 'delete-tree' ? [op.key] : []));
-    return this.#write({
-      request,
-      rules,
-      ops: known.map((item) => renderJson(item)),
-      names: txn.names,
-      deletes: txn.deletes,
-      trees,
-      done: (results, markIndex) => {
-        const effects = effectsOf(ops, results);
-        const set = new Set(effects.entries.map(({ key }) => key));
-        return {
-          reply: txnReply(results, pretty),
-          records: [
-            ...effects.trees.flatMap((prefix) => this.#absent(prefix, markIndex, set)),
-            ...effects.deleted.map((key) => kvAbsence(key, markIndex)),
-            ...effects.entries.map(kvRecord),
-          ],
-          unclear: effects.unclear.map(nameOfKey),
-        };
-      },
-      failed: (errors) =>
-        errors.some(({ what }) => isDenied(what)) ? undefined : txnFailure(errors, pretty),
-      plain: () => {
-        const upstream = upstreamRequest(request, Infinity);
-        return changed ? { ...upstream, body: Buffer.from(renderJson(known)) } : upstream;
-      },
-      wrote: (status) => status === 200,
-    });
+    return this.#write(txnPlan(this.#options, request, items, ops, rules));
   }
 
   /** Resolves when no write is under way any more. */
@@ -221,25 +107,8 @@ export class DualWriter {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
-  #absent(prefix: string, index: number, set: ReadonlySet<string>): readonly MirrorRecord[] {
-    return absentBelow(
-      this.#options.gateway,
-      prefix,
-      index,
-      (key) => set.has(key) || isOwnKey(key) || this.#options.phases.ofKey(key) === undefined,
-    );
-  }
-
-  #withCas(request: ApiRequest, index: bigint | undefined): UpstreamRequest {
-    const upstream = upstreamRequest(request, Infinity);
-    if (index === undefined || request.query.get('cas') === String(index)) return upstream;
-    const path = upstream.path.split('?', 1)[0] as string;
-    const rest = without(request.query.raw, 'cas');
-    return { ...upstream, path: `${path}?${rest === '' ? '' : `${rest}&`}cas=${index}` };
-  }
-
-  #write(made: Omit<Plan, 'startedMs'>): Promise<Reply> {
-    const written = this.#locked({ ...made, startedMs: this.#options.gateway.monoMs() });
+  #write(plan: Plan): Promise<Reply> {
+    const written = this.#locked(plan);
     this.#underWay.add(written);
     void written.finally(() => this.#underWay.delete(written)).catch(() => undefined);
     return written;
@@ -514,26 +383,14 @@ export class DualWriter {
 
 /** Told one by one; of a larger tree only so many. */
 const acknowledgedMax = 128;
-const noKeys: ReadonlySet<string> = new Set();
 
 function hashOf(token: string): string {
   return token === '' ? '' : createHash('sha256').update(token).digest('base64');
 }
 
-function isTrue(status: number, body: string): boolean {
-  return status === 200 && body.trim() === 'true';
-}
-
 /** A 500 that says what is wrong with the request: nothing was written. */
 function isClientsFault(text: string): boolean {
   return typeof plainAnswerOf(text) === 'string' || isDenied(text);
-}
-
-function singleFailure(errors: readonly TxnError[], pretty: boolean): Reply | undefined {
-  const [error] = errors;
-  const answer = error === undefined ? undefined : plainAnswerOf(error.what);
-  if (answer === undefined) return undefined;
-  return answer === false ? json(false, pretty) : failure(500, answer);
 }
 
 function modifyIndexOf(result: JsonObject | undefined): number | undefined {

@@ -1,4 +1,4 @@
-import type { Answered, Interceptor, Passed, PassedReply } from '../../../compat/http/interceptor.ts';
+import type { Answered, Interceptor, Passed } from '../../../compat/http/interceptor.ts';
 import type { RouteContext } from '../../../compat/routes/context.ts';
 import { isForeign } from '../../../compat/routes/datacenter.ts';
 import type { Route } from '../../../compat/routes/route.ts';
@@ -11,7 +11,6 @@ import {
   type Reply,
   type RouteResult,
 } from '../../../compat/wire/http.ts';
-import type { Command } from '../../../src/state/command.ts';
 import { authorityOf, isCompared, readerOf, type PhaseRule } from '../../../src/state/migration.ts';
 import { getSession } from '../../../src/state/sessions.ts';
 import { isReadOnly, type TxnOp } from '../../../src/state/txn.ts';
@@ -27,10 +26,12 @@ import { mixedTree, mixedTxn } from './mixed.ts';
 import { noSource, ownReplyOf, replyOf } from './replies.ts';
 import { observePassed } from './observe-passed.ts';
 import { isListing, Stitcher } from './stitch.ts';
+import { handle, lockingSessions } from './own-routes.ts';
 import { catalogName, OpenWrites } from './open-writes.ts';
 import { joined, spanBelow, spanOfKey, type Span } from './summary.ts';
 import { UnderWay } from './under-way.ts';
 import { UsedEndpoints } from './used-endpoints.ts';
+import { WaitingReads } from './waiting-reads.ts';
 
 type Routed = RouteResult | Passed | undefined;
 
@@ -62,8 +63,7 @@ export class PhaseInterceptor implements Interceptor {
   readonly writes = new OpenWrites();
   readonly #locked: LockedKeys;
   readonly #stitcher: Stitcher | undefined;
-  /** Queries that wait at the source, and how each is answered when it is no longer the source's to answer. */
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new WaitingReads();
   readonly #stops: (() => void)[] = [];
   #anySource = false;
 
@@ -81,7 +81,7 @@ export class PhaseInterceptor implements Interceptor {
     this.#stops.push(
       this.#context.phases.onChange(() => {
         this.#look();
-        for (const look of [...this.#waiting]) look();
+        this.#waiting.look();
       }),
     );
   }
@@ -100,7 +100,7 @@ export class PhaseInterceptor implements Interceptor {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.count;
   }
 
   passes(path: string): boolean {
@@ -381,44 +381,14 @@ export class PhaseInterceptor implements Interceptor {
     if (compared && request.method === 'GET') observePassed(this.#context, request, startedMs, passed);
     const reply =
       waits && context !== undefined && rules.length > 0
-        ? this.#untilMoved(passed, gone, request, route, context)
+        ? this.#waiting.until(passed, gone, () =>
+            this.#spanOfRead(request).reader === 'here'
+              ? ownReplyOf(handle(request, route, context), gateway.view)
+              : undefined,
+          )
         : passed.finally(this.#underWay.begin(waits ? [] : rules));
     return { kind: 'passed', reply, cancel: () => gone.abort() };
   }
-
-  /** Waits at the source for as long as it is the one to ask; then the client gets what is here. */
-  #untilMoved(
-    passed: Promise<PassedReply>,
-    gone: AbortController,
-    request: ApiRequest,
-    route: Route,
-    context: RouteContext,
-  ): Promise<PassedReply> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (this.#spanOfRead(request).reader !== 'here') return;
-        this.#waiting.delete(look);
-        resolve(ownReplyOf(handle(request, route, context), this.#context.gateway.view));
-        gone.abort();
-      };
-      this.#waiting.add(look);
-      passed.then(resolve, reject).finally(() => this.#waiting.delete(look));
-    });
-  }
-}
-
-function handle(request: ApiRequest, route: Route, context: RouteContext): RouteResult {
-  const handler = route.methods[request.method];
-  return handler === undefined
-    ? failure(405, `method ${request.method} not allowed`)
-    : handler(request, context);
-}
-
-/** The sessions that a write takes locks with. */
-function lockingSessions(command: Command): readonly string[] {
-  if (command.kind === 'kv-put') return command.mode.kind === 'acquire' ? [command.mode.session] : [];
-  if (command.kind !== 'txn') return [];
-  return command.ops.flatMap((op) => (op.kind === 'kv' && op.verb === 'lock' ? [op.session] : []));
 }
 
 function later(reply: Promise<Reply>): Later {
