@@ -223,7 +223,7 @@ function registerPanic(migrate: Command): void {
       body,
       ({ passthrough, problems, stillHere, message }) =>
         [
-          `${passthrough.length} rules are passthrough now: ${passthrough.map((each) => printable(each.prefix)).join(', ')}`,
+          `${passthrough.length} rules are passthrough now: ${passthrough.map(({ kind, prefix: at }) => (kind === 'catalog' ? 'the catalog' : JSON.stringify(at))).join(', ')}`,
           ...problems.map((each) => `! ${each}`),
           ...stillHere.map(
             ({ prefix: at, phase }) => `! ${JSON.stringify(at)} is in phase ${phase}: this fleet decides`,
