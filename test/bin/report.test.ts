@@ -57,7 +57,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 function grapevine(args: readonly string[]): Promise<Ran> {
-  const program = ['--import', import_(), join(root, 'bin', 'grapevine.ts'), 'report', ...args];
+  const program = ['--import', loaderUrl(), join(root, 'bin', 'grapevine.ts'), 'report', ...args];
   return new Promise((resolve) => {
     execFile(process.execPath, program, { cwd: directory }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err });
@@ -66,7 +66,7 @@ function grapevine(args: readonly string[]): Promise<Ran> {
 }
 
 /** The program runs elsewhere, where its loader would not be found by name. */
-function import_(): string {
+function loaderUrl(): string {
   return `file://${require.resolve('tsx')}`;
 }
 
