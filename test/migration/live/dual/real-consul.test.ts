@@ -136,4 +136,82 @@ describeRealConsul('requests in the phases of a migration, beside a real Consul'
     expect(migrating.part.open('kv', '')).toBe(0);
     expect(migrating.part.repairs('')).toEqual({ keys: 0, oldestMs: 0 });
   });
+
+  test('transactions of clients answer as Consul does, and leave the same behind', async () => {
+    const value = Buffer.from('v').toString('base64');
+    type Op = Readonly<Record<string, unknown>>;
+    const txns: readonly (readonly Op[])[] = [
+      [
+        { Verb: 'set', Key: 't/a', Value: value, Flags: 7 },
+        { Verb: 'set', Key: 't/b', Value: value },
+        { Verb: 'get', Key: 't/a' },
+      ],
+      [{ Verb: 'cas', Key: 't/a', Value: value, Index: 1 }],
+      [
+        { Verb: 'check-not-exists', Key: 't/c' },
+        { Verb: 'cas', Key: 't/c', Value: value, Index: 0 },
+      ],
+      [
+        { Verb: 'delete', Key: 't/b' },
+        { Verb: 'get', Key: 't/b' },
+      ],
+      [
+        { Verb: 'delete', Key: 't/b' },
+        { Verb: 'set', Key: 't/d/x', Value: value },
+        { Verb: 'get-tree', Key: 't/' },
+      ],
+      [{ Verb: 'delete-tree', Key: 't/d/' }],
+      [{ Verb: 'lock', Key: 't/l', Value: value, Session: await session() }],
+      [{ Verb: 'nonsense', Key: 't/a' }],
+    ];
+    const bare = (text: string): string =>
+      text.replaceAll(/"(CreateIndex|ModifyIndex|Index)":\d+/g, '"$1":0').replaceAll(/index \d+/g, 'index N');
+    for (const ops of txns) {
+      const body = (prefix: string): string =>
+        JSON.stringify(ops.map((op) => ({ KV: { ...op, Key: `${prefix}${String(op['Key'])}` } })));
+      const expected = await direct('/v1/txn', { method: 'PUT', body: body('plain/') });
+      const got = await here('/v1/txn', { method: 'PUT', body: body('dual/') });
+      const shown = JSON.stringify(ops);
+      expect([shown, got.status, bare(got.text).replaceAll('dual/', 'plain/')]).toEqual([
+        shown,
+        expected.status,
+        bare(expected.body),
+      ]);
+    }
+    const names = async (prefix: string): Promise<readonly string[]> =>
+      (JSON.parse((await direct(`/v1/kv/${prefix}?keys`)).body) as readonly string[]).map((key) =>
+        key.slice(prefix.length),
+      );
+    expect(await names('dual/t/')).toEqual(await names('plain/t/'));
+    expect(migrating.part.repairs('')).toEqual({ keys: 0, oldestMs: 0 });
+  });
+
+  test('a list over keys of both sides has each from the one who answers for it, and waits on both', async () => {
+    for (const key of ['list/z', 'own/list', 'list/a']) {
+      // What is below own/ at the source is out of date: it is decided here.
+      await direct(`/v1/kv/${key}`, { method: 'PUT', body: `source ${key}` });
+    }
+    await here('/v1/kv/own/list', { method: 'PUT', body: 'here' });
+    await here('/v1/kv/own/made', { method: 'PUT', body: 'here' });
+    const listed = await here('/v1/kv/?recurse');
+    const entries = JSON.parse(listed.text) as readonly { readonly Key: string; readonly Value: string }[];
+    const found = new Map(entries.map(({ Key, Value }) => [Key, atob(Value ?? '')]));
+    expect([found.get('list/z'), found.get('own/list'), found.get('own/made')]).toEqual([
+      'source list/z',
+      'here',
+      'here',
+    ]);
+    const keys = entries.map(({ Key }) => Key);
+    expect(keys).toEqual(keys.toSorted());
+    const tops = JSON.parse((await here('/v1/kv/?keys&separator=/')).text) as readonly string[];
+    expect(tops).toEqual(expect.arrayContaining(['list/', 'own/']));
+    const waitsFor = async (change: () => Promise<unknown>): Promise<void> => {
+      const { index } = await here('/v1/kv/?keys');
+      const waiting = here(`/v1/kv/?keys&index=${index}&wait=60s`);
+      await change();
+      expect((await waiting).index).toBeGreaterThan(index);
+    };
+    await waitsFor(() => direct('/v1/kv/list/new', { method: 'PUT', body: 'x' }));
+    await waitsFor(() => here('/v1/kv/own/new', { method: 'PUT', body: 'x' }));
+  });
 });
