@@ -42,7 +42,10 @@ const splitAbove = 1.5;
 const parsedPerMs = 100_000;
 const comparedPerMs = 400_000;
 
-/** The first wait of a leaf that was taken up from a cursor: what was reaped meanwhile shows in a full answer only. */
+/**
+ * The first wait of a leaf that was taken up from a cursor: what was reaped meanwhile shows in a full answer only. And
+ * the first one after trouble: that it is over is known once there is an answer, and gates wait for it.
+ */
 const firstWaitMs = 1000;
 
 /** Follows one leaf until it is replaced or the rule stops. */
@@ -100,7 +103,7 @@ async function turn(host: LeafHost, leaf: Leaf, signal: AbortSignal): Promise<vo
     return;
   }
   if (leaf.hot && isPathSafe(leaf.prefix)) {
-    const waitMs = leaf.comparedAtMs < 0 ? firstWaitMs : limits.waitMs;
+    const waitMs = leaf.comparedAtMs < 0 || leaf.problem !== undefined ? firstWaitMs : limits.waitMs;
     await look(host, leaf, { index: leaf.index, waitMs }, signal);
     // What changes meanwhile is seen in one look.
     await gateway.clock.sleep(untilNextMs(host, leaf), signal);
