@@ -51,4 +51,43 @@ describe('the ledger of acknowledged writes', () => {
     ledger.increment('c', 1)('applied');
     expect(ledger.problems).toEqual(['c was counted to 1 twice']);
   });
+
+  test('knows what a restored snapshot takes back, and takes either for what was written meanwhile', () => {
+    const ledger = new Ledger();
+    ledger.begin('k', '1').acknowledged();
+    const page = ledger.page();
+    ledger.begin('k', '2').acknowledged();
+    ledger.begin('new', '1').acknowledged();
+    const before = ledger.begin('during', '1');
+    ledger.beginFog();
+    expect(before.acknowledged()).toBe(false);
+    ledger.rewind(page);
+    expect(ledger.judge('', new Map([['k', '1']]))).toEqual([]);
+    expect(
+      ledger.judge(
+        '',
+        new Map([
+          ['k', '1'],
+          ['during', '1'],
+        ]),
+      ),
+    ).toEqual([]);
+    expect(ledger.judge('', new Map([['k', '2']]))).toEqual([': k is "2", must be "1"']);
+    expect(
+      ledger.judge(
+        '',
+        new Map([
+          ['k', '1'],
+          ['new', '1'],
+        ]),
+      ),
+    ).toHaveLength(1);
+    ledger.begin('k', '3').acknowledged();
+    expect(ledger.judge('', new Map([['k', '1']]))).toHaveLength(1);
+  });
+
+  test('finds a group of which some is older', () => {
+    const group = ['a', 'b', 'c'].map((name) => [`p/group/1/${name}`, name === 'c' ? '1' : '2'] as const);
+    expect(new Ledger().judge('here', new Map(group))).toEqual(['here: p/group/1/ is torn']);
+  });
 });

@@ -40,6 +40,9 @@ async function run({ seed, ms, log }: MigrationChaosOptions): Promise<readonly s
   try {
     scene.clients.start();
     await scene.work(50);
+    const start = rng.pick(['passthrough', 'dual', 'local-reads', 'cutover'] as const);
+    log(`from ${start}`);
+    await walk(scene, 'app/', start);
     while (Date.now() < endMs && scene.problems.length === 0) {
       // oxlint-disable-next-line no-await-in-loop -- one thing after the other
       await act(scene, rng);
@@ -72,7 +75,7 @@ export async function walk(scene: Scene, prefix: string, to: Phase): Promise<voi
 }
 
 function ruleAt(scene: Scene, prefix: string): Phase {
-  return scene.phases.get(prefix) ?? 'passthrough';
+  return scene.phaseOf(prefix);
 }
 
 async function act(scene: Scene, rng: Rng): Promise<void> {
