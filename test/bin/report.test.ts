@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { buildReport } from '../../migration/report/build.ts';
 import type { Report } from '../../migration/report/model.ts';
 import { endMs, facts, healthy, syntheticEvidence, type Process } from '../migration/report/synthetic.ts';
+import { gatewayCommand } from '../support/gateway-process.ts';
 
 interface Ran {
   readonly code: number;
@@ -13,7 +14,6 @@ interface Ran {
   readonly err: string;
 }
 
-const root = join(__dirname, '..', '..');
 let directory: string;
 const ran = new Map<string, Ran>();
 
@@ -57,17 +57,12 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 function grapevine(args: readonly string[]): Promise<Ran> {
-  const program = ['--import', loaderUrl(), join(root, 'bin', 'grapevine.ts'), 'report', ...args];
+  const [program, ...before] = gatewayCommand();
   return new Promise((resolve) => {
-    execFile(process.execPath, program, { cwd: directory }, (error, out, err) => {
+    execFile(program, [...before, 'report', ...args], { cwd: directory }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code), out, err });
     });
   });
-}
-
-/** The program runs elsewhere, where its loader would not be found by name. */
-function loaderUrl(): string {
-  return `file://${require.resolve('tsx')}`;
 }
 
 describe('grapevine report', () => {

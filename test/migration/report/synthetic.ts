@@ -265,7 +265,7 @@ function scopeOf(process: Process, prefix: string, chance: () => number): ScopeE
   const reads = process.reads * 3;
   const checked = reads * 2;
   const keys: number[] = [];
-  for (let i = 0; i < 3000; i++) addHash(keys, floor(chance() * 2 ** 48));
+  for (let i = 0; i < 1000; i++) addHash(keys, floor(chance() * 2 ** 48));
   const violations = drawn(checked, process.violationsPerMillion / 1e6, chance);
   const low = logNormal(reads, process.stalenessMs, 1, chance, 0.8);
   return {
@@ -390,7 +390,7 @@ function emptyKinds(): EvidenceCell['kinds'] {
 function logNormal(count: number, median: number, spread: number, chance: () => number, zero = 0): Histogram {
   const histogram = emptyHistogram();
   const many = round(count);
-  const draws = min(many, 400);
+  const draws = min(many, 200);
   // Evenly over the ranks: a few drawn at random would not say what so many values say.
   for (let i = 0; i < draws; i++) {
     const rank = (i + 0.2 + 0.6 * chance()) / draws;
