@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { quantile } from '../../../../migration/evidence/histogram.ts';
 import { seededChance } from '../../../../migration/evidence/statistics.ts';
 import { sumCells, sumScopes } from '../../../../migration/evidence/sums.ts';
@@ -11,6 +11,9 @@ import { kvRecord } from '../../../../migration/live/dual/kv-record.ts';
 import { FakePhases, ruleOf } from '../../../support/live-gateway.ts';
 import { facts } from '../../report/synthetic.ts';
 import { Rig, type RigOptions } from './rig.ts';
+
+// Thousands of reads: on a busy machine they take a while.
+jest.setTimeout(30_000);
 
 const rates: Readonly<Partial<Record<DifferenceKind, number>>> = {
   ...{ missing: 0.08, extra: 0.06, value: 0.1, flags: 0.05, session: 0.05 },
