@@ -99,7 +99,9 @@ export class LiveClients {
 
   async #work(client: Client): Promise<void> {
     const generations = new Map<number, number>();
-    for (let n = 0; this.#isRunning; n += 1) {
+    let n = 0;
+    while (this.#isRunning) {
+      n += 1;
       await new Promise((resolve) => setTimeout(resolve, this.#thinkMs * (0.5 + Math.random())));
       if (Math.random() >= writeShare) {
         const key = this.#settings[n % this.#settings.length] ?? '';
