@@ -179,13 +179,12 @@ async function untilGreen(
 
 async function moveClientsBehind(scene: Scene): Promise<void> {
   const { fleet, clients, source } = scene;
+  // Until it has heard how far the migration is, a gateway refuses what may be the source's to answer.
   const known = await until(async () => {
-    const rows = await Promise.all(
-      regions.map((region) =>
-        askJson<{ readonly rules: readonly unknown[] }>(`${fleet.gateways[region].url}${base}/status`),
-      ),
+    const read = await Promise.all(
+      regions.map((region) => readKey(fleet.gateways[region].url, `${prefix}checkout/owner`)),
     );
-    return rows.every(({ rules }) => rules.length > 0);
+    return read.every((value) => value !== undefined);
   }, settleMsMax);
   seen(known !== undefined, 'The gateways know the source; everything is passthrough.');
   const urls = regions.map((region) => fleet.gateways[region].url);
