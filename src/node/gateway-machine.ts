@@ -15,6 +15,7 @@ import type { Owner } from './forwarding.ts';
 import type { Effect, Input, Lane, MachineOptions, MemberChange, Pool } from './machine-port.ts';
 import type { Message } from './message.ts';
 import { Questions } from './questions.ts';
+import { Rebirth } from './rebirth.ts';
 import type { Replica } from './replica.ts';
 import { isLogged, Settling } from './settling.ts';
 import { WanPool, wanOptions } from './wan-pool.ts';
@@ -40,12 +41,11 @@ export class GatewayMachine {
   #touched = new Set<string>();
   /** Own dots up to this one were handed to replication. */
   #spreadTo: number;
-  /** Head of the own log when this process started: what a restored backup wrote since is logged again. */
-  readonly #startHead: number;
   #now: Instant;
   #foreign = 0;
   #safeStampDueMs: number;
   readonly #settling: Settling;
+  readonly #rebirth: Rebirth;
 
   constructor(options: MachineOptions) {
     const { replica, self, cluster, incarnation, known, profile, random, refuses, now, holdMs } = options;
@@ -53,7 +53,6 @@ export class GatewayMachine {
     this.replica = replica;
     this.#cluster = cluster;
     this.#now = now;
-    this.#startHead = replica.headSeq;
     this.#spreadTo = replica.headSeq;
     this.#settling = new Settling({
       alone: !known.some(isLive),
@@ -87,6 +86,11 @@ export class GatewayMachine {
       options.wan === undefined
         ? undefined
         : new WanPool(wanOptions(options, options.wan), (effect) => this.#effects.push(effect));
+    this.#rebirth = new Rebirth({
+      ...{ replica, replication: this.replication, swim: this.swim, settling: this.#settling },
+      newOrigin: options.newOrigin,
+      warn: (text, facts) => this.#effects.push({ kind: 'notice', level: 'warn', text, facts }),
+    });
     for (const member of this.swim.members()) if (member.facts.id !== self.id) this.#peerChanged(member);
     this.#zonesChanged();
   }
@@ -186,10 +190,8 @@ export class GatewayMachine {
     const end = this.#settling.look(this.#now);
     if (end === undefined) return false;
     if (end === 'doubtful') {
-      const text =
-        'not everybody told in time how far the log of this gateway goes: going on under a new origin, ' +
-        'as if its database were a restored backup';
-      this.#renew(text, this.replica.headSeq);
+      this.#rebirth.doubtful(this.#now);
+      this.#spreadTo = 0;
     }
     this.replica.quiet = false;
     this.replica.settle(this.#now);
@@ -407,30 +409,9 @@ export class GatewayMachine {
           effect.bulk,
         );
       case 'behind':
-        return this.#remint(effect.head);
+        this.#rebirth.behind(effect.head, this.#now);
+        this.#spreadTo = 0;
     }
-  }
-
-  /** A peer has more of our own log than we do: this database is a restored backup, and its numbers are used up. */
-  #remint(known: number): void {
-    const { replica, replication } = this;
-    const before = replica.origin;
-    const text =
-      'this database is older than what it wrote before: a restored backup. Going on under a new origin';
-    this.#renew(text, known);
-    this.#settling.catchUp(this.#now, () => replication.seenUpTo(before, replication.headKnown(before)));
-    replica.quiet = true;
-  }
-
-  #renew(text: string, known: number): void {
-    const { replica, replication } = this;
-    const origin = this.#options.newOrigin();
-    const facts = { origin: replica.origin, head: replica.headSeq, known, new_origin: origin };
-    this.#notice('warn', text, facts);
-    replica.remint(origin, this.#startHead);
-    this.#spreadTo = 0;
-    replication.reminted(known, this.#now);
-    this.swim.updateSelf({ ...this.swim.self.facts, origin }, this.#now.monoMs);
   }
 
   #peerChanged(member: Member): void {
@@ -449,14 +430,6 @@ export class GatewayMachine {
   /** The owners of zones are whom most reads depend on: how fresh they are is told first. */
   #prioritise(): void {
     this.replication.prioritise(new Set(this.replica.zones.map((zone) => zone.ownerId)));
-  }
-
-  #notice(
-    level: 'info' | 'warn' | 'error',
-    text: string,
-    facts: Readonly<Record<string, string | number>>,
-  ): void {
-    this.#effects.push({ kind: 'notice', level, text, facts });
   }
 }
 

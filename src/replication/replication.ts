@@ -5,13 +5,14 @@ import type { Endpoint } from '../wire/endpoint.ts';
 import { Acks } from './acks.ts';
 import { Audit } from './audit.ts';
 import { Beats } from './beats.ts';
-import { contradicted, predates } from './contradiction.ts';
 import { Groups } from './groups.ts';
 import { Heads } from './heads.ts';
 import { Inquiry } from './inquiry.ts';
 import { Intake, type Taken } from './intake.ts';
+import { LogTalk } from './log-talk.ts';
 import type { ReplicatedLog } from './log.ts';
 import type { DotsMessage, HeadsMessage, ReplicationMessage } from './messages.ts';
+import { defaultTiming, type ReplicationOptions } from './options.ts';
 import { OriginTable } from './origins.ts';
 import { Outbox, type ReplicationEffect } from './outbox.ts';
 import { OwnLog } from './own-log.ts';
@@ -22,34 +23,10 @@ import { Spread } from './spread.ts';
 import { secondUs, Stamps } from './stamps.ts';
 import { noStats, type Gap, type ReplicationNeeds } from './stats.ts';
 import { Sync } from './sync.ts';
-import type { LogAskMessage, LogTellMessage } from './sync-messages.ts';
 import { SyncServer } from './sync-server.ts';
-import { Topology, type Peer, type Self } from './topology.ts';
+import { Topology, type Peer } from './topology.ts';
 import { Wants } from './want.ts';
 import { contextOf } from './superseded.ts';
-
-export interface ReplicationTiming {
-  /** How often two gateways compare what they have seen, each with somebody. */
-  readonly syncEveryMs: number;
-  /** How often a run of registers is compared with somebody. */
-  readonly auditEveryMs: number;
-}
-
-const defaultTiming: ReplicationTiming = { syncEveryMs: 30_000, auditEveryMs: 60_000 };
-
-export interface ReplicationOptions {
-  readonly log: ReplicatedLog;
-  readonly self: Self;
-  /** From 0 up to, not including, 1. */
-  readonly random: () => number;
-  readonly timing?: Partial<ReplicationTiming>;
-  /** Monotonic clock now. */
-  readonly nowMs: number;
-  /** `safeStamp` of an earlier run on this database, 0 when unknown: then absence is made up for by whole state. */
-  readonly safeStamp?: number;
-  /** Clock reading above every stamp of earlier runs on this database; left out: no earlier run is looked for. */
-  readonly startStamp?: number;
-}
 
 /** What waits for a zone's term, or for clocks to agree, is tried again without being told that it can be. */
 const deferredEveryMs = 30_000;
@@ -91,6 +68,7 @@ export class Replication {
   readonly #reunion: Reunion;
   readonly #own: OwnLog;
   readonly #inquiry: Inquiry;
+  readonly #logTalk: LogTalk;
   #joined = false;
   #comparedMs = Number.NEGATIVE_INFINITY;
   #deferredDueMs = Number.POSITIVE_INFINITY;
@@ -108,7 +86,7 @@ export class Replication {
     const own = (this.#own = new OwnLog(log, origins, outbox, options.startStamp ?? 0));
     const intake = (this.#intake = new Intake(log, origins, stats));
     const spread = (this.#spread = new Spread(topology, links, outbox, stats, random));
-    this.#inquiry = new Inquiry(own, topology, links, outbox, nowMs);
+    const inquiry = (this.#inquiry = new Inquiry(own, topology, links, outbox, nowMs));
     this.#acks = new Acks(outbox, self.id);
     const groups = (this.#groups = new Groups(origins));
     groups.enter(self.region, log.origin);
@@ -133,7 +111,7 @@ export class Replication {
       onFew: (origin, writerId, dots, atMs) => spread.forward(origin, writerId, dots, false, atMs),
       onOwnHead: (head) => own.check(head),
     });
-    this.#wants = new Wants({
+    const wants = (this.#wants = new Wants({
       log,
       origins,
       intake,
@@ -146,7 +124,8 @@ export class Replication {
       random,
       onAbsence: (peerId, atMs) => this.#sync.plan(peerId, atMs),
       isComing: (origin) => this.#sync.isComing(origin),
-    });
+    }));
+    this.#logTalk = new LogTalk({ log, topology, origins, outbox, own, inquiry, wants, stats });
     this.#reunion = new Reunion(topology, this.#sync, this.#wants, random);
     this.#audit = new Audit({
       log,
@@ -277,9 +256,9 @@ export class Replication {
       case 'audit-same':
         return this.#audit.same(message.id);
       case 'log-ask':
-        return this.#answerAsk(from, message);
+        return this.#logTalk.answer(from, message, this.headKnown(message.origin));
       case 'log-tell':
-        return this.#told(message, now);
+        return this.#logTalk.told(message, now);
       case 'audit-hint':
         return this.#audit.hinted(message, nowMs);
     }
@@ -409,7 +388,7 @@ export class Replication {
       this.#stats.unnamed += 1;
       return;
     }
-    this.#checkContents(origin, writerId, dots);
+    this.#logTalk.checkContents(origin, writerId, dots);
     const taken = this.#intake.take(origin, dots, message.context, now);
     if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
     else this.#stats.repaired += taken.fresh.length;
@@ -419,38 +398,6 @@ export class Replication {
     }
     this.#settle(taken, from, now);
     this.#settleSuperseded(now);
-  }
-
-  /** Numbers that come a second time, for something else: told to who writes them. */
-  #checkContents(origin: OriginId, writerId: string, dots: DotsMessage['dots']): void {
-    const seen = this.#log.originLog(origin)?.seen ?? [];
-    const head = contradicted(this.#log, origin, seen, dots);
-    const writer = head === undefined ? undefined : this.#topology.peer(writerId);
-    if (head === undefined || writer === undefined) return;
-    this.#stats.contradictions += 1;
-    const by = this.#topology.self.id;
-    this.#outbox.sendNow(writer.endpoint, 'packet', { kind: 'log-tell', by, origin, head, forked: true });
-  }
-
-  #answerAsk(from: Endpoint, message: LogAskMessage): void {
-    const by = this.#topology.self.id;
-    const { origin } = message;
-    const head = this.headKnown(origin);
-    const forked = predates(this.#log, message);
-    this.#outbox.sendNow(from, 'packet', { kind: 'log-tell', by, origin, head, forked });
-  }
-
-  #told({ by, origin, head, forked }: LogTellMessage, now: Instant): void {
-    this.#inquiry.answered(by);
-    if (origin === this.#log.origin) {
-      if (forked) this.#own.contradicted(head);
-      else this.#own.check(head);
-      return;
-    }
-    const row = this.#origins.find(origin);
-    if (row === undefined) return;
-    this.#origins.learnHead(row, head);
-    this.#wants.check(row, contiguousHead(this.#origins.seen(row)), undefined, now.monoMs);
   }
 
   /** Superseded dots of which by now all is here that overwrote them. */
