@@ -1,7 +1,7 @@
 import { isJsonObject, parseJson, type JsonObject, type JsonValue } from '../../compat/wire/go-json.ts';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
 import type { CatalogEntry, KvEntry } from './consul-reader.ts';
-import type { RawEntry } from './live-reader.ts';
+import type { RawEntry } from './raw-entry.ts';
 
 /** Decoders of Consul's answers. Errors are one line that names the field. */
 

@@ -7,12 +7,12 @@ import type { KeysAnswer, KvEntry, PointRead, SourceSelf } from './consul-reader
 import { decodeCatalogEntry, decodeNames, decodeObject, decodeObjects, decodeRawKv } from './decode.ts';
 import { HttpConsulReader } from './http-consul-reader.ts';
 import { decodeKnownList, type KnownList } from './known-list.ts';
+import type { RawEntry } from './raw-entry.ts';
 import type {
   Ask,
   CatalogItem,
   CatalogList,
   LiveReader,
-  RawEntry,
   RawList,
   RawRead,
   ServiceNames,

@@ -1,7 +1,7 @@
 import { compareBytewise } from '../byte-order.ts';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
 import { decodeRawKv } from './decode.ts';
-import type { RawEntry } from './live-reader.ts';
+import type { RawEntry } from './raw-entry.ts';
 
 /** An answer with all that is below a prefix, kept so that of the next one only what differs is decoded. */
 export interface KnownList {

@@ -1,5 +1,6 @@
 import type { CatalogEntry, KeysAnswer, ReadMeta, SourceSelf } from './consul-reader.ts';
 import type { KnownList } from './known-list.ts';
+import type { RawEntry } from './raw-entry.ts';
 
 // What a mirror that goes on asks of a source beside what a single copy asks: answers that wait for a change, values
 // that are decoded only where they are new, and proofs for many keys at once.
@@ -8,17 +9,6 @@ import type { KnownList } from './known-list.ts';
 export type Waiting = { readonly index: number; readonly waitMs: number };
 
 export type Ask = { readonly waiting?: Waiting; readonly signal?: AbortSignal };
-
-/** A key as its list has it, with the value still in base64: most are the same as in the answer before. */
-export type RawEntry = {
-  readonly key: string;
-  readonly text: string;
-  readonly flags: bigint;
-  readonly session: string;
-  readonly lockIndex: number;
-  readonly createIndex: number;
-  readonly modifyIndex: number;
-};
 
 export type RawList =
   | {

@@ -83,5 +83,3 @@ export class PhaseTable {
     return undefined;
   }
 }
-
-export const noPhases = new PhaseTable([]);

@@ -67,7 +67,12 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
 
   const thresholds: Thresholds = {
     ...defaultThresholds,
-    gate: { ...defaultThresholds.gate, windowMsMin: settings.reportWindowMs },
+    gate: {
+      ...defaultThresholds.gate,
+      windowMsMin: settings.reportWindowMs,
+      // How many keys changed since is not counted: a sweep of the last hour counts, an older one does not.
+      sweepChangedMax: null,
+    },
   };
 
   const own = (prefix: string): GatewayFacts => {

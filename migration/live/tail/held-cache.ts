@@ -6,7 +6,7 @@ import { topic } from '../../../src/state/topics.ts';
 import { digestCatalog, digestKv } from '../../digest.ts';
 import { canonicalCatalogValue } from '../../canonical.ts';
 import type { Held } from '../../mirror/registers.ts';
-import type { RawEntry } from '../../source/live-reader.ts';
+import type { RawEntry } from '../../source/raw-entry.ts';
 
 export const mirrorDigest: MirrorDigest = {
   kv: digestKv,

@@ -13,7 +13,8 @@ import type { Held, Listed } from '../../mirror/registers.ts';
 import { valueBytesMax } from '../../mirror/screening.ts';
 import type { TermOf } from '../../mirror/version.ts';
 import type { ReadMeta } from '../../source/consul-reader.ts';
-import type { RawEntry, RawRead } from '../../source/live-reader.ts';
+import type { RawEntry } from '../../source/raw-entry.ts';
+import type { RawRead } from '../../source/live-reader.ts';
 import { kvAbsence, kvRecord } from '../dual/kv-record.ts';
 
 /** What one answer about a leaf means. Nothing was written yet. */

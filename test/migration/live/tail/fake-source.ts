@@ -1,13 +1,8 @@
 import { compareBytewise } from '../../../../migration/byte-order.ts';
 import { ConnectionError } from '../../../../migration/source/connection.ts';
 import type { ReadMeta, SourceSelf } from '../../../../migration/source/consul-reader.ts';
-import type {
-  Ask,
-  CatalogItem,
-  CatalogList,
-  LiveReader,
-  RawEntry,
-} from '../../../../migration/source/live-reader.ts';
+import type { RawEntry } from '../../../../migration/source/raw-entry.ts';
+import type { Ask, CatalogItem, CatalogList, LiveReader } from '../../../../migration/source/live-reader.ts';
 
 interface Snapshot {
   readonly entries: ReadonlyMap<string, RawEntry>;
