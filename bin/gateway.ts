@@ -144,12 +144,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onChange: () => live.touch([eventsTopic]),
   });
 
-  const { migrator, serve: serveMigration } = openMigration({
+  const migration = openMigration({
     ...{ settings: settingsOfMigration, gateway, replica, fleet, log },
     metrics: agent.metrics,
     routeContext: () => context,
     dataDir: config.stateInMemory ? undefined : config.dataDir,
   });
+  const { migrator } = migration;
   const context: RouteContext = {
     view: store,
     gateway,
@@ -232,7 +233,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onEvent: (event) => events.receive(event),
     renewSession: (id) => timers.renew(id, Date.now()),
     http: (body) => serveForeign(body, http.serve),
-    migration: serveMigration,
+    migration: (body, from) => migration.serve(body, from),
   });
   const stopJoining = joinFleet({ config, gateway, fleet, store, log, onExhausted: options.onFatal });
   sessionExpiry.start();

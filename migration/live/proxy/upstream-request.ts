@@ -66,9 +66,7 @@ function streamOf(request: ApiRequest): AsyncIterable<Uint8Array> | undefined {
 }
 
 function blocks(request: ApiRequest): boolean {
-  return (
-    indexOf(request) > 0n || (request.query.has('hash') && request.path.startsWith('/v1/agent/')) === true
-  );
+  return indexOf(request) > 0n || (request.query.has('hash') && request.path.startsWith('/v1/agent/'));
 }
 
 function indexOf({ query }: ApiRequest): bigint {

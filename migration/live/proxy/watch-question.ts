@@ -28,7 +28,7 @@ export interface WatchAsked {
 export function watchOf(request: UpstreamRequest): WatchAsked | undefined {
   const { method, path: whole, headers, blocksMs } = request;
   if (method !== 'GET' || blocksMs === undefined) return undefined;
-  const [path = '', raw = ''] = split(whole);
+  const [path, raw] = split(whole);
   const named = queryParts(raw);
   const text = named.find(({ name }) => name === 'index')?.value ?? '';
   if (!/^\d{1,20}$/.test(text)) return undefined;

@@ -318,12 +318,11 @@ export class PhaseInterceptor implements Interceptor {
       case 'later':
         return { ...result, reply: result.reply.finally(end) };
       case 'write': {
-        const { reply } = result;
         return {
           ...result,
           reply: (outcome) => {
             end();
-            return reply(outcome);
+            return result.reply(outcome);
           },
         };
       }

@@ -65,9 +65,9 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    const { counter } = options.gateway.metrics;
-    this.#countDropped = counter('shadow.dropped');
-    this.#countSampled = counter('shadow.sampled');
+    const { metrics } = options.gateway;
+    this.#countDropped = metrics.counter('shadow.dropped');
+    this.#countSampled = metrics.counter('shadow.sampled');
   }
 
   get waiting(): number {

@@ -25,7 +25,10 @@ const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
 };
 const watchers = (count: number): Promise<void> =>
-  until(() => (migrating.client?.status as { watchers?: number } | undefined)?.watchers === count);
+  until(() => {
+    const status: { readonly watchers?: number } | undefined = migrating.client?.status;
+    return status?.watchers === count;
+  });
 const many = (count: number): readonly number[] => Array.from({ length: count }, (_, at) => at);
 
 test('clients that wait for the same thing wait by one request at the source, and all get its answer', async () => {
