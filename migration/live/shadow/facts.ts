@@ -109,7 +109,7 @@ function keyEntries(list: readonly JsonValue[], context: FactsContext): Part {
       LockIndex: lockIndex,
       ModifyIndex: shown,
     } = item;
-    const name = textOf(key);
+    const name = shownText(key);
     if (isGatewayKey(name)) {
       leftOut.push(name);
       continue;
@@ -119,7 +119,7 @@ function keyEntries(list: readonly JsonValue[], context: FactsContext): Part {
     entries.set(name, {
       content,
       strict: value === null ? content : `=${content}`,
-      flags: textOf(flags ?? 0),
+      flags: shownText(flags ?? 0),
       session: typeof session === 'string' ? session : '',
       lockIndex: Number(lockIndex ?? 0),
       version: context.versionHere === undefined ? index : context.versionHere(name, index),
@@ -170,7 +170,7 @@ function serviceNames(services: JsonObject): Part {
 function nodeEntries(value: JsonValue, context: FactsContext): Part {
   const entries = new Map<string, EntryFacts>();
   if (!isJsonObject(value) || !isJsonObject(value['Node'])) return { entries, order: undefined, leftOut: '' };
-  if (context.gatewayNodes.has(textOf(value['Node']['Node']).toLowerCase())) {
+  if (context.gatewayNodes.has(shownText(value['Node']['Node']).toLowerCase())) {
     return { entries, order: undefined, leftOut: loose(value) };
   }
   entries.set('node', catalogEntry(value['Node']));
@@ -180,7 +180,7 @@ function nodeEntries(value: JsonValue, context: FactsContext): Part {
   for (const service of list) {
     if (!isJsonObject(service)) continue;
     if (isSourceServer(service)) leftOut.push(loose(service));
-    else entries.set(`service/${textOf(service['ID'])}`, catalogEntry(service));
+    else entries.set(`service/${shownText(service['ID'])}`, catalogEntry(service));
   }
   return { entries, order: undefined, leftOut: leftOut.toSorted().join('\n') };
 }
@@ -190,9 +190,9 @@ function namesIn(object: JsonObject): { node: string; service: string; check: st
   const nested = object['Service'];
   const service = isJsonObject(nested) ? nested['ID'] : object['ServiceID'];
   return {
-    node: textOf(node).toLowerCase(),
-    service: textOf(service),
-    check: textOf(object['CheckID']),
+    node: shownText(node).toLowerCase(),
+    service: shownText(service),
+    check: shownText(object['CheckID']),
   };
 }
 
@@ -238,7 +238,7 @@ function canonical(value: JsonValue, zeros: boolean, masked: ReadonlySet<string>
 }
 
 function checkId(value: JsonValue): string {
-  return isJsonObject(value) ? `${textOf(value['Node'])}/${textOf(value['CheckID'])}` : '';
+  return isJsonObject(value) ? `${shownText(value['Node'])}/${shownText(value['CheckID'])}` : '';
 }
 
 function isZero(value: JsonValue): boolean {
@@ -261,7 +261,7 @@ function base64(body: Uint8Array): string {
 }
 
 /** A name as it is shown; of what is no name, its JSON: it must not pass for another one. */
-function textOf(value: JsonValue | undefined): string {
+function shownText(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return '';
   return typeof value === 'object' ? renderJson(value) : String(value);
 }
