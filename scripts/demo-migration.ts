@@ -184,7 +184,13 @@ async function moveClientsBehind(scene: Scene): Promise<void> {
     const read = await Promise.all(
       regions.map((region) => readKey(fleet.gateways[region].url, `${prefix}checkout/owner`)),
     );
-    return read.every((value) => value !== undefined);
+    const runners = await Promise.all(
+      regions.map(async (region) => {
+        const url = `${fleet.gateways[region].url}/v1/grapevine/migration/status`;
+        return (await askJson<{ readonly runner: string | null }>(url)).runner;
+      }),
+    );
+    return read.every((value) => value !== undefined) && new Set(runners).size === 1 && runners[0] !== null;
   }, settleMsMax);
   seen(known !== undefined, 'The gateways know the source; everything is passthrough.');
   const urls = regions.map((region) => fleet.gateways[region].url);

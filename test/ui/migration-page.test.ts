@@ -6,7 +6,7 @@ import { describeBrowser, startBrowser } from '../support/browser.ts';
 import { startGateway, type GatewayProcess } from '../support/gateway-process.ts';
 import { describeRealConsul, startRealConsul, type RealConsul } from '../support/real-consul.ts';
 
-const testMsMax = 60_000;
+const testMsMax = 180_000;
 const base = '/v1/grapevine/migration';
 const hostile = '<img src=x onerror="window.pwned=1">';
 /** What is shown as text all the same; the last letter would turn the direction of what follows. */
@@ -82,9 +82,16 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
     };
     const keys = Array.from({ length: 120 }, (_, i) => `app/${hostile}${i}`);
     [gateway] = await Promise.all([startGateway({ config }), ...[...keys, 'other/key'].map(put)]);
+    // Steps are asked for once somebody copies, and the source has been looked at.
+    for (let runner: unknown = null; runner === null;) {
+      const answer = await fetch(`${gateway.url}/v1/grapevine/migration/status`);
+      const status = (await answer.json()) as { runner: unknown; source: unknown };
+      runner = status.source === null ? null : status.runner;
+    }
     relay = await relayFrom('127.0.0.2', Number(new URL(gateway.url).port));
     page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
-    page.setDefaultTimeout(15_000);
+    // Long, since many tests may share few cores: none of this is about time.
+    page.setDefaultTimeout(60_000);
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(message.text());
