@@ -8,6 +8,7 @@ COPY src src
 COPY compat compat
 COPY migration migration
 COPY bin bin
+COPY ui ui
 RUN npm run build && npm prune --omit=dev
 
 FROM node:20-bookworm-slim
@@ -16,7 +17,7 @@ WORKDIR /grapevine
 COPY --from=build /grapevine/package.json ./
 COPY --from=build /grapevine/node_modules node_modules
 COPY --from=build /grapevine/dist dist
-COPY ui ui
+COPY --from=build /grapevine/ui ui
 RUN ln -s /grapevine/dist/bin/grapevine.js /usr/local/bin/grapevine \
   && mkdir -p /var/lib/grapevine && chown node:node /var/lib/grapevine
 USER node
