@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
+import { outlastTombstones } from '../test/migration/live/proof/reaped.ts';
 import { runMigrationChaos } from '../test/migration/live/proof/run.ts';
 
 // `npm run chaos:migration`: a real Consul is moved to and fro under load and faults, until something is found.
@@ -8,6 +9,7 @@ interface Options {
   readonly minutes: number;
   readonly roundSeconds: number;
   readonly seed?: string;
+  readonly reaped?: boolean;
 }
 
 function positive(text: string): number {
@@ -31,15 +33,25 @@ const options = new Command('npm run chaos:migration --')
     150,
   )
   .option('--seed <text>', 'of the first round; steps and faults follow from it, their exact moments do not')
+  .option(
+    '--reaped',
+    'only this: keys are deleted while nobody looks, and Consul reaps its tombstones (17 minutes)',
+  )
   .parse()
   .opts<Options>();
 
 const endMs = Date.now() + options.minutes * 60_000;
 let seed = options.seed ?? String(randomInt(1_000_000));
+let startedMs = Date.now();
+const log = (text: string): void =>
+  console.log(`${((Date.now() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+if (options.reaped === true) {
+  const problems = await outlastTombstones(log);
+  for (const problem of problems) console.log(`  ${problem}`);
+  process.exit(problems.length === 0 ? 0 : 1);
+}
 while (Date.now() < endMs) {
-  const startedMs = Date.now();
-  const log = (text: string): void =>
-    console.log(`${((Date.now() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+  startedMs = Date.now();
   log(`seed ${seed}`);
   const ms = Math.min(options.roundSeconds * 1000, endMs - startedMs);
   const problems = await runMigrationChaos({ seed, ms, log });
