@@ -200,6 +200,15 @@ function stalenessGate(report: Report, { stalenessP99MsMax: max, stalenessReadsM
   });
 }
 
+function copyGate(troubles: readonly string[] | null | undefined): Gate {
+  return gate('copy-trouble', 'Trouble of copying from the source', 'none', () => {
+    if (troubles === null || troubles === undefined) return { state: 'unknown', observed: 'not known' };
+    const [first] = troubles;
+    if (first === undefined) return { state: 'green', observed: 'none' };
+    return { state: 'red', observed: plural(troubles.length, 'rule'), why: first };
+  });
+}
+
 function operationsGates(report: Report, limits: GateLimits): readonly Gate[] {
   const { operations } = report;
   const most = (
@@ -221,6 +230,7 @@ function operationsGates(report: Report, limits: GateLimits): readonly Gate[] {
     most('repair-queue', 'Keys waiting for repair', queue?.length, limits.repairQueueMax),
     most('repair-oldest', 'Oldest key waiting for repair', queue?.oldestMs, limits.repairOldestMsMax, msText),
     most('tail-lag', 'Lag of the tail, p99', operations?.tailLagP99Ms, limits.tailLagP99MsMax, msText),
+    copyGate(operations?.copyTroubles),
     most(
       'bypass-writes',
       'Writes past the fleet',

@@ -113,6 +113,11 @@ export const operations = z
   .object({
     repairQueue: z.object({ length: count, oldestMs: ms }).nullable(),
     tailLagP99Ms: ms.nullable(),
+    copyTroubles: z
+      .array(z.string())
+      .nullable()
+      .optional()
+      .describe('What is wrong with copying from the source, rule by rule.'),
     bypassWrites: count.nullable(),
     heldLocks: count.nullable(),
     unsupportedCalls: count.nullable(),

@@ -49,6 +49,8 @@ const factsForm = z.object({
   /** Of the runner; null: it does not run here, or nothing is known yet. */
   lagP99Ms: z.number().nullable(),
   heldLocks: z.number().nullable(),
+  /** Trouble of the copying, each rule's. */
+  copyTroubles: z.array(z.string().max(4096)).max(1000).nullish(),
   usedEndpoints: z.record(z.string().max(1024), z.number()),
   /** Keys that somebody wrote at the source past this fleet, after it was decided here. */
   quarantined: z.number(),
@@ -75,6 +77,12 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
     },
   };
 
+  const copyTroubles = (): string[] =>
+    phases.rules.flatMap(({ of, prefix }) => {
+      const problem = parts.tail?.progress(of, prefix)?.problem;
+      return problem === undefined ? [] : [`${of} ${JSON.stringify(prefix)}: ${problem}`.slice(0, 4096)];
+    });
+
   const own = (prefix: string): GatewayFacts => {
     const last = parts.rehearsals.last();
     return {
@@ -82,6 +90,7 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
       repairs: parts.dual.repairs(prefix),
       lagP99Ms: runner.isHere ? lags.p99Ms() : null,
       heldLocks: runner.isHere ? lockedBelow(context, prefix).count : null,
+      copyTroubles: runner.isHere ? copyTroubles() : null,
       usedEndpoints: parts.dual.usedEndpoints(),
       quarantined: parts.reverse.state(prefix)?.quarantined ?? 0,
       bypass: parts.bypass.bypass(prefix).count,
@@ -210,6 +219,7 @@ function operationsOf(
   const known = <T>(values: readonly (T | null)[]): readonly T[] => values.filter((value) => value !== null);
   const lags = known(all.map(({ lagP99Ms }) => lagP99Ms));
   const locks = known(all.map(({ heldLocks }) => heldLocks));
+  const troubles = known(all.map(({ copyTroubles }) => copyTroubles ?? null));
   const terms = peers.list().flatMap(({ member, facts }) =>
     (facts?.rules ?? []).map(({ of, prefix, step }) => {
       const rule = phases.rules.find((each) => each.of === of && each.prefix === prefix);
@@ -222,6 +232,7 @@ function operationsOf(
       length: all.reduce((sum, { repairs }) => sum + repairs.keys, 0),
       oldestMs: Math.max(0, ...all.map(({ repairs }) => repairs.oldestMs)),
     },
+    copyTroubles: troubles.length === 0 ? null : [...new Set(troubles.flat())],
     tailLagP99Ms: lags.length === 0 ? null : Math.max(...lags),
     bypassWrites: all.reduce((sum, { quarantined, bypass }) => sum + quarantined + bypass, 0),
     heldLocks: locks.length === 0 ? null : Math.max(...locks),

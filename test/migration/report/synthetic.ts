@@ -107,6 +107,7 @@ export function facts(given: Partial<RunFacts> = {}, process: Process = healthy)
     operations: {
       repairQueue: { length: 0, oldestMs: 0 },
       tailLagP99Ms: 420,
+      copyTroubles: [],
       bypassWrites: 0,
       heldLocks: 0,
       unsupportedCalls: 0,
