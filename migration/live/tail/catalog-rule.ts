@@ -16,6 +16,7 @@ import type { Ask, CatalogItem } from '../../source/live-reader.ts';
 import { originMeta } from '../catalog/wanted-nodes.ts';
 import { Committer, Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
+import { plural } from '../../terminal/format.ts';
 import { mirrorDigest } from './held-cache.ts';
 import { noCounts, type TailCounts } from './kv-cursor.ts';
 import type { BreakerQuestion } from './leaf.ts';
@@ -51,6 +52,8 @@ export class CatalogRule {
   comparedAtMs = -1;
   verifiedThroughIndex = 0;
   pendingSinceMs: number | undefined;
+  /** Entries that two answers did not have, and of which that says nothing. */
+  withheld = 0;
   readonly #deps: TailDeps;
   readonly #commits: Committer;
   readonly #stop = new AbortController();
@@ -81,6 +84,15 @@ export class CatalogRule {
     this.#stop.abort();
     await this.#running;
     await this.#commits.idle();
+  }
+
+  /** What the source's answers leave open; undefined: nothing. */
+  get doubt(): string | undefined {
+    if (this.withheld === 0) return undefined;
+    return (
+      `${plural(this.withheld, 'entry', 'entries')} of the catalog are not in the answers of the source any more, and not ` +
+      'known to be gone: with ACLs, Consul before 1.12 does not say what it hides from a token'
+    );
   }
 
   rebase(): void {
@@ -209,6 +221,11 @@ export class CatalogRule {
     if (timeline !== this.#deps.timeline() || phases.catalog?.step !== this.rule.step)
       throw new Outdated('over');
     if (this.#deps.held() !== undefined) return;
+    this.withheld = kinds.reduce((sum, kind) => {
+      const gone = new Set(plan[kind].deletes.map(({ key }) => key));
+      const both = plan[kind].look.absent.filter((key) => looks[kind].absent.includes(key));
+      return sum + both.filter((key) => !gone.has(key)).length;
+    }, 0);
     const live = kinds.reduce((sum, kind) => sum + held[kind].filter(({ deleted }) => !deleted).length, 0);
     const wanted = this.#weighed(plan, live);
     if (wanted === undefined) return;

@@ -11,6 +11,7 @@ import type { TailDeps } from './deps.ts';
 import { HeldCache } from './held-cache.ts';
 import { decodeKvCursor, encodeKvCursor, noCounts, type TailCounts } from './kv-cursor.ts';
 import type { Leaf } from './leaf.ts';
+import { doubtOf } from './doubts.ts';
 import { Discovery, type DiscoveryHost } from './discovery.ts';
 import { LeafPlanner } from './leaf-planner.ts';
 import { LeafTable, type Place } from './leaf-table.ts';
@@ -50,6 +51,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
   #mark: { readonly index: number; readonly atMs: number } | undefined;
   #cursorAtMs = 0;
   #latencyMs = 0;
+  #toldDoubt: string | undefined;
   #assignedAtMs = Number.NEGATIVE_INFINITY;
   readonly #discovery: Discovery;
 
@@ -128,11 +130,28 @@ export class KvRule implements LeafHost, DiscoveryHost {
   /** Compares leaves below a prefix now; resolves when all that are there were asked for after this call. */
   async compareNow(prefix: string, waitMs: number): Promise<{ entries: number; changed: number }> {
     const { gateway } = this.deps;
-    const startMs = gateway.monoMs();
+    const endMs = gateway.monoMs() + waitMs;
     const before = this.counts.copied + this.counts.deleted;
+    await this.#compareBy(prefix, endMs);
+    const doubt = (): string | undefined =>
+      doubtOf(this.#concerned(prefix).filter((leaf) => leaf.unproved > 0));
+    // What came and went at that very moment is proved the next time.
+    if (doubt() !== undefined) await this.#compareBy(prefix, endMs);
+    const left = doubt();
+    if (left !== undefined) throw new Error(left);
+    const entries = this.#concerned(prefix).reduce((sum, leaf) => sum + leaf.items, 0);
+    return { entries, changed: this.counts.copied + this.counts.deleted - before };
+  }
+
+  #concerned(prefix: string): readonly Leaf[] {
+    return this.table.all.filter((leaf) => leaf.prefix.startsWith(prefix) || prefix.startsWith(leaf.prefix));
+  }
+
+  async #compareBy(prefix: string, endMs: number): Promise<void> {
+    const { gateway } = this.deps;
+    const startMs = gateway.monoMs();
     this.#discovery.now();
-    const concerned = (): readonly Leaf[] =>
-      this.table.all.filter((leaf) => leaf.prefix.startsWith(prefix) || prefix.startsWith(leaf.prefix));
+    const concerned = (): readonly Leaf[] => this.#concerned(prefix);
     for (const leaf of concerned()) {
       leaf.index = 0;
       leaf.interrupt();
@@ -142,28 +161,30 @@ export class KvRule implements LeafHost, DiscoveryHost {
       this.table.all.length > 0 &&
       concerned().every((leaf) => leaf.comparedAtMs >= startMs);
     while (!isDone()) {
-      if (gateway.monoMs() - startMs > waitMs || this.signal.aborted) {
+      if (gateway.monoMs() > endMs || this.signal.aborted) {
         const open = concerned().filter((leaf) => leaf.comparedAtMs < startMs);
         const why = open.map(
           (leaf) => leaf.problem ?? (leaf.question === undefined ? '' : 'mass delete held back'),
         );
-        const first = why.find((text) => text !== '') ?? this.problem ?? 'the source is slow';
+        const first =
+          why.find((text) => text !== '') ?? this.problem ?? doubtOf(open) ?? 'the source is slow';
         throw new Error(`${open.length} of ${concerned().length} leaves were not compared in time: ${first}`);
       }
       await gateway.clock.sleep(20, this.signal);
     }
-    const entries = concerned().reduce((sum, leaf) => sum + leaf.items, 0);
-    return { entries, changed: this.counts.copied + this.counts.deleted - before };
   }
 
   /** Lets the breaker's questions below a prefix pass, or forbids what they ask for. */
   answerBreaker(prefix: string, allow: boolean): boolean {
+    // What was forbidden may be let through later.
     const asked = this.table.all.filter(
-      (leaf) => leaf.question !== undefined && leaf.prefix.startsWith(prefix),
+      (leaf) =>
+        (leaf.question !== undefined || (allow && leaf.denied.size > 0)) && leaf.prefix.startsWith(prefix),
     );
     for (const leaf of asked) {
       if (allow) {
-        leaf.allowed = leaf.question?.deletes ?? 0;
+        leaf.allowed = (leaf.question?.deletes ?? 0) + leaf.denied.size;
+        leaf.denied = new Set();
         this.#losses.forgive();
       } else {
         leaf.denied = new Set(leaf.question?.keys ?? []);
@@ -304,8 +325,14 @@ export class KvRule implements LeafHost, DiscoveryHost {
     return this.deps.gateway.monoMs() - leaf.changedAtMs < busyMs;
   }
 
+  /** What the source's answers leave open; undefined: nothing. */
+  get doubt(): string | undefined {
+    return doubtOf(this.table.all);
+  }
+
   /** Regular work: what is compared through which index, and who waits for changes. */
   async tick(): Promise<void> {
+    this.#tellDoubt();
     this.assignHot();
     this.#discovery.join();
     const leaves = this.table.all;
@@ -330,6 +357,17 @@ export class KvRule implements LeafHost, DiscoveryHost {
     if (leaves.length === 0 || !namesToo || leaves.some((leaf) => leaf.comparedAtMs < atMs)) return;
     this.verifiedThroughIndex = index;
     this.#mark = undefined;
+  }
+
+  #tellDoubt(): void {
+    const { doubt } = this;
+    if ((doubt === undefined) === (this.#toldDoubt === undefined)) return;
+    this.#toldDoubt = doubt;
+    const { gateway, evidence } = this.deps;
+    if (doubt === undefined)
+      gateway.log.info({ prefix: this.rule.prefix }, 'the source shows everything again');
+    else gateway.log.warn({ prefix: this.rule.prefix }, doubt);
+    evidence.mark(doubt === undefined ? 'hidden-over' : 'hidden', doubt ?? this.rule.prefix);
   }
 
   /** The leaves that change most wait for changes; the others are looked at now and then. */

@@ -266,7 +266,9 @@ function owned(host: LeafHost, leaf: Leaf, held: ReadonlyMap<string, Held>): Rea
 function weighed(host: LeafHost, leaf: Leaf, found: LeafLook): LeafLook | undefined {
   const deletes = found.deletes.filter(({ key }) => !leaf.denied.has(key));
   leaf.denied = new Set(found.deletes.filter(({ key }) => leaf.denied.has(key)).map(({ key }) => key));
-  leaf.withheld = found.unproved + found.deletes.length - deletes.length;
+  leaf.unproved = found.unproved;
+  leaf.forbidden = found.deletes.length - deletes.length;
+  leaf.absenceIgnored = found.absenceIgnored;
   // What a first look finds says nothing of what comes and goes.
   const creates = leaf.compared ? found.upserts.filter(({ same }) => !same).length : 0;
   if (host.mayDelete(leaf, deletes.length, creates, found.live)) return { ...found, deletes };

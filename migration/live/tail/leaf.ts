@@ -1,3 +1,4 @@
+import type { AbsenceIgnored } from '../../mirror/leaf-decision.ts';
 import type { KnownList } from '../../source/known-list.ts';
 import type { HeldCache } from './held-cache.ts';
 
@@ -24,7 +25,11 @@ export class Leaf {
   names = '';
   kept = 0;
   skipped = 0;
-  withheld = 0;
+  /** Keys that the last answer did not have, and that are not proved to be deleted; and those kept by a human's order. */
+  unproved = 0;
+  forbidden = 0;
+  /** Why the last answer's silence about a key says nothing; null: it does. */
+  absenceIgnored: AbsenceIgnored | null = null;
   locks: readonly string[] = [];
   /** Everything was compared at least once in this timeline, by this process or one before it. */
   compared = false;

@@ -181,7 +181,8 @@ class LiveTail implements Tail {
       tail.namesTotal === undefined ? undefined : Math.max(items, backfilled ? items : tail.namesTotal);
     const rate = this.#rate(`kv ${tail.rule.prefix}`, items, itemsTotal ?? items);
     const questions = leaves.flatMap((leaf) => (leaf.question === undefined ? [] : [leaf.question]));
-    const problem = trouble ?? tail.problem ?? leaves.find((leaf) => leaf.problem !== undefined)?.problem;
+    const troubled = leaves.find((leaf) => leaf.problem !== undefined)?.problem;
+    const problem = trouble ?? tail.problem ?? troubled ?? tail.doubt ?? run.canary.doubt;
     const lags = leaves.map((leaf) => {
       if (leaf.problem !== undefined || leaf.question !== undefined || !leaf.hot) return now - leaf.heardAtMs;
       return leaf.pendingSinceMs === undefined ? 0 : now - leaf.pendingSinceMs;
@@ -192,7 +193,9 @@ class LiveTail implements Tail {
       this.#lag.quantile(0.99) ?? 0,
       ...lags,
     );
-    const isKnown = backfilled && trouble === undefined && this.#paused === undefined;
+    // What another process found out says nothing of what this one does not look at yet.
+    const isLooked = leaves.every((leaf) => leaf.comparedAtMs >= 0 || leaf.absenceIgnored !== null);
+    const isKnown = backfilled && isLooked && trouble === undefined && this.#paused === undefined;
     return {
       ...{ backfilled, items, itemsTotal, problem },
       bytes: compared.reduce((sum, leaf) => sum + leaf.bytes, 0),
@@ -223,7 +226,7 @@ class LiveTail implements Tail {
       throttledBy: this.#throttledBy(),
       breaker: breakerText(tail.question === undefined ? [] : [tail.question]),
       verifiedThroughIndex: tail.verifiedThroughIndex,
-      problem: trouble ?? tail.problem,
+      problem: trouble ?? tail.problem ?? tail.doubt,
     };
   }
 
@@ -313,7 +316,7 @@ function keyDetails(tail: KvRule): object {
     hotLeaves: sum((leaf) => (leaf.hot ? 1 : 0)),
     kept: sum((leaf) => leaf.kept),
     skipped: sum((leaf) => leaf.skipped),
-    withheld: sum((leaf) => leaf.withheld),
+    withheld: sum((leaf) => leaf.unproved + leaf.forbidden),
     heldLocks: sum((leaf) => leaf.locks.length),
   };
 }

@@ -82,13 +82,16 @@ export async function loseRights(log: (text: string) => void): Promise<readonly 
       await pass(`without rights ${n}`).catch((error: unknown) => problems.push(String(error)));
     }
     await check('without rights');
-    const { gateways } = await g1.json<{
-      gateways: { status: { rules: { prefix: string; tail: { problem?: string } | null }[] } }[];
-    }>(`${base}/status`);
-    const said = gateways.flatMap(({ status }) =>
-      status.rules.flatMap(({ tail }) => (typeof tail?.problem === 'string' ? [tail.problem] : [])),
-    );
-    log(`status says: ${said.join('; ') || 'nothing of it'}`);
+    const troubles = async (): Promise<Troubles> => troublesAt(g1);
+    const isTold = ({ status, gate, report }: Troubles): boolean =>
+      status.includes(`${hiddenCount} keys under`) &&
+      gate === 'red' &&
+      report.includes(`${hiddenCount} keys`);
+    let told: Troubles | undefined;
+    await running
+      .until('trouble is told of', async () => isTold((told = await troubles())), passMsMax)
+      .catch(() => problems.push(`of keys that cannot be read is told: ${JSON.stringify(told)}`));
+    log(`without rights: ${JSON.stringify(told)}`);
     await asMaster('PUT', `/v1/acl/policy/${policy.ID}`, {
       ...{ ID: policy.ID, Name: 'gateways', Rules: rules('write') },
     });
@@ -106,10 +109,46 @@ export async function loseRights(log: (text: string) => void): Promise<readonly 
           `${await hiddenAt(g1)} keys are left of ${hiddenCount - 1}: ${String(error).slice(0, 300)}`,
         );
       });
+    await running
+      .until(
+        'trouble is over',
+        async () => {
+          told = await troubles();
+          return told.status === '' && told.gate === 'green' && told.report === '';
+        },
+        passMsMax,
+      )
+      .catch(() => problems.push(`with rights again it is told: ${JSON.stringify(told)}`));
     return problems;
   } finally {
     source.close();
     await fleet?.close();
     await cluster.stop();
   }
+}
+
+/** What is said of keys that cannot be read, at three places. */
+interface Troubles {
+  readonly status: string;
+  readonly gate: string | undefined;
+  readonly report: string;
+}
+
+async function troublesAt(gateway: FleetClient): Promise<Troubles> {
+  const { gateways } = await gateway.json<{
+    gateways: { status: { rules: { prefix: string; tail: { problem?: string } | null }[] } }[];
+  }>(`${base}/status`);
+  const said = gateways.flatMap(({ status }) =>
+    status.rules.flatMap(({ tail }) => (typeof tail?.problem === 'string' ? [tail.problem] : [])),
+  );
+  const order = { prefix: 'app/', phase: 'cutover', dryRun: true };
+  const { gates } = await gateway.json<{ gates: { name: string; state: string }[] }>(`${base}/step`, order);
+  const { operations } = await gateway.json<{ operations: { copyTroubles?: string[] | null } }>(
+    `${base}/report`,
+  );
+  return {
+    status: said.join('; '),
+    gate: gates.find(({ name }) => name === 'mirror-complete')?.state,
+    report: operations.copyTroubles?.join('; ') ?? 'not known',
+  };
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { ConnectionError } from '../../../../migration/source/connection.ts';
 import { Kind } from '../../../../src/state/kinds.ts';
 import { mirrorState } from '../../../../src/state/mirror.ts';
 import { FakeSource } from './fake-source.ts';
@@ -166,6 +167,7 @@ describe('absence', () => {
     source.set('a', '3');
     await until(() => fixture.keys()['a'] === '3');
     expect(fixture.keys()).toEqual({ a: '3', b: '2' });
+    await until(() => fixture.tail.progress('kv', '')?.problem?.includes('hides keys under *') === true);
   });
 
   test('in a list that ACLs shortened without a word is asked for, key by key', async () => {
@@ -179,6 +181,16 @@ describe('absence', () => {
     source.delete('c');
     await until(() => !('c' in fixture.keys()));
     expect(fixture.keys()).toEqual({ a: '1', b: '1' });
+    await until(
+      () => fixture.tail.progress('kv', '')?.problem?.startsWith('1 key under * cannot be read') === true,
+    );
+    await expect(fixture.tail.compareNow('kv', '', 2000)).rejects.toThrow('cannot be read');
+    await until(() => fixture.marks.some((mark) => mark.startsWith('hidden: 1 key under')));
+    source.hidden = () => false;
+    source.set('a', '2');
+    await until(() => fixture.tail.progress('kv', '')?.problem === undefined);
+    await until(() => fixture.marks.some((mark) => mark.startsWith('hidden-over')));
+    expect(await fixture.tail.compareNow('kv', '', 2000)).toMatchObject({ entries: 2 });
   });
 
   test('in an answer without an index or a leader deletes nothing', async () => {
@@ -233,6 +245,10 @@ describe('absence', () => {
     expect(Object.keys(fixture.keys())).toHaveLength(100);
     const { rules } = fixture.tail.status() as { rules: { withheld: number }[] };
     expect(rules[0]?.withheld).toBe(80);
+    expect(fixture.tail.progress('kv', '')?.problem).toContain('kept here by order');
+    expect(fixture.tail.answerBreaker('', true)).toBe(true);
+    await until(() => Object.keys(fixture.keys()).length === 20);
+    await until(() => fixture.tail.progress('kv', '')?.problem === undefined);
   });
 
   test('of all keys of many small leaves is a mass delete, too', async () => {
@@ -431,5 +447,27 @@ describe('what is known', () => {
       return lagMs.canary !== undefined;
     });
     expect(source.entries.has('_gw/canary/gateway')).toBe(true);
+  });
+
+  test('is in doubt where the source takes that key and does not show it', async () => {
+    const fixture = await mirrored({ a: '1' });
+    source.hidden = (key) => key.startsWith('_gw/canary/');
+    await until(() => fixture.tail.progress('kv', '')?.problem?.includes('took _gw/canary/gateway') === true);
+    source.hidden = () => false;
+    await until(() => fixture.tail.progress('kv', '')?.problem === undefined);
+  });
+
+  test('of a leaf that this process has not looked at yet is how far it is behind: nothing', async () => {
+    const disk = new Disk();
+    const before = await mirrored({ a: '1' }, { disk });
+    await before.tail.stop();
+    source.beforeList = () => {
+      throw new ConnectionError('refused', 'not yet');
+    };
+    const next = start({ disk });
+    await until(() => next.tail.progress('kv', '')?.problem === 'not yet');
+    expect(next.tail.progress('kv', '')).toMatchObject({ backfilled: true, lagMs: Infinity });
+    source.beforeList = () => undefined;
+    await until(() => Number.isFinite(next.tail.progress('kv', '')?.lagMs));
   });
 });
