@@ -37,6 +37,7 @@ export interface RuleStatus {
 export interface StatusBody {
   readonly source: { readonly id: string; readonly timeline: number } | null;
   readonly runner: string | null;
+  readonly rehearsal?: { readonly atMs: number; readonly ok: boolean; readonly by?: string } | null;
   readonly rules: readonly {
     readonly kind: string;
     readonly prefix: string;
@@ -45,6 +46,8 @@ export interface StatusBody {
     readonly sinceMs: number;
     readonly reason: string;
     readonly overridden: readonly string[];
+    /** It is there for a rehearsal alone. */
+    readonly rehearsal?: boolean;
   }[];
   readonly gateways: readonly {
     readonly name: string;
@@ -84,6 +87,7 @@ export function renderStatus(body: StatusBody, nowMs: number): string {
   const head = [
     `Source: ${body.source === null ? 'not agreed on yet' : `${body.source.id}, timeline ${body.source.timeline}`}`,
     `Runner: ${body.runner ?? 'none: no gateway that lives has the source configured'}`,
+    `Rehearsed: ${rehearsed(body.rehearsal, nowMs)}`,
   ];
   const rules = body.rules.flatMap((rule) => {
     const told = body.gateways.flatMap(({ name, status }) =>
@@ -94,7 +98,7 @@ export function renderStatus(body: StatusBody, nowMs: number): string {
     const acts = told.filter(({ step, older }) => step >= rule.step && (older ?? 0) === 0).length;
     const progress = told.map(progressOf).filter((each) => each !== '');
     return [
-      `${rule.kind} ${named(rule.prefix)}  ${rule.phase}, step ${rule.step}, since ${duration(nowMs - rule.sinceMs)}, ` +
+      `${rule.kind} ${named(rule.prefix)}${rule.rehearsal === true ? ' (of a rehearsal)' : ''}  ${rule.phase}, step ${rule.step}, since ${duration(nowMs - rule.sinceMs)}, ` +
         `${acts} of ${body.gateways.length} gateways act on it${progress.length === 0 ? '' : `; ${progress.join('; ')}`}`,
       ...(rule.overridden.length === 0
         ? []
@@ -111,6 +115,12 @@ export function renderStatus(body: StatusBody, nowMs: number): string {
     ]),
   ]);
   return [...head, ...rules, '', gateways].join('\n');
+}
+
+function rehearsed(last: StatusBody['rehearsal'], nowMs: number): string {
+  if (last === null || last === undefined) return 'never';
+  const by = last.by === undefined ? '' : ` by ${printable(last.by)}`;
+  return `${duration(nowMs - last.atMs)} ago${by}, ${last.ok ? 'went well' : 'FAILED'}`;
 }
 
 function noteOf(

@@ -119,6 +119,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
   const rehearsals = new Rehearsals(gateway);
   const reporting = openReporting(context, {
     ...{ shadow, peers, dual, bypass, tail, reverse, rehearsals, version: host.version },
+    zones: () => zones.now,
   });
   const reader =
     client === undefined
@@ -178,9 +179,11 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
       stops.push(learnPhases(gateway, phases, peers, { hasSource, awaitsRules }));
       for (const part of Object.values(named)) part.start();
       reporting.start();
+      rehearsals.start();
     },
     stop: async () => {
       hold.releaseAll();
+      rehearsals.stop();
       await reporting.stop();
       for (const part of Object.values(named).toReversed()) {
         // oxlint-disable-next-line no-await-in-loop -- those that are built on others end first

@@ -112,10 +112,10 @@ function noiseGate(report: Report, { noiseMax: max }: GateLimits): Gate {
 function sweepGate(report: Report, limits: GateLimits): Gate {
   const { sweepAgeMsMax: ageMax, sweepChangedMax: changedMax } = limits;
   const asked = [
+    ageMax === null ? undefined : `within ${msText(ageMax)}`,
     changedMax === null ? undefined : `at most ${plural(changedMax, 'key')} changed since`,
-    ageMax === null ? undefined : `within ${msText(ageMax)} where that is not known`,
   ].filter((part) => part !== undefined);
-  const limit = asked.length === 0 ? null : `every rule, both ways; ${asked.join('; ')}`;
+  const limit = asked.length === 0 ? null : `every rule, both ways, ${asked.join(', ')}`;
   return gate('sweep', 'Every key looked at', limit, () => {
     const { sweeps = [] } = report.coverage;
     const rules = report.run.mode === 'sweep' ? [] : (report.run.phases ?? []);
@@ -144,16 +144,13 @@ function sweepGate(report: Report, limits: GateLimits): Gate {
     const of = count(Math.max(rules.length, sweeps.length));
     const swept = `${count(sweeps.length)} of ${of} rules, oldest ${msText(ageMs)} ago`;
     const changed = report.operations?.changedSinceSweep ?? null;
-    if (changed !== null && changedMax !== null) {
-      const observed = `${swept}; ${plural(changed, 'key')} changed since`;
-      return changed <= changedMax ? { state: 'green', observed } : { state: 'red', observed, why };
-    }
-    // However old, or however young: keys may have changed since.
-    const isOld = ageMax !== null && ageMs > ageMax;
-    if (isOld) return { state: 'red', observed: swept, why };
-    if (changedMax === null) return { state: 'green', observed: swept };
-    const unsure = 'How many keys changed since is not known; `sweepChangedMax: null` goes by the age alone.';
-    return { state: 'unknown', observed: swept, why: unsure };
+    const since = changed === null ? '' : `; ${plural(changed, 'key')} changed since`;
+    const observed = `${swept}${since}`;
+    if (ageMax !== null && ageMs > ageMax) return { state: 'red', observed, why };
+    if (changedMax === null) return { state: 'green', observed };
+    if (changed === null)
+      return { state: 'unknown', observed, why: 'How many keys changed since is not known.' };
+    return changed <= changedMax ? { state: 'green', observed } : { state: 'red', observed, why };
   });
 }
 

@@ -121,7 +121,9 @@ export const operations = z
     bypassWrites: count.nullable(),
     heldLocks: count.nullable(),
     unsupportedCalls: count.nullable(),
-    changedSinceSweep: count.nullable().describe('Keys that changed since they were last swept.'),
+    changedSinceSweep: count
+      .nullable()
+      .describe('Keys that changed since they were last swept, deleted ones too; null: not known.'),
     rehearsals: z.array(z.object({ of: z.string(), prefix: z.string(), term: count, at: time })).nullable(),
     terms: z
       .array(z.object({ gateway: z.string(), of: z.string(), prefix: z.string(), term: count }))

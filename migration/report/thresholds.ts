@@ -19,10 +19,10 @@ const gateLimits = z.strictObject({
     ),
   sweepAgeMsMax: limit
     .default(3_600_000)
-    .describe('Age of a full comparison, where it is not known how many keys changed since.'),
+    .describe('Age of the newest full comparison of a rule: an older one does not count.'),
   sweepChangedMax: limit
-    .default(0)
-    .describe('Keys that changed since they were last swept. Null: the age alone is asked.'),
+    .default(null)
+    .describe('Keys that changed since they were last swept. Null: as many as may, within that age.'),
   violationsMax: limit.default(0).describe('Read-your-writes and monotonic-read violations, each.'),
   sessionChecksMin: limit.default(1000).describe('Below so many checked reads nothing is said of sessions.'),
   stalenessP99MsMax: limit.default(1000).describe('The SLO.'),

@@ -155,7 +155,7 @@ export async function gateFacts(
         : {
             atMs: rehearsal.atMs,
             ok: rehearsal.ok,
-            current: rehearsal.atMs >= lastMoveMs(context, of, prefix),
+            current: rehearsal.atMs >= (before.rule === undefined ? 0 : lastMoveMs(before.rule)),
           },
     reverse: reverse.length === 0 ? undefined : reverse[0],
     indexes: {
@@ -166,10 +166,8 @@ export async function gateFacts(
   };
 }
 
-/** When the authority over a prefix last moved: rehearsals of before do not count. */
-function lastMoveMs({ phases }: PartContext, of: MigrationKind, prefix: string): number {
-  const rule = phases.rules.find((each) => each.of === of && each.prefix === prefix);
-  if (rule === undefined) return 0;
+/** When the authority over what a rule is about last moved: rehearsals of before do not count. */
+export function lastMoveMs(rule: PhaseRule): number {
   const walked = [rule, ...rule.history];
   for (const [i, { phase, sinceMs }] of walked.entries()) {
     const earlier = walked[i + 1];

@@ -26,7 +26,8 @@ import {
 } from './order-forms.ts';
 import type { ReplicaPhases } from './phases.ts';
 import { planMigration } from './plan.ts';
-import { rehearse, rehearsalPrefix } from './rehearse.ts';
+import { isOfRehearsals, rehearsalPrefix } from './rehearsals.ts';
+import { rehearse } from './rehearse.ts';
 import type { Stepper, StepperParts } from './stepper.ts';
 import { verifyKv } from './verify.ts';
 
@@ -278,7 +279,10 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
         body: {
           source: phases.source ?? null,
           runner: runner.nodeName ?? null,
-          rules: phases.rules.map((rule) => ({ ...rule, kind: rule.of })),
+          rules: phases.rules.map((rule) => ({
+            ...{ ...rule, kind: rule.of },
+            ...(isOfRehearsals(rule) ? { rehearsal: true } : {}),
+          })),
           rehearsal: parts.rehearsals.last() ?? null,
           gateways,
         },

@@ -4,11 +4,9 @@ import type { ConsulReader } from '../../source/consul-reader.ts';
 import type { PartContext, TailControl } from '../ports.ts';
 import type { StepOrder } from './order-forms.ts';
 import { ruleAt } from './phases.ts';
-import type { Rehearsals } from './rehearsals.ts';
+import { rehearsalPrefix, type Rehearsals } from './rehearsals.ts';
 import type { Stepper, StepResult } from './stepper.ts';
 import { verifyKv } from './verify.ts';
-
-export const rehearsalPrefix = '_gw/rehearsal/';
 
 export interface RehearsalReport {
   readonly ok: boolean;
@@ -18,6 +16,7 @@ export interface RehearsalReport {
 
 const keysCount = 40;
 const mirrorMs = 30_000;
+const forgetMs = 5000;
 
 /** Walks a prefix of its own the whole way to a cutover and back, with the same code, and looks at both ends. */
 export async function rehearse(
@@ -56,7 +55,8 @@ export async function rehearse(
     });
     if (outcome.kind !== 'kv') throw new Error('message' in outcome ? outcome.message : outcome.kind);
   };
-  const phaseNow = (): Phase => ruleAt(phases, 'kv', rehearsalPrefix)?.phase ?? 'passthrough';
+  /** Without a rule of its own the prefix is in the phase of the rule around it. */
+  const phaseNow = (): Phase => phases.ofKey(rehearsalPrefix)?.phase ?? 'passthrough';
   const to = (phase: Phase): Promise<void> =>
     timed(phase, async () => {
       const order: StepOrder = {
@@ -109,6 +109,19 @@ export async function rehearse(
       }
     });
 
+  /** Its rule goes, as it came. It stays, in passthrough, where the rule around it is in another phase: see status. */
+  const forget = async (): Promise<void> => {
+    const expectStep = ruleAt(phases, 'kv', rehearsalPrefix)?.step ?? 0;
+    await gateway.propose({ kind: 'migration-forget', of: 'kv', prefix: rehearsalPrefix, expectStep });
+    const heads = [gateway.ownHead()];
+    const others = gateway.gateways().filter(({ alive, nodeId }) => alive && nodeId !== gateway.nodeId);
+    const told = others.map(({ nodeName }) =>
+      // One that has not heard of it would take the next rehearsal's first step for one that it acts on already.
+      gateway.call(nodeName, 'heads', { heads, waitMs: forgetMs }, forgetMs).catch(() => undefined),
+    );
+    await Promise.all(told);
+  };
+
   try {
     if (authorityOf(phaseNow()) === 'here') {
       if (phaseNow() === 'final') await to('cutover');
@@ -140,8 +153,10 @@ export async function rehearse(
     await equal('nothing changed with the way back', keysCount);
     await timed('a write at the source', () => ask('PUT', `${rehearsalPrefix}0/0`, 'changed at the source'));
     await equal('it is here', keysCount);
-    await to('passthrough');
     await timed('the keys are removed', () => ask('DELETE', rehearsalPrefix));
+    await equal('they are gone here', 0);
+    await to('passthrough');
+    await forget();
     const text = 'a cutover and the way back were walked, and both sides were the same at both ends';
     await rehearsals.keep({ atMs: gateway.clock.now(), ok: true, term, text });
     return { ok: true, text, steps };

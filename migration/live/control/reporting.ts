@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { MigrationAnswer } from '../../../compat/routes/migration-port.ts';
 import type { MigrationKind, PhaseRule } from '../../../src/state/migration.ts';
+import type { Zones } from '../../../src/state/zones.ts';
 import { buildReport } from '../../report/build.ts';
 import { evaluateGates } from '../../report/gates.ts';
 import type { Report } from '../../report/model.ts';
@@ -11,11 +12,12 @@ import type { BypassControl } from '../bypass/bypass.ts';
 import type { DualControl, LivePart, PartContext, TailControl } from '../ports.ts';
 import type { ReversePart } from '../reverse/reverse.ts';
 import type { Shadow } from '../shadow/shadow.ts';
-import { lockedBelow } from './facts.ts';
+import { ChangedSinceSweep, ofThisHistory } from './changed-since.ts';
+import { lastMoveMs, lockedBelow } from './facts.ts';
 import type { Gate } from './gates.ts';
 import { LagSamples } from './lag-samples.ts';
 import type { Peers } from './peers.ts';
-import type { Rehearsals } from './rehearsals.ts';
+import { isOfRehearsals, type Rehearsals } from './rehearsals.ts';
 
 export interface ReportingParts {
   readonly shadow: Shadow;
@@ -25,6 +27,7 @@ export interface ReportingParts {
   readonly tail: TailControl | undefined;
   readonly reverse: ReversePart;
   readonly rehearsals: Rehearsals;
+  readonly zones: () => Zones;
   readonly version: string;
 }
 
@@ -72,8 +75,6 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
     gate: {
       ...defaultThresholds.gate,
       windowMsMin: settings.reportWindowMs,
-      // How many keys changed since is not counted: a sweep of the last hour counts, an older one does not.
-      sweepChangedMax: null,
     },
   };
 
@@ -121,12 +122,24 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
     return told;
   };
 
+  const changed = new ChangedSinceSweep({
+    ...{ view: gateway.view, zones: parts.zones, monoMs: gateway.monoMs },
+    ruleOf: (key) => phases.ofKey(key),
+    turn: () => new Promise((resolve) => setImmediate(resolve)),
+  });
+
   const report = async (scope?: { readonly of: MigrationKind; readonly prefix: string }): Promise<Report> => {
-    const [evidence, told] = await Promise.all([
+    const [gathered, told] = await Promise.all([
       parts.shadow.gatherEvidence(),
       gather(scope?.prefix ?? ''),
       parts.peers.ask(),
     ]);
+    const evidence = ofThisHistory(gateway.view, gathered, phases.source?.timeline ?? 0);
+    const rules = phases.rules.filter((rule) => !isOfRehearsals(rule));
+    const changedSinceSweep = await changed.count(
+      evidence,
+      rules.filter((rule) => scope === undefined || isRule(rule, scope)),
+    );
     const atMs = gateway.clock.now();
     const facts: RunFacts = {
       ...{ id: `${gateway.nodeName}-${atMs}`, atMs, toolVersion: parts.version },
@@ -139,7 +152,7 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
         ...{ address: '', datacenter: gateway.datacenter, node: gateway.nodeName, version: parts.version },
       },
       ...{ sourceId: phases.source?.id ?? '', timeline: phases.source?.timeline ?? 0 },
-      rules: phases.rules.map(({ of, prefix, phase, step, term, sinceMs, reason }) => ({
+      rules: rules.map(({ of, prefix, phase, step, term, sinceMs, reason }) => ({
         ...{ of, prefix, phase, step, term, sinceMs, reason },
       })),
       ...(scope === undefined ? {} : { scope }),
@@ -148,7 +161,7 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
       })),
       clockSkewMsMax: null,
       overrides: overridesOf(context),
-      operations: operationsOf(context, parts, told),
+      operations: { ...operationsOf(context, parts, told), changedSinceSweep },
       ...{ marks: [], notes: [] },
     };
     const made = buildReport(evidence, facts, thresholds);
@@ -214,7 +227,7 @@ function operationsOf(
   { phases }: PartContext,
   { peers }: ReportingParts,
   told: ReadonlyMap<string, GatewayFacts>,
-): RunFacts['operations'] {
+): Omit<NonNullable<RunFacts['operations']>, 'changedSinceSweep'> {
   const all = [...told.values()];
   const known = <T>(values: readonly (T | null)[]): readonly T[] => values.filter((value) => value !== null);
   const lags = known(all.map(({ lagP99Ms }) => lagP99Ms));
@@ -240,7 +253,6 @@ function operationsOf(
       (sum, { usedEndpoints }) => sum + Object.values(usedEndpoints).reduce((a, b) => a + b, 0),
       0,
     ),
-    changedSinceSweep: null,
     rehearsals: rehearsalsOf(phases.rules, all),
     terms,
   };
@@ -255,12 +267,6 @@ function rehearsalsOf(
   const newest = good.toSorted((a, b) => b.atMs - a.atMs)[0];
   if (newest === undefined) return [];
   return rules
-    .filter((rule) => movedMs(rule) <= newest.atMs)
+    .filter((rule) => lastMoveMs(rule) <= newest.atMs)
     .map(({ of, prefix, term }) => ({ of, prefix, term, at: new Date(newest.atMs).toISOString() }));
-}
-
-/** When the rule's term last rose. */
-function movedMs(rule: PhaseRule): number {
-  const moved = [rule, ...rule.history].find(({ phase }) => phase === 'cutover' || phase === 'final');
-  return moved?.sinceMs ?? 0;
 }

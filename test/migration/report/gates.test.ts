@@ -70,13 +70,14 @@ describe('each gate', () => {
     ['noise', 'little', noisy(0, 0, 1e-4), 'green', { noiseMax: 1e-3 }],
     ['noise', 'much', noisy(900, 2e-3, 3e-3), 'red', { noiseMax: 1e-3 }],
     ['noise', 'across the limit', noisy(9, 5e-4, 3e-3), 'unknown', { noiseMax: 1e-3 }],
-    ['sweep', 'nothing changed since', good, 'green'],
-    ['sweep', 'long ago, and nothing changed since', oldSweep, 'green'],
-    ['sweep', 'a minute ago, and one key changed since', operating({ changedSinceSweep: 1 }), 'red'],
-    ['sweep', 'as many changed as may', operating({ changedSinceSweep: 9 }), 'green', { sweepChangedMax: 9 }],
-    ['sweep', 'lately, and what changed is not known', changedUnknown, 'unknown'],
-    ['sweep', 'lately, by the age alone', changedUnknown, 'green', { sweepChangedMax: null }],
-    ['sweep', 'long ago, by the age alone', oldSweep, 'red', { sweepChangedMax: null }],
+    ['sweep', 'lately', good, 'green'],
+    ['sweep', 'lately, and keys changed since: live writes', operating({ changedSinceSweep: 9 }), 'green'],
+    ['sweep', 'long ago, though nothing changed since', oldSweep, 'red'],
+    ['sweep', 'long ago, and it may be so', oldSweep, 'green', { sweepAgeMsMax: 9_000_000 }],
+    ['sweep', 'fewer changed than may', good, 'green', { sweepChangedMax: 0 }],
+    ['sweep', 'more changed than may', operating({ changedSinceSweep: 1 }), 'red', { sweepChangedMax: 0 }],
+    ['sweep', 'what changed is not known', changedUnknown, 'green'],
+    ['sweep', 'what changed is not known, and asked for', changedUnknown, 'unknown', { sweepChangedMax: 0 }],
     ['sweep', 'not at all', covered({ sweeps: [] }), 'unknown'],
     ['sweep', 'cut short', swept({ failure: 'the source went away' }), 'unknown'],
     ['sweep', 'filtered by ACLs', swept({ filtered: true }), 'unknown'],
@@ -162,8 +163,8 @@ describe('each gate', () => {
 test('one red gate makes all red, one unknown keeps them from green, and nothing at all is unknown', () => {
   const states = (report: Report) => gatesState(evaluateGates(report, defaultThresholds, nowMs));
   expect(states(good)).toBe('green');
-  expect(states(changedUnknown)).toBe('unknown');
-  expect(states(operating({ changedSinceSweep: null, heldLocks: 1 }))).toBe('red');
+  expect(states(operating({ heldLocks: null }))).toBe('unknown');
+  expect(states(operating({ tailLagP99Ms: null, heldLocks: 1 }))).toBe('red');
   expect(gatesState([])).toBe('unknown');
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Report } from '../../../../migration/report/model.ts';
 import type { StepReport } from '../../../../migration/live/control/stepper.ts';
 import { FleetClient } from '../../../support/fleet-client.ts';
 import { type FleetGateway, FleetProcess } from '../../../support/fleet-process.ts';
@@ -180,6 +181,16 @@ describeRealConsul('a prefix of a live Consul', () => {
       expect(blocked.message).toMatch(/rollback-rehearsed/);
       const rehearsal = await g1.json<{ ok: boolean; text: string }>(`${base}/rehearse`, {});
       expect(rehearsal).toMatchObject({ ok: true });
+      // Nothing of it stays but that it went well, and every gateway knows that.
+      for (const gateway of fleet.gateways) {
+        await until('the rule of the rehearsal is gone', async () => {
+          const { rules } = await gateway.json<{ rules: { prefix: string }[] }>(`${base}/status`);
+          return rules.every(({ prefix }) => !prefix.startsWith('_gw/'));
+        });
+        const status = await gateway.json<{ rehearsal: unknown }>(`${base}/status`);
+        expect(status.rehearsal).toMatchObject({ ok: true, by: 'g1' });
+        expect((await gateway.keys('_gw/rehearsal/')).size).toBe(0);
+      }
 
       const cutover = await walkTo('cutover', { override: true, reason: 'no day of evidence in a test' });
       expect(cutover.overridden).not.toContain('rollback-rehearsed');
@@ -216,8 +227,21 @@ describeRealConsul('a prefix of a live Consul', () => {
     'loses nothing when the gateway that directs its cutover is killed in the middle of it',
     async () => {
       const prefix = 'kill/';
-      for (let i = 0; i < 20; i += 1) await source.putKey(`${prefix}before/${i}`, `${i}`);
+      for (let i = 0; i < 24; i += 1) await source.putKey(`${prefix}before/${i}`, `${i}`);
       for (const phase of ['mirror', 'dual', 'shadow', 'local-reads']) await walkTo(phase, { prefix });
+      await g1.json(`${base}/verify`, { prefix });
+      for (const n of [0, 1, 2]) await g1.putKey(`${prefix}before/${n}`, 'changed');
+      await g1.ask('DELETE', `/v1/kv/${prefix}before/3`);
+      await source.putKey(`${prefix}past`, 'the gateways');
+      await until('the report knows what changed since it was swept', async () => {
+        const { operations } = await g1.json<Report>(`${base}/report?prefix=${prefix}`);
+        return operations?.changedSinceSweep === 5;
+      });
+      const { gates } = await step('cutover', { prefix, dryRun: true });
+      expect(gates.find(({ name }) => name === 'report-sweep')).toMatchObject({
+        state: 'green',
+        detail: expect.stringMatching(/^1 of 1 rules, .*; 5 keys changed since \(wanted: every rule/),
+      });
       writers = new Writers([fleet.gateway('g2')], prefix);
       const order = { prefix, phase: 'cutover', override: true, reason: 'test' };
       const ordered = g1.put(`${base}/step`, JSON.stringify(order)).catch(() => undefined);
