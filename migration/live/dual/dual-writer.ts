@@ -1,27 +1,19 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../../compat/wire/go-json.ts';
+import type { JsonValue } from '../../../compat/wire/go-json.ts';
 import { failure, type ApiRequest, type Reply } from '../../../compat/wire/http.ts';
 import type { KvDelete, KvPut } from '../../../src/state/kv.ts';
-import type { PhaseRule } from '../../../src/state/migration.ts';
+import { readerOf, type PhaseRule } from '../../../src/state/migration.ts';
 import type { TxnOp } from '../../../src/state/txn.ts';
 import type { OwnWrites } from '../bypass/own-writes.ts';
 import type { EvidenceSink } from '../ports.ts';
 import { unreachable } from '../proxy/replies.ts';
 import type { SourceClient } from '../proxy/source-client.ts';
-import {
-  isDenied,
-  plainAnswerOf,
-  readTxnAnswer,
-  txnBody,
-  txnBytesMax,
-  type FenceCheck,
-  type SetOp,
-  type TxnError,
-} from './consul-txn.ts';
-import { fenceKey, ownKeys, type Fences } from './fence.ts';
+import { isDenied, plainAnswerOf } from './consul-txn.ts';
+import { ownKeys, type Fences } from './fence.ts';
+import { FencedTxn } from './fenced-txn.ts';
 import type { KeyLocks } from './key-locks.ts';
 import type { Lease, Leases } from './leases.ts';
-import type { OpenKeys, OpenName } from './open-keys.ts';
+import { NextCommit } from './next-commit.ts';
+import { isTree, textOfName, type OpenKeys, type OpenName } from './open-keys.ts';
 import { relay } from './relay.ts';
 import type { Repairer } from './repairer.ts';
 import { deletePlan, putPlan, txnPlan, type Done, type Plan, type PlanContext } from './write-plans.ts';
@@ -39,18 +31,11 @@ export interface DualWriterOptions extends PlanContext {
   readonly storeMsMax: number;
 }
 
-type Fenced =
-  | { readonly kind: 'done'; readonly results: readonly JsonObject[]; readonly markIndex: number }
-  | { readonly kind: 'failed'; readonly errors: readonly TxnError[] }
-  | { readonly kind: 'plain' }
-  /** Nothing was written. */
-  | { readonly kind: 'refused'; readonly reply: Reply }
-  | { readonly kind: 'unknown'; readonly reply: Reply };
-
-/** How long it is remembered that a token may not use our keys at the source. */
-const tokenMs = 60_000;
-const tokensMax = 10_000;
-const fenceAttempts = 3;
+interface Outcome {
+  readonly reply: Reply;
+  /** Resolves once what the source took is stored here, or is known to be looked up later. Never rejects. */
+  readonly stored: Promise<void>;
+}
 
 /**
  * Writes while the source decides: there first, as one transaction that a gateway which missed a step cannot make, then
@@ -58,25 +43,29 @@ const fenceAttempts = 3;
  */
 export class DualWriter {
   readonly #options: DualWriterOptions;
-  readonly #withoutRights = new Map<string, number>();
   readonly #count: Readonly<
     Record<
-      'fenced' | 'plain' | 'refused' | 'unknown' | 'stale' | 'crowded' | 'notStored' | 'late',
+      'fenced' | 'plain' | 'refused' | 'unknown' | 'crowded' | 'notStored' | 'late',
       (by?: number) => void
     >
   >;
   readonly #tookMs: (value: number) => void;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #fenced: FencedTxn;
+  readonly #nextCommit: NextCommit;
+  /** What clients were told, and is not stored here yet. */
+  readonly #unstored = new Map<OpenName, number>();
 
   constructor(options: DualWriterOptions) {
     this.#options = options;
+    this.#fenced = new FencedTxn(options);
+    this.#nextCommit = new NextCommit(options.gateway);
     const { metrics } = options.gateway;
     this.#count = {
       fenced: metrics.counter('dual.writes', { how: 'fenced' }),
       plain: metrics.counter('dual.writes', { how: 'plain' }),
       refused: metrics.counter('dual.refused'),
       unknown: metrics.counter('dual.unknown'),
-      stale: metrics.counter('dual.stale'),
       crowded: metrics.counter('dual.crowded'),
       notStored: metrics.counter('dual.not_stored'),
       late: metrics.counter('dual.stored_late'),
@@ -104,14 +93,30 @@ export class DualWriter {
 
   /** Resolves when no write is under way any more. */
   async settled(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    while (this.#underWay.size > 0) {
+      this.#nextCommit.go();
+      await Promise.allSettled(this.#underWay);
+    }
+  }
+
+  /** Whether a client was told of a write of the key, or of one below the prefix, that is not stored here yet. */
+  isUnstored(text: string, below: boolean): boolean {
+    for (const name of this.#unstored.keys()) {
+      const other = textOfName(name);
+      if (isTree(name) ? text.startsWith(other) : text === other) return true;
+      if (below && other.startsWith(text)) return true;
+    }
+    return false;
   }
 
   #write(plan: Plan): Promise<Reply> {
-    const written = this.#locked(plan);
-    this.#underWay.add(written);
-    void written.finally(() => this.#underWay.delete(written)).catch(() => undefined);
-    return written;
+    return this.#tracked(this.#locked(plan));
+  }
+
+  #tracked<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work)).catch(() => undefined);
+    return work;
   }
 
   async #locked(plan: Plan): Promise<Reply> {
@@ -123,10 +128,15 @@ export class DualWriter {
       return failure(429, 'Too many writes of this key are waiting: try again in a while');
     }
     const release = await taken;
-    let outcome: { readonly reply: Reply; readonly stored: Promise<void> };
+    let outcome: Outcome;
     try {
-      await keys.begin(plan.names);
-      outcome = await this.#atSource(plan);
+      // The intent goes to disk while the source is asked: a crash before it is there leaves a change of the source's,
+      // which the tail finds as it finds others' changes.
+      this.#nextCommit.go();
+      const noted = keys.begin(plan.names);
+      const [asked] = await Promise.allSettled([this.#atSource(plan), noted]);
+      if (asked.status === 'rejected') throw asked.reason;
+      outcome = asked.value;
     } catch (error) {
       // A defect, or a disk that fails: whether the source has it is not known.
       keys.queue(plan.names, 'unknown');
@@ -134,10 +144,23 @@ export class DualWriter {
       throw error;
     }
     // The key is free once it is stored here; who asks next finds it so.
-    void outcome.stored.finally(release);
-    await this.#soon(outcome.stored);
+    const stored = this.#tracked(outcome.stored.finally(release));
+    // Clients that read at the source find there what they wrote.
+    if (readsHere(plan)) await this.#soon(stored);
+    this.#noteUnstored(plan.names, stored);
     this.#tookMs(gateway.monoMs() - startedMs);
     return outcome.reply;
+  }
+
+  #noteUnstored(names: readonly OpenName[], stored: Promise<void>): void {
+    for (const name of names) this.#unstored.set(name, (this.#unstored.get(name) ?? 0) + 1);
+    void stored.finally(() => {
+      for (const name of names) {
+        const more = (this.#unstored.get(name) ?? 1) - 1;
+        if (more > 0) this.#unstored.set(name, more);
+        else this.#unstored.delete(name);
+      }
+    });
   }
 
   /** Waits for a while only: the source has it, which is what counts. */
@@ -157,9 +180,9 @@ export class DualWriter {
     ]);
   }
 
-  async #atSource(plan: Plan): Promise<{ readonly reply: Reply; readonly stored: Promise<void> }> {
+  async #atSource(plan: Plan): Promise<Outcome> {
     const { keys } = this.#options;
-    const fenced = await this.#fenced(plan);
+    const fenced = await this.#fenced.ask(plan);
     switch (fenced.kind) {
       case 'done': {
         this.#count.fenced();
@@ -196,6 +219,7 @@ export class DualWriter {
       own.note(key, { index: stamp, deleted: value === null });
     }
     if (unclear.length > 0) keys.queue(unclear, 'unknown');
+    if (!readsHere(plan)) await this.#nextCommit.soon();
     const relayed = relay(gateway, phases, records);
     // In the same commit as the records, as they are proposed in one go.
     keys.resolve(plan.names.filter((name) => !unclear.includes(name)));
@@ -215,109 +239,14 @@ export class DualWriter {
     }
   }
 
-  async #fenced(plan: Plan): Promise<Fenced> {
-    const { source, fences, gateway } = this.#options;
-    const { ops, request, rules } = plan;
-    if (ops === undefined || this.#lacksRights(request.token)) return { kind: 'plain' };
-    for (let attempt = 0; attempt < fenceAttempts; attempt += 1) {
-      const checks: FenceCheck[] = [];
-      for (const rule of rules) {
-        const fence = await fences.check(rule);
-        if (fence.kind === 'stale') return this.#stale(rule, fence.term);
-        if (fence.kind === 'trouble') {
-          // Not sent: nothing was written. Without rights of our own there is no fence to be had; a lease needs less.
-          if (fence.denied) return { kind: 'plain' };
-          return { kind: 'refused', reply: unreachable(fence.why) };
-        }
-        checks.push(fence.check);
-      }
-      const restored = this.#restored(plan);
-      const behind: SetOp[] = [
-        ...restored.map(({ key, term }) => ({ key, value: String(term) })),
-        ...(plan.deletes ? [{ key: `${ownKeys}mark/${gateway.nodeName}`, value: randomUUID() }] : []),
-      ];
-      const body = txnBody(checks, ops, behind);
-      if (body.length > txnBytesMax) return { kind: 'plain' };
-      const answer = await source.ask({ method: 'PUT', path: '/v1/txn', token: request.token, body });
-      if (answer.kind !== 'answer') {
-        const reply = unreachable(answer.why);
-        return { kind: answer.kind === 'unsent' ? 'refused' : 'unknown', reply };
-      }
-      const text = answer.body.toString();
-      if (answer.status === 429) return { kind: 'refused', reply: failure(429, text) };
-      if (answer.status >= 500) return { kind: 'unknown', reply: failure(answer.status, text) };
-      const said = readTxnAnswer(answer.status, text);
-      if (said.kind === 'other') {
-        if (answer.status === 200)
-          return { kind: 'unknown', reply: unreachable('its answer makes no sense') };
-        if (answer.status === 403 || isDenied(text)) this.#noteRights(request.token);
-        return { kind: 'plain' };
-      }
-      if (said.kind === 'done') {
-        const results = said.results.slice(checks.length, said.results.length - behind.length);
-        const restoredResults = said.results.slice(said.results.length - behind.length);
-        for (const [at, { prefix, term }] of restored.entries()) {
-          const index = modifyIndexOf(restoredResults[at]);
-          if (index === undefined) fences.forget(prefix);
-          else fences.learn({ prefix, term }, index);
-        }
-        const markIndex = plan.deletes ? modifyIndexOf(said.results.at(-1)) : 0;
-        if (markIndex === undefined)
-          return { kind: 'unknown', reply: unreachable('its answer lacks an index') };
-        return { kind: 'done', results, markIndex };
-      }
-      const ours = said.errors.filter(
-        ({ opIndex }) => opIndex < checks.length || opIndex >= checks.length + ops.length,
-      );
-      if (ours.length === 0) {
-        return {
-          kind: 'failed',
-          errors: said.errors.map(({ opIndex, what }) => ({ opIndex: opIndex - checks.length, what })),
-        };
-      }
-      if (ours.some(({ what }) => isDenied(what))) {
-        this.#noteRights(request.token);
-        return { kind: 'plain' };
-      }
-      for (const rule of rules) fences.forget(rule.prefix);
-    }
-    return { kind: 'refused', reply: unreachable('the fences of its keys change all the time') };
-  }
-
-  /** A tree deletion that takes fences with it sets them again, in the same transaction. */
-  #restored({
-    trees,
-  }: Plan): readonly { readonly prefix: string; readonly term: number; readonly key: string }[] {
-    if (trees.length === 0) return [];
-    return this.#options.phases.rules
-      .filter(({ of, prefix }) => of === 'kv' && trees.some((tree) => fenceKey(prefix).startsWith(tree)))
-      .map(({ prefix, term }) => ({ prefix, term, key: fenceKey(prefix) }));
-  }
-
-  #stale(rule: PhaseRule, term: number): Fenced {
-    return { kind: 'refused', reply: this.#staleReply(rule, term) };
-  }
-
-  #staleReply(rule: PhaseRule, term: number): Reply {
-    this.#count.stale();
-    this.#options.gateway.log.warn(
-      { prefix: rule.prefix, term: rule.term, sourceTerm: term },
-      'the migration moved on, and this gateway has not heard of it: it refuses writes',
-    );
-    const text =
-      `rpc error making call: the migration of ${JSON.stringify(rule.prefix)} moved on (term ${term}), which this ` +
-      `gateway has not heard of yet (term ${rule.term}): try again`;
-    return failure(500, text);
-  }
-
   #unproved(lease: Exclude<Lease, { readonly kind: 'held' }>): Reply {
-    if (lease.kind === 'stale') return this.#staleReply(lease.rule, lease.term);
+    if (lease.kind === 'stale') return this.#fenced.stale(lease.rule, lease.term);
     const rights = lease.denied ? `the token of this gateway may not use ${ownKeys} there: ` : '';
     return unreachable(`${rights}${lease.why}`);
   }
 
   /** Without a transaction: as the client sent it, and then what is there is read. */
-  async #plain(plan: Plan): Promise<{ readonly reply: Reply; readonly stored: Promise<void> }> {
+  async #plain(plan: Plan): Promise<Outcome> {
     const { source, keys, leases, gateway } = this.#options;
     const done = Promise.resolve();
     const lease = await leases.prove(plan.rules);
@@ -369,32 +298,17 @@ export class DualWriter {
       }),
     );
   }
+}
 
-  #lacksRights(token: string): boolean {
-    const untilMs = this.#withoutRights.get(hashOf(token));
-    return untilMs !== undefined && untilMs > this.#options.gateway.monoMs();
-  }
-
-  #noteRights(token: string): void {
-    if (this.#withoutRights.size >= tokensMax) this.#withoutRights.clear();
-    this.#withoutRights.set(hashOf(token), this.#options.gateway.monoMs() + tokenMs);
-  }
+/** Whether clients read here what they write. */
+function readsHere({ rules }: Plan): boolean {
+  return rules.some(({ phase }) => readerOf(phase) === 'here');
 }
 
 /** Told one by one; of a larger tree only so many. */
 const acknowledgedMax = 128;
 
-function hashOf(token: string): string {
-  return token === '' ? '' : createHash('sha256').update(token).digest('base64');
-}
-
 /** A 500 that says what is wrong with the request: nothing was written. */
 function isClientsFault(text: string): boolean {
   return typeof plainAnswerOf(text) === 'string' || isDenied(text);
-}
-
-function modifyIndexOf(result: JsonObject | undefined): number | undefined {
-  const kv = result?.['KV'];
-  const index = isJsonObject(kv) ? kv['ModifyIndex'] : undefined;
-  return typeof index === 'number' ? index : undefined;
 }

@@ -19,6 +19,8 @@ export interface DualPart extends LivePart, DualControl {
   readonly own: OwnWrites;
   /** Whether a write of the key is under way, or what became of one is still to be looked up. */
   isOpen(key: string): boolean;
+  /** Resolves when no write is under way, and what the source took is stored here. */
+  settled(): Promise<void>;
 }
 
 /** Writes of one key that may wait for each other. Guess. */
@@ -72,6 +74,7 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
     interceptor,
     own,
     isOpen: (key) => keys.isOpen(key),
+    settled: async () => dual?.settled(),
     start: () => {
       keys.load();
       stopIndexes = casIndexes.start();

@@ -171,8 +171,11 @@ export class PhaseInterceptor implements Interceptor {
       }
       return other ?? (request.method === 'GET' ? undefined : handle(request, route, context));
     };
-    const { catalog } = this.#context.phases;
+    const { phases, hold } = this.#context;
+    const { catalog } = phases;
     if (request.method === 'GET') return routed();
+    const held = hold.held('catalog', '');
+    if (held !== undefined) return this.#afterHold(held, request, route, context);
     return this.#counted(routed, catalog === undefined ? [] : [catalog], [catalogName]);
   }
 
@@ -198,8 +201,10 @@ export class PhaseInterceptor implements Interceptor {
     if (span.reader === 'source') return this.#pass(request, route, span.rules, span.compared, context);
     if (span.authority === 'here') return undefined;
     // The source decides, and this gateway answers: but not what must be the newest, and not for locks.
-    const locked = isListing(request) ? this.#locked.below(request.rest) : this.#locked.has(request.rest);
-    const careful = locked || request.query.has('consistent');
+    const listing = isListing(request);
+    const locked = listing ? this.#locked.below(request.rest) : this.#locked.has(request.rest);
+    const unstored = this.#dual?.isUnstored(request.rest, listing) ?? false;
+    const careful = locked || unstored || request.query.has('consistent');
     return careful ? this.#pass(request, route, span.rules, span.compared, context) : undefined;
   }
 
@@ -244,14 +249,16 @@ export class PhaseInterceptor implements Interceptor {
     const readOnly = isReadOnly({ kind: 'txn', ops });
     const keys = ops.flatMap((op) => (op.kind === 'kv' ? [op.key] : []));
     if (!readOnly) {
-      for (const key of keys) {
-        const held = hold.held('kv', key);
-        if (held !== undefined) return this.#afterHold(held, request, route, context);
-      }
+      const holds = keys.map((key) => hold.held('kv', key));
+      if (keys.length < ops.length) holds.push(hold.held('catalog', ''));
+      const held = holds.find((each) => each !== undefined);
+      if (held !== undefined) return this.#afterHold(held, request, route, context);
     }
     if (readOnly && span.authority === 'source') {
-      const locked = keys.some((key) => this.#locked.below(key));
-      const isHere = span.reader === 'here' && !locked && !request.query.has('consistent');
+      const unsure = keys.some(
+        (key) => this.#locked.below(key) || this.#dual?.isUnstored(key, true) === true,
+      );
+      const isHere = span.reader === 'here' && !unsure && !request.query.has('consistent');
       return isHere ? undefined : this.#pass(request, route, span.rules);
     }
     const routed = (): Routed => {

@@ -36,15 +36,19 @@ class DoorGateway implements GatewayPort {
   };
   /** What is proposed may be refused by a test. */
   refuse: (command: Command) => CommandOutcome | undefined = () => undefined;
+  /** Or come later. */
+  delay: (command: Command) => Promise<void> | undefined = () => undefined;
 
   constructor(door: FrontDoor) {
     this.door = door;
     this.view = door.machine.store;
   }
 
-  propose(command: Command): Promise<CommandOutcome> {
+  async propose(command: Command): Promise<CommandOutcome> {
+    const delayed = this.delay(command);
+    if (delayed !== undefined) await delayed;
     const refused = this.refuse(command);
-    if (refused !== undefined) return Promise.resolve(refused);
+    if (refused !== undefined) return refused;
     return new Promise((resolve) => this.door.loop.propose(command, resolve));
   }
 

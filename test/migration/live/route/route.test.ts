@@ -125,6 +125,7 @@ test('a transaction over keys that are decided on both sides is refused, and bot
   expect((await ask('/v1/txn', 'PUT', JSON.stringify([set('a'), set('shadow/b')]))).status).toBe(200);
   expect((await ask('/v1/txn', 'PUT', JSON.stringify([set('cut/a'), set('cut/b')]))).status).toBe(200);
   expect(source.entries.has('cut/a')).toBe(false);
+  await migrating.part.settled();
   expect(migrating.gateway.view.get(Kind.kv, 'shadow/b')).toBeDefined();
   expect((await ask('/v1/kv/?recurse', 'DELETE')).status).toBe(409);
 });
