@@ -5,7 +5,7 @@ import { directions, type Region, regions } from './network.ts';
 import type { Seen } from './orders.ts';
 
 /** Programs that have just started are slow, and no fleet has just started. */
-const warmMs = 2000;
+const warmMs = 6000;
 
 /** PUTs in every region to the keys of its own, all regions at the same time, one after the other in each. */
 export async function measureOwnPuts(

@@ -25,14 +25,14 @@ import { printAside, printHead, printShare, printText, printTimes, printUntil, s
 // `npm run bench:wan`: three regions, far from each other; three Consul servers and three gateways in them, and the
 // same work for both, in one run. As root in network namespaces, else over relays on the loopback.
 //
-//   GRAPEVINE_BENCH_SAMPLES   how many writes each figure is of (100)
+//   GRAPEVINE_BENCH_SAMPLES   how many writes each figure is of (200)
 //   GRAPEVINE_BENCH_SECONDS   how long a region is cut off (60)
 //   GRAPEVINE_BENCH_CHANGES   how much is written on each side meanwhile (10,000)
 //   GRAPEVINE_BENCH_CUT       which region: A, B or C (C)
 //   GRAPEVINE_BENCH_ONLY      `gateway` or `consul` alone
 //   GRAPEVINE_BENCH_NETWORK   `relays` for those, root or not
 
-const samples = Number(process.env['GRAPEVINE_BENCH_SAMPLES'] ?? 100);
+const samples = Number(process.env['GRAPEVINE_BENCH_SAMPLES'] ?? 200);
 const seconds = Number(process.env['GRAPEVINE_BENCH_SECONDS'] ?? 60);
 const changes = Number(process.env['GRAPEVINE_BENCH_CHANGES'] ?? 10_000);
 const cutOff = regions.find((region) => region === process.env['GRAPEVINE_BENCH_CUT']) ?? 'C';
