@@ -249,5 +249,13 @@ describeRealConsul('agent checks beside a real Consul', () => {
 
 /** Leaves out what each client words or orders in its own way. */
 function comparable(id: string, output: string): string {
-  return id === 'echo' ? output.replace(/\[.*\]/, '[headers]') : output;
+  switch (id) {
+    case 'echo':
+      return output.replace(/\[.*\]/, '[headers]');
+    // Client and server both end a call at its deadline: whose words are seen is a race, in Consul as here.
+    case 'grpc-hang':
+      return output.replace('context deadline exceeded', 'Deadline exceeded');
+    default:
+      return output;
+  }
 }
