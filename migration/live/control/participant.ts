@@ -2,6 +2,7 @@ import { ruleText } from '../../../src/state/migration-commands.ts';
 import type { DualControl, PartContext, TailControl } from '../ports.ts';
 import type { ReversePart } from '../reverse/reverse.ts';
 import type { HoldBook } from './hold-book.ts';
+import { serveLong } from './long-call.ts';
 import {
   actingCall,
   compareCall,
@@ -90,7 +91,7 @@ export function serveSteps(context: PartContext, parts: ParticipantParts): () =>
     return {};
   });
 
-  gateway.serve('compare', async (body) => {
+  serveLong(gateway, 'compare', async (body) => {
     const { of, prefix, waitMs } = compareCall.parse(body);
     if (tail === undefined) throw new Error('it has no source');
     const found = await tail.compareNow(of, prefix, waitMs);

@@ -13,6 +13,7 @@ import { moveAuthority, type MovePorts, type MoveStage } from './choreography.ts
 import { gateFacts, type FactParts } from './facts.ts';
 import { lowerFence } from './fence-keeper.ts';
 import { gatesOf, notGreen, type Gate } from './gates.ts';
+import { callLong } from './long-call.ts';
 import { compareAnswer, drainAnswer, holdAnswer, type Position, type StepOrder } from './order-forms.ts';
 import { leaseMs } from '../dual/leases.ts';
 import { ruleAt } from './phases.ts';
@@ -218,7 +219,9 @@ export class Stepper {
         await ask(name, 'heads', { heads, waitMs }, waitMs);
       },
       compare: async (waitMs) =>
-        compareAnswer.parse(await ask(runs(), 'compare', { of, prefix, waitMs }, waitMs)),
+        compareAnswer.parse(
+          await callLong(gateway, runs(), 'compare', { of, prefix, waitMs }, waitMs + marginMs),
+        ),
       // What is written is copied back by the owner of the keys: this gateway.
       drainBack: async (waitMs) =>
         drainAnswer.parse(await ask(gateway.nodeName, 'drain-back', { prefix, waitMs }, waitMs)),
