@@ -26,6 +26,17 @@ export interface Baseline {
   readonly index: number;
   /** Another gateway wrote meanwhile: what is known here of single keys counts no more. */
   readonly over: boolean;
+  /** The source was restored or replaced since: what is missing there was not deleted by anybody. */
+  readonly behind: boolean;
+}
+
+/** How the source was when we last looked at who it is. */
+export interface KnownSource {
+  /** The index of the rule's fence. */
+  readonly fence: number;
+  /** As the fleet had agreed on. */
+  readonly sourceId: string;
+  readonly servers: readonly string[];
 }
 
 type Put = LocalCommand['puts'][number];
@@ -47,8 +58,19 @@ export class Ledger {
   }
 
   baseline(prefix: string): Baseline | undefined {
-    const held = this.#read<readonly [number, number, boolean]>(`b/${prefix}`);
-    return held === undefined ? undefined : { term: held[0], index: held[1], over: held[2] };
+    const held = this.#read<readonly [number, number, boolean, boolean?]>(`b/${prefix}`);
+    if (held === undefined) return undefined;
+    return { term: held[0], index: held[1], over: held[2], behind: held[3] ?? false };
+  }
+
+  known(prefix: string): KnownSource | undefined {
+    const held = this.#read<readonly [number, string, readonly string[]]>(`s/${prefix}`);
+    return held === undefined ? undefined : { fence: held[0], sourceId: held[1], servers: held[2] };
+  }
+
+  /** The index at the source of the last transaction of this gateway; 0: none is known. */
+  progress(prefix: string): number {
+    return this.#read<number>(`p/${prefix}`) ?? 0;
   }
 
   /** The index at the source that our last write of a key got; 0: it removed it. */
@@ -110,6 +132,8 @@ export class Ledger {
       deletes: [
         { kind, key: `b/${prefix}` },
         { kind, key: `t/${prefix}` },
+        { kind, key: `s/${prefix}` },
+        { kind, key: `p/${prefix}` },
       ],
     });
   }
@@ -121,8 +145,16 @@ export class Ledger {
   }
 }
 
-export function keepBaseline(prefix: string, { term, index, over }: Baseline): Change {
-  return put(`b/${prefix}`, [term, index, over]);
+export function keepBaseline(prefix: string, { term, index, over, behind }: Baseline): Change {
+  return put(`b/${prefix}`, [term, index, over, behind]);
+}
+
+export function keepKnown(prefix: string, { fence, sourceId, servers }: KnownSource): Change {
+  return put(`s/${prefix}`, [fence, sourceId, servers]);
+}
+
+export function keepProgress(prefix: string, index: number): Change {
+  return put(`p/${prefix}`, index);
 }
 
 export function keepMirrored(key: string, index: number): Change {

@@ -1,18 +1,19 @@
 import { Kind } from '../../../src/state/kinds.ts';
-import type { PhaseRule } from '../../../src/state/migration.ts';
+import type { MigrationSource, PhaseRule } from '../../../src/state/migration.ts';
 import type { Row } from '../../../src/state/store.ts';
 import { decodeKv } from '../../../src/state/values.ts';
 import type { ConsulReader } from '../../source/consul-reader.ts';
-import { fenceKey, type Fences } from '../dual/fence.ts';
+import type { Fences } from '../dual/fence.ts';
 import type { SourceAsker } from '../proxy/source-client.ts';
 import type { FenceCheck } from '../dual/consul-txn.ts';
 import { readKey } from '../dual/read-key.ts';
 import type { GatewayPort } from '../gateway-port.ts';
+import { Footing, Trouble } from './footing.ts';
 import {
   dropBatch,
-  keepBaseline,
   keepBatch,
   keepMirrored,
+  keepProgress,
   quarantine,
   release,
   type Change,
@@ -46,8 +47,12 @@ export interface ReverseRuleOptions {
   readonly ledger: Ledger;
   /** Whether this rule decides of a key, and this gateway owns it. */
   readonly isOwn: (key: string) => boolean;
+  readonly agreed: () => MigrationSource | undefined;
+  readonly isNamed: boolean;
   readonly keysMax: number;
   readonly onBypass: (key: string, why: BypassReason) => void;
+  /** The source was restored or replaced: everything is compared anew. */
+  readonly onLost: (why: string) => void;
   readonly count: (what: 'written' | 'removed' | 'batches', by: number) => void;
 }
 
@@ -57,15 +62,13 @@ export interface SweepResult {
   readonly bypassed: number;
 }
 
-/** Thrown where a round cannot go on; the next one begins from what is known. */
-class Trouble extends Error {}
-
 /**
  * Copies the keys of one rule back to the source. What is to be copied is found in the keys themselves: those written
  * are noted as commits tell, and after a start, or when there were too many, a sweep finds what differs.
  */
 export class ReverseRule {
   readonly #options: ReverseRuleOptions;
+  readonly #footing: Footing;
   readonly #waiting: WaitingKeys;
   readonly #abort = new AbortController();
   #wake = (): void => {};
@@ -81,6 +84,13 @@ export class ReverseRule {
 
   constructor(options: ReverseRuleOptions) {
     this.#options = options;
+    this.#footing = new Footing({
+      ...options,
+      onLost: (why) => {
+        this.#swept = false;
+        options.onLost(why);
+      },
+    });
     this.#waiting = new WaitingKeys(options.gateway.monoMs, options.keysMax);
   }
 
@@ -146,7 +156,8 @@ export class ReverseRule {
   /** Compares everything once, now. What differs is copied, or left alone where somebody wrote past the gateways. */
   async sweep(): Promise<SweepResult> {
     const { reader, gateway, rule, isOwn, ledger } = this.#options;
-    const baseline = this.#baseline();
+    await this.#footing.mustStand();
+    const { index: baseline, behind } = this.#footing.baseline;
     this.#overflowed = false;
     let compared = 0;
     let differing = 0;
@@ -163,7 +174,7 @@ export class ReverseRule {
         // Written since the answer was made.
         if (mirrored !== undefined && mirrored > index) continue;
         const row = gateway.view.get(Kind.kv, key);
-        const untouched = row !== undefined && row.term < rule.term;
+        const untouched = !behind && row !== undefined && row.term < rule.term;
         const verdict = judge(contentOf(row), there ?? null, { baseline, mirrored, untouched });
         if (verdict.kind === 'same') {
           if (mirrored !== undefined && mirrored !== verdict.index)
@@ -175,7 +186,7 @@ export class ReverseRule {
         else if (verdict.kind !== 'bypass') this.touched(key);
         else {
           // oxlint-disable-next-line no-await-in-loop -- rare
-          const change = await this.#suspect(key, baseline);
+          const change = await this.#suspect(key);
           if (change !== undefined) {
             bypassed += 1;
             changes.push(change);
@@ -233,7 +244,7 @@ export class ReverseRule {
   }
 
   async #round(): Promise<void> {
-    const fence = await this.#fence();
+    const fence = await this.#footing.fence();
     await this.#settleBatch();
     if (
       this.#waiting.hasRoom &&
@@ -244,49 +255,21 @@ export class ReverseRule {
       await this.sweep();
     }
     if (this.#waiting.waiting === 0) {
+      if (this.drained) await this.#footing.caughtUp();
       await this.#idle();
       return;
     }
     await this.#copySome(fence);
   }
 
-  /** The fence in force, with the baseline that it sets kept. */
-  async #fence(): Promise<FenceCheck> {
-    const { fences, rule, ledger, gateway, source, token } = this.#options;
-    const outcome = await fences.check({ prefix: rule.prefix, term: rule.term });
-    if (outcome.kind === 'trouble') throw new Trouble(`the fence at the source: ${outcome.why}`);
-    if (outcome.kind === 'stale') {
-      throw new Trouble(
-        `the source knows term ${outcome.term}, this gateway ${rule.term}: the authority moved on`,
-      );
-    }
-    const held = ledger.baseline(rule.prefix);
-    if (held !== undefined && held.term === rule.term && !held.over) return outcome.check;
-    // Who decided the step was there from the start. Others take what they find as what the one before them left.
-    const isFirst = rule.byNode === gateway.nodeId && held?.term !== rule.term;
-    let { index } = outcome.check;
-    if (!isFirst) {
-      const reading = await readKey(source, token, `${fenceKey(rule.prefix)}#absent`);
-      if (reading.kind !== 'absent') throw new Trouble('no index of the source could be read');
-      index = reading.index;
-    }
-    await ledger.forget(rule.prefix, this.#options.isOwn);
-    await ledger.write(keepBaseline(rule.prefix, { term: rule.term, index, over: false }));
-    return outcome.check;
-  }
-
-  #baseline(): number {
-    const { ledger, rule } = this.#options;
-    const held = ledger.baseline(rule.prefix);
-    if (held === undefined || held.term !== rule.term) throw new Trouble('copying back has not begun yet');
-    return held.index;
-  }
-
   async #settleBatch(): Promise<void> {
     const { ledger, rule, source, token, gateway } = this.#options;
     const batch = ledger.batch(rule.prefix);
     if (batch === undefined) return;
-    await ledger.write(...(await settled(source, token, gateway.nodeName, batch)), dropBatch(rule.prefix));
+    await this.#footing.mustStand();
+    const { prefix } = rule;
+    const progress = { key: progressKey(gateway.nodeName, prefix), index: ledger.progress(prefix) };
+    await ledger.write(...(await settled(source, token, prefix, progress, batch)), dropBatch(prefix));
     for (const key of batch.keys) this.touched(key);
   }
 
@@ -334,7 +317,7 @@ export class ReverseRule {
   /** What is to be written of the keys; what must not be is set aside. */
   async #decide(keys: readonly string[]): Promise<readonly Write[]> {
     const { gateway, ledger, isOwn, rule } = this.#options;
-    const baseline = this.#baseline();
+    const { index: baseline, behind } = this.#footing.baseline;
     const writes: Write[] = [];
     const changes: Change[] = [];
     const unknown: string[] = [];
@@ -352,10 +335,13 @@ export class ReverseRule {
       for (const [i, key] of some.entries()) {
         const row = gateway.view.get(Kind.kv, key);
         const content = contentOf(row);
-        const untouched = row !== undefined && row.term < rule.term;
+        const untouched = !behind && row !== undefined && row.term < rule.term;
         const verdict = judge(content, theirs[i] ?? null, { baseline, mirrored: undefined, untouched });
-        if (verdict.kind === 'bypass') changes.push(this.#bypassed(key, verdict.why, theirs[i] ?? null));
-        else if (verdict.kind === 'same') changes.push(keepMirrored(key, verdict.index));
+        if (verdict.kind === 'bypass') {
+          // oxlint-disable-next-line no-await-in-loop -- rare
+          await this.#footing.mustStand();
+          changes.push(this.#bypassed(key, verdict.why, theirs[i] ?? null));
+        } else if (verdict.kind === 'same') changes.push(keepMirrored(key, verdict.index));
         else writes.push({ key, content, index: verdict.index });
       }
     }
@@ -373,12 +359,18 @@ export class ReverseRule {
       outcome = await writeLarge(source, token, fence, { ...first, content: first.content });
     } else {
       await ledger.write(keepBatch(rule.prefix, { id, keys }));
-      outcome = await writeTogether(source, token, fence, { key: progressKey(gateway.nodeName), id }, writes);
+      const progress = {
+        key: progressKey(gateway.nodeName, rule.prefix),
+        index: ledger.progress(rule.prefix),
+        id,
+      };
+      outcome = await writeTogether(source, token, fence, progress, writes);
     }
     switch (outcome.kind) {
       case 'done': {
         await ledger.write(
           ...[...outcome.indexes].map(([key, index]) => keepMirrored(key, index)),
+          ...(outcome.progress > 0 ? [keepProgress(rule.prefix, outcome.progress)] : []),
           dropBatch(rule.prefix),
         );
         this.#ownIndex = Math.max(this.#ownIndex, ...outcome.indexes.values());
@@ -390,9 +382,10 @@ export class ReverseRule {
       }
       case 'refused': {
         await ledger.write(dropBatch(rule.prefix));
+        await this.#footing.mustStand();
         for (const key of outcome.keys) {
           // oxlint-disable-next-line no-await-in-loop -- rare
-          const change = await this.#suspect(key, this.#baseline());
+          const change = await this.#suspect(key);
           // oxlint-disable-next-line no-await-in-loop -- rare
           if (change !== undefined) await ledger.write(change);
         }
@@ -402,6 +395,10 @@ export class ReverseRule {
         await ledger.write(dropBatch(rule.prefix));
         fences.forget(rule.prefix);
         throw new Trouble('the fence at the source changed: looked at again');
+      case 'behind':
+        await ledger.write(dropBatch(rule.prefix));
+        await this.#footing.mustStand();
+        throw new Trouble('what was last written at the source is looked at again');
       case 'trouble':
         await ledger.write(dropBatch(rule.prefix));
         throw new Trouble(outcome.why);
@@ -411,11 +408,12 @@ export class ReverseRule {
   }
 
   /** A key that looks as if somebody wrote it past the gateways: looked at once more, alone. */
-  async #suspect(key: string, baseline: number): Promise<Change | undefined> {
+  async #suspect(key: string): Promise<Change | undefined> {
     const { gateway, ledger, rule } = this.#options;
+    const { index: baseline, behind } = this.#footing.baseline;
     const there = await this.#there(key);
     const row = gateway.view.get(Kind.kv, key);
-    const untouched = row !== undefined && row.term < rule.term;
+    const untouched = !behind && row !== undefined && row.term < rule.term;
     const mirrored = ledger.mirrored(key);
     const verdict = judge(contentOf(row), there, { baseline, mirrored, untouched });
     if (verdict.kind === 'bypass') return this.#bypassed(key, verdict.why, there);

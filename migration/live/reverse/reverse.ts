@@ -47,6 +47,7 @@ export function openReverse(context: PartContext): ReversePart {
     removed: metrics.counter('reverse.removed'),
     batches: metrics.counter('reverse.batches'),
     bypass: metrics.counter('reverse.bypass_writes'),
+    lost: metrics.counter('reverse.source_lost'),
   };
   metrics.gauge('reverse.pending', () => sum([...running.values()].map((one) => stateOf(one).pending)));
   metrics.gauge('reverse.lag', () =>
@@ -66,10 +67,16 @@ export function openReverse(context: PartContext): ReversePart {
       reader: readerOver(client, token, settings.source?.addresses[0] ?? ''),
       fences: new Fences(client, () => token),
       isOwn: (key) => isMine(key, rule.prefix),
+      agreed: () => phases.source,
+      isNamed: settings.sourceId !== undefined,
       keysMax: settings.reverseKeysMax,
       onBypass: (_key, why) => {
         counters.bypass();
         evidence.mark('bypass', why);
+      },
+      onLost: (why) => {
+        counters.lost();
+        evidence.mark('fork', `copying back ${rule.prefix}: ${why}`);
       },
       count: (what, by) => counters[what](by),
     });

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { Kind } from '../../../../src/state/kinds.ts';
+import { encodeKv } from '../../../../src/state/values.ts';
 import { openReverse, type ReversePart } from '../../../../migration/live/reverse/reverse.ts';
 import { SourceClient } from '../../../../migration/live/proxy/source-client.ts';
 import { Fences } from '../../../../migration/live/dual/fence.ts';
@@ -11,6 +13,8 @@ import {
   sourceSettings,
 } from '../../../support/live-gateway.ts';
 
+const copied = encodeKv({ value: Buffer.from('copied'), flags: 7n, lockIndex: 0, session: '' });
+
 describeRealConsul('after a cutover', () => {
   let consul: RealConsul;
   let gateway: LiveGateway;
@@ -18,6 +22,9 @@ describeRealConsul('after a cutover', () => {
   let client: SourceClient;
   let part: ReversePart;
   let bypassed: string[];
+  let lost: Promise<void>;
+  let onLost: () => void;
+  let emptySnapshot: ArrayBuffer;
   let run = 0;
   let prefix = '';
 
@@ -26,7 +33,10 @@ describeRealConsul('after a cutover', () => {
     return openReverse({
       ...context,
       client,
-      evidence: { ...context.evidence, mark: (_, detail) => void bypassed.push(detail) },
+      evidence: {
+        ...context.evidence,
+        mark: (what, detail) => (what === 'fork' ? onLost() : void bypassed.push(detail)),
+      },
     });
   };
   const put = (key: string, value: string): Promise<unknown> =>
@@ -45,6 +55,7 @@ describeRealConsul('after a cutover', () => {
 
   beforeAll(async () => {
     consul = await startRealConsul();
+    emptySnapshot = await (await fetch(`${consul.url}/v1/snapshot`)).arrayBuffer();
   });
   afterAll(async () => {
     await consul.stop();
@@ -53,6 +64,9 @@ describeRealConsul('after a cutover', () => {
     run += 1;
     prefix = `run${run}/`;
     bypassed = [];
+    lost = new Promise((resolve) => {
+      onLost = resolve;
+    });
     gateway = new LiveGateway();
     phases = new FakePhases(ruleOf('kv', prefix, 'cutover', { term: 1, byNode: gateway.nodeId }));
     client = new SourceClient(gateway, sourceSettings(consul.url));
@@ -135,6 +149,46 @@ describeRealConsul('after a cutover', () => {
     expect(await there('b')).toBe('two');
     expect(part.state(prefix)).toMatchObject({ quarantined: 0 });
   });
+
+  test.each(['before the cutover', 'after it'])(
+    'a source that is restored from a snapshot of %s gets what is here, and nothing of it counts as somebody’s write',
+    async (when) => {
+      const save = async (): Promise<ArrayBuffer> => (await fetch(`${consul.url}/v1/snapshot`)).arrayBuffer();
+      const before = when === 'after it' ? undefined : emptySnapshot;
+      await gateway.propose({
+        ...{ kind: 'mirror-apply', source: 'dc1:test', timeline: 0, cursors: {} },
+        records: [
+          { kind: Kind.kv, key: `${prefix}copied`, stamp: 1, born: 1, value: copied, ix: null },
+          { kind: Kind.kv, key: `${prefix}old`, stamp: 1, born: 1, value: copied, ix: null },
+        ],
+      });
+      await putThere('copied', 'copied');
+      await new Fences(client, () => '').check({ prefix, term: 1 });
+      part.start();
+      expect(await part.drained(prefix, 10_000)).toBe(true);
+      for (const key of ['a', 'b', 'late']) await put(key, 'first');
+      expect(await part.drained(prefix, 10_000)).toBe(true);
+      const snapshot = before ?? (await save());
+      await put('a', 'second');
+      await put('c', 'second');
+      await remove('b');
+      expect(await part.drained(prefix, 10_000)).toBe(true);
+      await fetch(`${consul.url}/v1/snapshot`, { method: 'PUT', body: snapshot });
+      // Somebody else goes on writing at the source: its indexes are soon as high as before.
+      for (let i = 0; i < 30; i++)
+        await fetch(`${consul.url}/v1/kv/other/${i}`, { method: 'PUT', body: 'x' });
+      await put('late', 'third');
+      // A round that finds it, and one that compares everything.
+      await lost;
+      expect(await part.drained(prefix, 20_000)).toBe(true);
+
+      expect(part.quarantined(prefix, '', 10)).toEqual([]);
+      const keys = ['a', 'b', 'c', 'late', 'copied'];
+      expect(await Promise.all(keys.map(there))).toEqual(['second', undefined, 'second', 'third', 'copied']);
+      await putThere('copied', 'theirs');
+      expect(await part.sweep(prefix)).toMatchObject({ bypassed: 1 });
+    },
+  );
 
   test('nothing is written any more once the source knows a later term', async () => {
     part.start();
