@@ -42,6 +42,7 @@ export function registerMigrateLive(migrate: Command): void {
   registerPhase(migrate);
   registerStatus(migrate);
   registerCopying(migrate);
+  registerAcceptSource(migrate);
   registerPanic(migrate);
   registerVerify(migrate);
   registerRepair(migrate);
@@ -191,6 +192,28 @@ function registerCopying(migrate: Command): void {
       'breaker',
       { prefix, allow: answer === 'allow' },
       () => 'Answered.',
+    );
+  });
+}
+
+function registerAcceptSource(migrate: Command): void {
+  addClientFlags(
+    migrate
+      .command('accept-source')
+      .summary('Another cluster at the address of the source is meant')
+      .description(
+        'Copying stops where another cluster answers at the address of the source (`status` says so). This takes it as\n' +
+          'the source: what it decides is compared anew and copied here, what this fleet decides is copied to it.',
+      )
+      .requiredOption('--reason <text>', 'Why: kept in the log.')
+      .addOption(jsonFlag()),
+  ).action(async (flags: Flags & { readonly reason: string }) => {
+    process.exitCode = await ordered(
+      flags,
+      'Error accepting',
+      'accept-source',
+      { reason: flags.reason },
+      () => 'It is the source now: everything is compared with it.',
     );
   });
 }

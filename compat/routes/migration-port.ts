@@ -11,7 +11,8 @@ export type MigrationOrder =
   | 'verify'
   | 'repair'
   | 'rehearse'
-  | 'quarantine-drop';
+  | 'quarantine-drop'
+  | 'accept-source';
 
 /** A JSON body, or for a status of 400 and more a line for people. */
 export interface MigrationAnswer {

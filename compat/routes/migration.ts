@@ -58,6 +58,7 @@ export const migrationRoutes: readonly Route[] = [
   { path: `${base}/samples`, methods: { GET: question('samples') }, ...own, note },
   { path: `${base}/quarantine`, methods: { GET: question('quarantine') }, ...own, note },
   { path: `${base}/quarantine/drop`, methods: { PUT: order('quarantine-drop') }, ...own, note },
+  { path: `${base}/accept-source`, methods: { PUT: order('accept-source') }, ...own, note },
   { path: `${base}/step`, methods: { PUT: order('step') }, ...own, note },
   { path: `${base}/pause`, methods: { PUT: order('pause') }, ...own, note },
   { path: `${base}/resume`, methods: { PUT: order('resume') }, ...own, note },

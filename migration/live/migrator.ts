@@ -142,6 +142,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
   const stepper = new Stepper(context, stepperParts);
   const port = operatorPort(context, {
     ...{ ...stepperParts, stepper, phases, reader, named: { ...named, reporting } },
+    acceptSource: () => tail?.acceptOtherCluster() ?? false,
     report: (what, query) => reporting.answer(what, query),
     sweep: (of, prefix) => shadow.verify(of, prefix),
   });

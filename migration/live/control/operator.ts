@@ -11,6 +11,7 @@ import type { LivePart, PartContext } from '../ports.ts';
 import { localFacts } from './facts.ts';
 import { callLong, serveLong } from './long-call.ts';
 import {
+  acceptSourceOrder,
   actingCall,
   breakerOrder,
   formProblem,
@@ -36,6 +37,8 @@ export interface OperatorParts extends StepperParts {
   readonly phases: ReplicaPhases;
   /** Undefined: this gateway has no source. */
   readonly reader: ConsulReader | undefined;
+  /** Takes another cluster that answers at the source's address as the source. False: none does. */
+  readonly acceptSource: () => boolean;
   /** What status shows of each part. */
   readonly named: Readonly<Record<string, Pick<LivePart, 'status'>>>;
   /** The report and its samples, where a part makes them. */
@@ -173,6 +176,16 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     resume: async (asked) => {
       const order = resumeOrder.safeParse(asked.body);
       return order.success ? withTail('resume', asked, () => parts.tail?.resume()) : wrong(order.error);
+    },
+    'accept-source': async (asked) => {
+      const order = acceptSourceOrder.safeParse(asked.body);
+      if (!order.success) return wrong(order.error);
+      return handTo(runner.nodeName, 'accept-source', asked, () => {
+        if (!parts.acceptSource())
+          return Promise.resolve({ status: 404, body: "no other cluster answers at the source's address" });
+        gateway.log.warn({ reason: order.data.reason }, 'another cluster was accepted as the source');
+        return Promise.resolve({ status: 200, body: {} });
+      });
     },
     breaker: async (asked) => {
       const order = breakerOrder.safeParse(asked.body);

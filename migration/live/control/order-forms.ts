@@ -28,6 +28,7 @@ export const breakerOrder = z.strictObject({ prefix, allow: z.boolean() });
 export const panicOrder = z.strictObject({ prefix: prefix.default(''), reason: reason.default('panic') });
 export const verifyOrder = z.strictObject({ prefix: prefix.default('') });
 export const repairOrder = z.strictObject({ keys: z.array(prefix).max(1_000_000) });
+export const acceptSourceOrder = z.strictObject({ reason: reason.min(1, 'say why') });
 export const rehearseOrder = z.strictObject({ reason: reason.default('') });
 export const keepHereOrder = z.strictObject({ keys: z.array(prefix).min(1).max(10_000) });
 
