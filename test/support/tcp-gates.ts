@@ -7,12 +7,15 @@ export interface TcpGate {
   cut(): void;
   /** What stood still goes on. */
   heal(): void;
+  /** Whoever calls from now on gets there; what is open ends. */
+  lead(toPort: number): void;
   close(): Promise<void>;
 }
 
-export async function openTcpGate(toPort: number): Promise<TcpGate> {
+export async function openTcpGate(port: number): Promise<TcpGate> {
   const open = new Set<CarriedConnection>();
   let isCut = false;
+  let toPort = port;
   const none = (): number => 0;
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const carried = carryConnection({
@@ -31,6 +34,10 @@ export async function openTcpGate(toPort: number): Promise<TcpGate> {
     heal: () => {
       isCut = false;
       for (const carried of open) carried.resume();
+    },
+    lead: (to) => {
+      toPort = to;
+      for (const carried of open) carried.destroy();
     },
     close: async () => {
       for (const carried of open) carried.destroy();
