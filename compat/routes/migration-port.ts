@@ -1,5 +1,5 @@
 /** What is read of a migration over HTTP. */
-export type MigrationQuestion = 'status' | 'plan' | 'quarantine' | 'report' | 'samples';
+export type MigrationQuestion = 'status' | 'gates' | 'plan' | 'quarantine' | 'report' | 'samples';
 
 /** What an operator orders. */
 export type MigrationOrder =

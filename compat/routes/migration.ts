@@ -53,6 +53,7 @@ const base = '/v1/grapevine/migration';
 
 export const migrationRoutes: readonly Route[] = [
   { path: `${base}/status`, methods: { GET: question('status') }, ...own, note },
+  { path: `${base}/gates`, methods: { GET: question('gates') }, ...own, note },
   { path: `${base}/plan`, methods: { GET: question('plan') }, ...own, note },
   { path: `${base}/report`, methods: { GET: question('report') }, ...own, note },
   { path: `${base}/samples`, methods: { GET: question('samples') }, ...own, note },
