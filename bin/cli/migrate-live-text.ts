@@ -1,7 +1,7 @@
 import type { Plan } from '../../migration/live/control/plan.ts';
 import type { RehearsalReport } from '../../migration/live/control/rehearse.ts';
 import type { StepReport } from '../../migration/live/control/stepper.ts';
-import type { Verification } from '../../migration/live/control/verify.ts';
+import { catalogKinds, type Counted, type Verification } from '../../migration/live/control/verification.ts';
 import { columns, count, duration, printable } from './table.ts';
 
 // What the commands of a live migration print.
@@ -199,15 +199,32 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-export function renderVerification(found: Verification): string {
-  const { compared, equal, missing, extra, different, keys, tookMs } = found;
-  const head = `${equal} of ${compared} keys are equal, in ${Math.round(tookMs)} ms`;
-  if (equal === compared) return head;
-  return [
-    head,
-    `missing here ${missing}, not at the source ${extra}, different ${different}`,
-    ...keys.slice(0, 20).map((key) => `  ${printable(key)}`),
-  ].join('\n');
+export function renderVerification({ of, catalog, ...found }: Verification): string {
+  const lines: string[] = [];
+  if (of.includes('kv')) {
+    lines.push(`${found.equal} of ${found.compared} keys are equal, in ${Math.round(found.tookMs)} ms`);
+    if (found.equal < found.compared) lines.push(differences(found), ...shown(found.keys));
+  }
+  if (catalog !== null) {
+    const { compared, equal, tookMs, failure } = catalog;
+    lines.push(`${equal} of ${compared} entries of the catalog are equal, in ${Math.round(tookMs)} ms`);
+    if (failure !== '') lines.push(`not to be found out: ${failure}`);
+    for (const kind of catalogKinds) {
+      const each = catalog.kinds[kind];
+      if (each.equal < each.compared) lines.push(`${kind}s: ${differences(each)}`);
+    }
+    lines.push(...shown(catalog.entries));
+  }
+  return lines.join('\n');
+}
+
+function differences({ missing, extra, different, unsettled = 0 }: Counted): string {
+  const changing = unsettled === 0 ? '' : `, still changing ${unsettled}`;
+  return `missing here ${missing}, not at the source ${extra}, different ${different}${changing}`;
+}
+
+function shown(names: readonly string[]): readonly string[] {
+  return names.slice(0, 20).map((name) => `  ${printable(name)}`);
 }
 
 export function renderRehearsal({ ok, text, steps }: RehearsalReport): string {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { StepReport } from '../../migration/live/control/stepper.ts';
+import { isEqual, type Verification } from '../../migration/live/control/verification.ts';
 import { err, ok, type Result } from '../../src/kernel/result.ts';
 import { askJson, askShownJson, jsonFlag, withGateway, type JsonFlag } from './fleet-client.ts';
 import { boolFlag, listFlag, textFlag } from './flags.ts';
@@ -258,31 +259,32 @@ function registerPanic(migrate: Command): void {
   });
 }
 
-interface VerifyBody {
-  readonly compared: number;
-  readonly equal: number;
+interface VerifyFlags extends Flags {
+  readonly kind?: string;
 }
 
 function registerVerify(migrate: Command): void {
   addClientFlags(
     migrate
       .command('verify')
-      .summary('Compare every key of both sides')
+      .summary('Compare every key of both sides, and the catalog')
       .description(
-        'Reads every key below PREFIX (all by default) at the source and here, both ways; what differs twice more.',
+        'Reads every key below PREFIX (all by default) at the source and here, both ways; what differs twice more.\n' +
+          'Without PREFIX the catalog as well, while it is moved: nodes, services and checks as clients see them.',
       )
       .argument('[prefix]', 'keys that begin so')
+      .addOption(textFlag('kind', 'kv|catalog', 'Keys alone, or the catalog alone.'))
       .addOption(jsonFlag()),
   )
     .addHelpText('after', '\nExit codes: 0 equal; 1 different, or not to be found out.')
-    .action(async (prefix: string | undefined, flags: Flags) => {
-      process.exitCode = await ordered<VerifyBody>(
+    .action(async (prefix: string | undefined, flags: VerifyFlags) => {
+      process.exitCode = await ordered<Verification>(
         flags,
         'Error comparing',
         'verify',
-        { prefix: prefix ?? '' },
-        (body) => renderVerification(body as never),
-        ({ compared, equal }) => compared === equal,
+        { prefix: prefix ?? '', ...(flags.kind === undefined ? {} : { kind: flags.kind }) },
+        renderVerification,
+        isEqual,
       );
     });
 }

@@ -144,7 +144,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
     ...{ ...stepperParts, stepper, phases, reader, named: { ...named, reporting } },
     acceptSource: () => tail?.acceptOtherCluster() ?? false,
     report: (what, query) => reporting.answer(what, query),
-    sweep: (of, prefix) => shadow.verify(of, prefix),
+    sweep: (of, prefix, onDone) => shadow.verify(of, prefix, onDone),
   });
   const stops: (() => void)[] = [];
   let seenIndex = -1;
@@ -168,7 +168,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
         seenIndex = index;
         phases.refresh();
       };
-      stops.push(serveSteps(context, { hold, dual, tail, reverse }));
+      stops.push(serveSteps(context, { hold, dual, tail, reverse, exported }));
       stops.push(
         gateway.onCommit(look),
         peers.onHeard(() => runner.look()),

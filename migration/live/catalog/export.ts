@@ -12,6 +12,10 @@ const settleMs = 200;
 /** Everything is compared with the source this often, whatever was sent before. Guess: Consul's agents do it each minute. */
 const verifyMs = 60_000;
 const retryMs = 2000;
+/** The same while somebody waits for it. */
+const againMs = 100;
+/** Requests to the source at a time. */
+const atOnce = 8;
 
 export interface ExportOptions {
   /** Whether a row of the catalog was decided here, and is not a copy of what the source has. */
@@ -21,6 +25,8 @@ export interface ExportOptions {
 export interface CatalogExportPart extends LivePart {
   /** How far the source is behind with what is shown to it; undefined: another gateway does that. */
   state(): ExportState | undefined;
+  /** Resolves once the source was told everything that is known here now: to false where that was not in time. */
+  drained(waitMs: number): Promise<boolean>;
 }
 
 export interface ExportState {
@@ -48,9 +54,11 @@ class CatalogExport implements CatalogExportPart {
   readonly #client: SourceClient;
   readonly #options: ExportOptions;
   readonly #stops: (() => void)[] = [];
-  /** What the source was told and has confirmed, by `node kind id`. */
+  /** What the source was told and has confirmed, by `node`, `node kind id`; '' where it was told that there is none. */
   readonly #told = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
+  /** When it rings. */
+  #dueMs = 0;
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
@@ -59,6 +67,11 @@ class CatalogExport implements CatalogExportPart {
   #sent = 0;
   /** Since when something may have changed that the source was not told. */
   #behindMs: number | undefined;
+  /** Rounds that were begun. */
+  #rounds = 0;
+  /** The last one that told the source everything. */
+  #complete = 0;
+  readonly #ended = new Set<() => void>();
 
   constructor(context: PartContext, client: SourceClient, options: ExportOptions) {
     this.#context = context;
@@ -75,12 +88,11 @@ class CatalogExport implements CatalogExportPart {
     };
     this.#stops.push(
       gateway.onCommit((touched) => {
-        if (touched.has(topic.services) || touched.has(topic.checks) || touched.has(topic.nodes))
-          this.#soon();
+        if (touched.has(topic.services) || touched.has(topic.checks) || touched.has(topic.nodes)) changed();
       }),
-      gateway.onGatewaysChanged(() => this.#soon()),
-      phases.onChange(() => this.#soon()),
-      runner.onChange(() => this.#soon()),
+      gateway.onGatewaysChanged(changed),
+      phases.onChange(changed),
+      runner.onChange(changed),
     );
     changed();
   }
@@ -103,19 +115,51 @@ class CatalogExport implements CatalogExportPart {
     return { entries: this.#told.size, sent: this.#sent, problem: this.#problem ?? null };
   }
 
+  async drained(waitMs: number): Promise<boolean> {
+    const { gateway, runner } = this.#context;
+    const late = new AbortController();
+    const over = gateway.clock.sleep(waitMs, late.signal).then(() => 'over' as const);
+    // One that runs may have looked at some of it before.
+    const first = this.#rounds + 1;
+    let soonMs = 0;
+    try {
+      while (runner.isHere && !this.#stopped) {
+        let tell = (): void => {};
+        const ended = new Promise<'ended'>((resolve) => (tell = () => resolve('ended')));
+        this.#ended.add(tell);
+        this.#soon(soonMs);
+        // oxlint-disable-next-line no-await-in-loop -- round after round
+        const how = await Promise.race([ended, over]);
+        this.#ended.delete(tell);
+        if (this.#complete >= first) return true;
+        if (how === 'over') return false;
+        soonMs = this.#problem === undefined ? 0 : againMs;
+      }
+      return false;
+    } finally {
+      late.abort();
+    }
+  }
+
   #soon(ms = settleMs): void {
     if (this.#stopped) return;
     if (this.#running !== undefined) {
       this.#again = true;
       return;
     }
+    // Changes that never pause do not put it off.
+    const dueMs = this.#context.gateway.monoMs() + ms;
+    if (this.#timer !== undefined && this.#dueMs <= dueMs) return;
     clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
     this.#timer = setTimeout(() => {
+      this.#timer = undefined;
       this.#running = this.#round().finally(() => {
         this.#running = undefined;
         const next = this.#again ? settleMs : this.#problem === undefined ? verifyMs : retryMs;
         this.#again = false;
         this.#soon(next);
+        for (const tell of [...this.#ended]) tell();
       });
     }, ms);
     this.#timer.unref();
@@ -131,9 +175,12 @@ class CatalogExport implements CatalogExportPart {
       return;
     }
     const before = this.#behindMs;
+    this.#rounds += 1;
+    const round = this.#rounds;
     try {
       this.#behindMs = undefined;
       await this.#reconcile(phase === 'cutover');
+      this.#complete = round;
       this.#problem = undefined;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -154,13 +201,20 @@ class CatalogExport implements CatalogExportPart {
       this.#verifiedMs = gateway.monoMs();
     }
     const named = await this.#ownNodesThere();
-    for (const wanted of [...own, ...(changed?.nodes ?? [])]) await this.#tell(wanted);
+    await someAtOnce([...own, ...(changed?.nodes ?? [])], (wanted) => this.#tell(wanted));
     for (const wanted of own) await this.#takeOutExtras(wanted);
     const wantedNames = new Set(own.map(({ name }) => name.toLowerCase()));
     for (const name of named) {
-      if (!wantedNames.has(name.toLowerCase())) await this.#deregister({ Node: name });
+      if (wantedNames.has(name.toLowerCase())) continue;
+      this.#told.delete(toldKey(name));
+      await this.#remove(toldKey(name), { Node: name });
     }
-    for (const removed of changed?.removed ?? []) await this.#takeOut(removed);
+    // Nodes first, which take all with them: what was on them needs no word then.
+    const removed = changed?.removed ?? [];
+    for (const isNode of [true, false]) {
+      const these = removed.filter(({ kind }) => (kind === Kind.node) === isNode);
+      await someAtOnce(these, (each) => this.#takeOut(each));
+    }
   }
 
   /** Nodes at the source that gateways registered: those of gateways that are gone must go, too. */
@@ -178,52 +232,63 @@ class CatalogExport implements CatalogExportPart {
 
   async #tell(wanted: WantedNode): Promise<void> {
     const { name, node, services, checks } = wanted;
-    await this.#put(`${name} node`, '/v1/catalog/register', node);
+    await this.#put(toldKey(name), node);
     for (const [id, Service] of services) {
-      await this.#put(`${name} service ${id}`, '/v1/catalog/register', { ...node, Service });
+      await this.#put(toldKey(name, 'service', id), { ...node, Service });
     }
     for (const [id, Check] of checks) {
-      await this.#put(`${name} check ${id}`, '/v1/catalog/register', {
-        ...node,
-        SkipNodeUpdate: true,
-        Check,
-      });
+      await this.#put(toldKey(name, 'check', id), { ...node, SkipNodeUpdate: true, Check });
     }
   }
 
   /** Of a gateway's node everything is the gateway's: what else is there was taken out here. */
   async #takeOutExtras({ name, services, checks }: WantedNode): Promise<void> {
     const ids = JSON.stringify([[...services.keys()], [...checks.keys()]]);
-    if (this.#told.get(`${name} ids`) === ids) return;
+    if (this.#told.get(toldKey(name, 'ids')) === ids) return;
     const found = await readSourceNode(this.#client, this.#token, name);
     if (found === undefined) throw new Error(`node ${name} cannot be read at the source`);
     for (const service of found.services) {
       const id = textOf(service, 'ID');
-      if (!services.has(id)) await this.#deregister({ Node: name, ServiceID: id }, `${name} service ${id}`);
+      if (!services.has(id))
+        await this.#deregister({ Node: name, ServiceID: id }, toldKey(name, 'service', id));
     }
     for (const check of found.checks) {
       const id = textOf(check, 'CheckID');
       // A service's checks go with it.
-      if (!checks.has(id)) await this.#deregister({ Node: name, CheckID: id }, `${name} check ${id}`);
+      if (!checks.has(id)) await this.#deregister({ Node: name, CheckID: id }, toldKey(name, 'check', id));
     }
-    this.#told.set(`${name} ids`, ids);
+    this.#told.set(toldKey(name, 'ids'), ids);
   }
 
   async #takeOut({ node, kind, id }: RemovedEntry): Promise<void> {
-    const key = `${node} gone ${kind} ${id}`;
-    if (this.#told.has(key)) return;
-    const what = kind === Kind.node ? {} : kind === Kind.service ? { ServiceID: id } : { CheckID: id };
-    await this.#deregister({ Node: node, ...what });
-    this.#told.set(key, '');
+    if (this.#told.get(toldKey(node)) === '') return;
+    if (kind === Kind.node) {
+      await this.#remove(toldKey(node), { Node: node });
+    } else if (kind === Kind.service) {
+      await this.#remove(toldKey(node, 'service', id), { Node: node, ServiceID: id });
+    } else {
+      await this.#remove(toldKey(node, 'check', id), { Node: node, CheckID: id });
+    }
   }
 
-  async #put(key: string, path: string, body: JsonObject): Promise<void> {
+  async #put(key: string, body: JsonObject): Promise<void> {
     const text = renderJson(body);
     if (this.#told.get(key) === text) return;
-    const answer = await this.#client.ask({ method: 'PUT', path, token: this.#token, body: text });
+    const answer = await this.#client.ask({
+      ...{ method: 'PUT', path: '/v1/catalog/register', token: this.#token, body: text },
+    });
     if (answer.kind !== 'answer' || answer.status !== 200) throw new Error(`${key}: ${describe(answer)}`);
     this.#sent += 1;
     this.#told.set(key, text);
+  }
+
+  /** What is taken out is told once, until it is registered again. */
+  async #remove(key: string, body: JsonObject): Promise<void> {
+    if (this.#told.get(key) === '') return;
+    await this.#deregister(body);
+    // A node takes all with it that is on it.
+    for (const other of this.#told.keys()) if (other.startsWith(`${key} `)) this.#told.delete(other);
+    this.#told.set(key, '');
   }
 
   async #deregister(body: JsonObject, told?: string): Promise<void> {
@@ -238,6 +303,21 @@ class CatalogExport implements CatalogExportPart {
   get #token(): string {
     return this.#context.settings.source?.token ?? '';
   }
+}
+
+/** Each is told by itself; who is taken out and who is told are not the same. */
+async function someAtOnce<T>(all: readonly T[], tell: (each: T) => Promise<void>): Promise<void> {
+  const left = [...all];
+  const work = async (): Promise<void> => {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    for (let next = left.shift(); next !== undefined; next = left.shift()) await tell(next);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, left.length) }, work));
+}
+
+/** Names compare without case. */
+function toldKey(node: string, kind = '', id = ''): string {
+  return (kind === '' ? node : `${node} ${kind} ${id}`).toLowerCase();
 }
 
 function describe(answer: Awaited<ReturnType<SourceClient['ask']>>): string {

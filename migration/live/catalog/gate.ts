@@ -1,10 +1,9 @@
 import type { Passed, PassedReply } from '../../../compat/http/interceptor.ts';
-import { failure, type ApiRequest } from '../../../compat/wire/http.ts';
+import type { ApiRequest } from '../../../compat/wire/http.ts';
 import { GoFields } from '../../../compat/wire/go-json.ts';
 import { decodeJsonBody } from '../../../compat/wire/json-body.ts';
 import { authorityOf, isDual, readerOf } from '../../../src/state/migration.ts';
 import type { PartContext } from '../ports.ts';
-import { ownReply } from '../proxy/replies.ts';
 import type { SourceClient } from '../proxy/source-client.ts';
 import { upstreamRequest } from '../proxy/upstream-request.ts';
 import { readSourceNode, recordsOf, removalsOf } from './relay-node.ts';
@@ -17,15 +16,12 @@ export interface CatalogStrategy {
 
 const writes = /^\/v1\/catalog\/(register|deregister)$/;
 
-/** Clients try a 500 again. */
-const moved = failure(500, 'No cluster leader: the catalog is moving to this datacenter, try again');
-
 /** An answer does not wait longer than this for what it did to be here, too: the copying brings it anyway. */
 const relayMsMax = 250;
 
 /** One rule is about all of the catalog: who answers a request follows from its phase alone. */
 export function openCatalogGate(context: PartContext, client: SourceClient): CatalogStrategy {
-  const { phases, hold } = context;
+  const { phases } = context;
   const pass = (request: ApiRequest, signal: AbortSignal): Promise<PassedReply> =>
     client.pass(upstreamRequest(request, client.highWater), signal);
   return {
@@ -42,10 +38,6 @@ export function openCatalogGate(context: PartContext, client: SourceClient): Cat
       }
       if (authorityOf(phase) === 'here') return undefined;
       const write = async (): Promise<PassedReply> => {
-        const held = hold.held('catalog', '');
-        await held;
-        const now = phases.catalog?.phase ?? phase;
-        if (held !== undefined && authorityOf(now) === 'here') return ownReply(moved);
         const reply = await pass(request, gone.signal);
         if (reply.status === 200 && isDual(phase)) await inTime(context, relay(context, client, request));
         return reply;

@@ -30,7 +30,7 @@ import { planMigration } from './plan.ts';
 import { isOfRehearsals, rehearsalPrefix } from './rehearsals.ts';
 import { rehearse } from './rehearse.ts';
 import type { Stepper, StepperParts } from './stepper.ts';
-import { verifyKv } from './verify.ts';
+import { verify, type SweepRule } from './verify.ts';
 
 export interface OperatorParts extends StepperParts {
   readonly stepper: Stepper;
@@ -47,7 +47,7 @@ export interface OperatorParts extends StepperParts {
     query: Readonly<Record<string, string>>,
   ) => Promise<MigrationAnswer>;
   /** A full comparison of a rule that goes into the evidence. Never rejects. */
-  readonly sweep?: (of: 'kv' | 'catalog', prefix: string) => Promise<object>;
+  readonly sweep?: SweepRule;
 }
 
 const noSource: MigrationAnswer = { status: 409, body: 'no gateway that lives has the source configured' };
@@ -196,14 +196,12 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
     verify: async (asked) => {
       const order = verifyOrder.safeParse(asked.body);
       if (!order.success) return wrong(order.error);
+      if (order.data.kind === 'catalog' && order.data.prefix !== '')
+        return { status: 400, body: 'the catalog has one rule, and its prefix is empty' };
       return handTo(runner.nodeName, 'verify', asked, async () => {
-        if (parts.reader === undefined) return noSource;
-        const { prefix } = order.data;
-        const found = await verifyKv(parts.reader, gateway.view, gateway.clock, prefix);
-        if (phases.rules.some((rule) => rule.of === 'kv' && rule.prefix === prefix)) {
-          await parts.sweep?.('kv', prefix);
-        }
-        return { status: 200, body: found };
+        const { reader, sweep } = parts;
+        if (reader === undefined) return noSource;
+        return { status: 200, body: await verify(context, { reader, sweep }, order.data) };
       });
     },
     repair: async (asked) => {

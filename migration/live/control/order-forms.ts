@@ -26,7 +26,13 @@ export const pauseOrder = z.strictObject({ reason: reason.min(1, 'say why') });
 export const resumeOrder = z.strictObject({});
 export const breakerOrder = z.strictObject({ prefix, allow: z.boolean() });
 export const panicOrder = z.strictObject({ prefix: prefix.default(''), reason: reason.default('panic') });
-export const verifyOrder = z.strictObject({ prefix: prefix.default('') });
+export const verifyOrder = z.strictObject({
+  prefix: prefix.default(''),
+  /** Left out: keys, and where the prefix is empty the catalog as well while it is moved. */
+  kind: kind.optional(),
+});
+
+export type VerifyOrder = z.infer<typeof verifyOrder>;
 export const repairOrder = z.strictObject({ keys: z.array(prefix).max(1_000_000) });
 export const acceptSourceOrder = z.strictObject({ reason: reason.min(1, 'say why') });
 export const rehearseOrder = z.strictObject({ reason: reason.default('') });
@@ -68,6 +74,12 @@ export const compareAnswer = z.object({
   changed: z.int().nonnegative(),
   head: position,
 });
-export const drainCall = z.object({ prefix, waitMs });
+export const drainCall = z.object({
+  of: kind.default('kv'),
+  prefix,
+  waitMs,
+  /** What must be here before it is known what is to be drained. */
+  heads: z.array(position).max(10_000).default([]),
+});
 export const drainAnswer = z.object({ drained: z.boolean(), differing: z.int().nonnegative() });
 export const panicCall = z.object({ prefix, reason });

@@ -1,8 +1,8 @@
 import { ruleText } from '../../../src/state/migration-commands.ts';
+import type { CatalogExportPart } from '../catalog/export.ts';
 import type { DualControl, PartContext, TailControl } from '../ports.ts';
 import type { ReversePart } from '../reverse/reverse.ts';
 import type { HoldBook } from './hold-book.ts';
-import { serveLong } from './long-call.ts';
 import {
   actingCall,
   compareCall,
@@ -13,6 +13,7 @@ import {
   type HoldAnswer,
 } from './order-forms.ts';
 import { ruleAt } from './phases.ts';
+import { serveLong } from './long-call.ts';
 
 const lookMs = 10;
 /** Of the time of a hold, what those who hold may take to end their writes. */
@@ -23,12 +24,14 @@ export interface ParticipantParts {
   readonly dual: DualControl | undefined;
   readonly tail: TailControl | undefined;
   readonly reverse: ReversePart;
+  /** What shows the catalog to the source; undefined: there is no source here. */
+  readonly exported: Pick<CatalogExportPart, 'drained'> | undefined;
 }
 
 /** What this gateway does when another one directs a step. */
 export function serveSteps(context: PartContext, parts: ParticipantParts): () => void {
   const { gateway, phases } = context;
-  const { hold, dual, tail, reverse } = parts;
+  const { hold, dual, tail, reverse, exported } = parts;
   /** Holds by the step that they wait for: it ends them. */
   const waiting = new Map<
     string,
@@ -99,8 +102,14 @@ export function serveSteps(context: PartContext, parts: ParticipantParts): () =>
   });
 
   gateway.serve('drain-back', async (body) => {
-    const { prefix, waitMs } = drainCall.parse(body);
+    const { of, prefix, waitMs, heads } = drainCall.parse(body);
     const startMs = gateway.monoMs();
+    if (of === 'catalog') {
+      if (exported === undefined) throw new Error('it has no source');
+      await Promise.all(heads.map(({ origin, seq }) => gateway.untilSeen(origin, seq, waitMs)));
+      const leftMs = waitMs - (gateway.monoMs() - startMs);
+      return { drained: await exported.drained(leftMs), differing: 0 };
+    }
     if (!(await reverse.drained(prefix, waitMs))) return { drained: false, differing: 0 };
     const { differing } = await reverse.sweep(prefix);
     if (differing === 0) return { drained: true, differing: 0 };

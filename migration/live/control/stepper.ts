@@ -134,7 +134,7 @@ export class Stepper {
     const open = notGreen(gates.filter((gate) => !passedOver(gate)));
     const base = {
       ...{ kind: of, prefix, from: before.phase, to, dryRun: order.dryRun, gates },
-      actions: actionsOf(before.phase, to),
+      actions: actionsOf(of, before.phase, to),
       overridden: order.override ? open : [],
       rule: before.rule ?? null,
       waitingFor: [],
@@ -154,29 +154,11 @@ export class Stepper {
         message: `${open.length} gates are not green: ${open.join(', ')}. Nothing was changed`,
       };
     }
-    const moves = authorityOf(before.phase) !== authorityOf(to);
-    let rule: PhaseRule;
-    let heldMs: number | null = null;
-    if (moves && of === 'kv' && before.rule !== undefined) {
-      const outcome = await this.#move(order, before.rule, base.overridden);
-      heldMs = Math.round(outcome.heldMs);
-      if (outcome.kind === 'called-off') {
-        this.#lastMove = `called off at ${outcome.at}: ${outcome.why}`;
-        const message = `called off (${outcome.at}): ${outcome.why}. Writes go on in phase ${before.phase} as before`;
-        return { ...base, result: 'called-off', message, heldMs };
-      }
-      ({ rule } = outcome);
-      this.#lastMove = `to ${to}, writes were held for ${heldMs} ms`;
-    } else {
-      const proposed = await this.#propose(
-        order,
-        before.rule?.step ?? 0,
-        base.overridden,
-        moves ? await this.#heads(without) : [],
-      );
-      if ('refused' in proposed) return { ...base, result: 'called-off', message: proposed.refused };
-      ({ rule } = proposed);
+    const moved = await this.#change(order, before, base.overridden);
+    if ('calledOff' in moved) {
+      return { ...base, result: 'called-off', message: moved.calledOff, heldMs: moved.heldMs };
     }
+    const { rule, heldMs } = moved;
     this.#context.evidence.mark('step', `${ruleText(of, prefix)}: ${before.phase} -> ${to}`);
     const waitingFor = await this.#acted(rule, without);
     const message =
@@ -194,10 +176,47 @@ export class Stepper {
     };
   }
 
+  /** Makes the step: where the authority moves by it, under a hold. */
+  async #change(
+    order: StepOrder,
+    before: { readonly phase: Phase; readonly rule: PhaseRule | undefined },
+    overridden: readonly string[],
+  ): Promise<
+    | { readonly rule: PhaseRule; readonly heldMs: number | null }
+    | { readonly calledOff: string; readonly heldMs: number | null }
+  > {
+    const { phase: to, without } = order;
+    let from = before.rule;
+    if (authorityOf(before.phase) === authorityOf(to)) {
+      const proposed = await this.#propose(order, from?.step ?? 0, overridden, []);
+      return 'refused' in proposed
+        ? { calledOff: proposed.refused, heldMs: null }
+        : { rule: proposed.rule, heldMs: null };
+    }
+    if (from === undefined) {
+      // Gateways hold by the step of a rule: it gets one of its own first, in the phase that it is in.
+      const proposed = await this.#propose({ ...order, phase: before.phase }, 0, [], []);
+      if ('refused' in proposed) return { calledOff: proposed.refused, heldMs: null };
+      from = proposed.rule;
+      const [late] = await this.#acted(from, without);
+      if (late !== undefined) return { calledOff: `${late.gateway}: ${late.why}`, heldMs: null };
+    }
+    const outcome = await this.#move(order, from, overridden);
+    const heldMs = Math.round(outcome.heldMs);
+    if (outcome.kind === 'called-off') {
+      this.#lastMove = `called off at ${outcome.at}: ${outcome.why}`;
+      const calledOff = `called off (${outcome.at}): ${outcome.why}. Writes go on in phase ${before.phase} as before`;
+      return { calledOff, heldMs };
+    }
+    this.#lastMove = `to ${to}, writes were held for ${heldMs} ms`;
+    return { rule: outcome.rule, heldMs };
+  }
+
   async #move(order: StepOrder, from: PhaseRule, overridden: readonly string[]) {
     const { gateway, settings, runner, client } = this.#context;
     const { dual, sessionsReady } = this.#parts;
     const { kind: of, prefix, phase: to } = order;
+    const isKv = of === 'kv';
     const names = this.#names(order.without);
     const runnerName = runner.nodeName;
     const ask = async (name: string, topic: string, body: object, waitMs: number): Promise<unknown> =>
@@ -222,19 +241,24 @@ export class Stepper {
         compareAnswer.parse(
           await callLong(gateway, runs(), 'compare', { of, prefix, waitMs }, waitMs + marginMs),
         ),
-      // What is written is copied back by the owner of the keys: this gateway.
-      drainBack: async (waitMs) =>
-        drainAnswer.parse(await ask(gateway.nodeName, 'drain-back', { prefix, waitMs }, waitMs)),
-      fence: (waitMs) => dual.fence(prefix, from.term + 1, waitMs),
-      untilOut: gateway.gateways().every(({ nodeName }) => names.includes(nodeName))
-        ? undefined
-        : async (waitMs) => {
-            const outMs = leaseMs * (1 + clockDrift);
-            if (waitMs < outMs) throw new Error(`no time is left to wait for gateways that are left out`);
-            await gateway.clock.sleep(outMs);
-          },
+      // Keys are copied back by their owner, which is this gateway; the catalog by who copies.
+      drainBack: async (waitMs) => {
+        const heads = isKv ? [] : await this.#heads(order.without);
+        const name = isKv ? gateway.nodeName : runs();
+        return drainAnswer.parse(await ask(name, 'drain-back', { of, prefix, waitMs, heads }, waitMs));
+      },
+      // Consul checks nothing when it takes a registration: who is left out is not held off (docs/migration.md).
+      fence: (waitMs) => (isKv ? dual.fence(prefix, from.term + 1, waitMs) : Promise.resolve()),
+      untilOut:
+        !isKv || gateway.gateways().every(({ nodeName }) => names.includes(nodeName))
+          ? undefined
+          : async (waitMs) => {
+              const outMs = leaseMs * (1 + clockDrift);
+              if (waitMs < outMs) throw new Error(`no time is left to wait for gateways that are left out`);
+              await gateway.clock.sleep(outMs);
+            },
       unfence: async () => {
-        if (client !== undefined) await lowerFence(client, settings.source?.token ?? '', from);
+        if (isKv && client !== undefined) await lowerFence(client, settings.source?.token ?? '', from);
       },
       sourceIndex: () => client?.highWater ?? 0,
       step: (fences) => this.#propose(order, expectStep, overridden, fences),
@@ -242,14 +266,14 @@ export class Stepper {
       newId: () => `${gateway.nodeId}:${gateway.clock.now()}:${gateway.random()}`,
       stage: (stage) => {
         this.#stage = stage;
-        gateway.log.info({ prefix, to, stage }, 'the authority over keys moves');
+        gateway.log.info({ of, prefix, to, stage }, 'the authority moves');
       },
     };
-    if (to === 'cutover') await sessionsReady(actMs);
+    if (isKv && to === 'cutover') await sessionsReady(actMs);
     return moveAuthority({ of, prefix, from, to, holdMsMax: settings.holdMsMax }, ports);
   }
 
-  /** The heads of all logs: for steps of the catalog, whose writers are agents that register again. */
+  /** The heads of all logs. */
   async #heads(without: readonly string[]): Promise<readonly Position[]> {
     const { gateway } = this.#context;
     const answers = await Promise.all(
@@ -327,14 +351,16 @@ function orderProblem(
 }
 
 /** What a step does, in words. */
-function actionsOf(from: Phase, to: Phase): readonly string[] {
+function actionsOf(of: MigrationKind, from: Phase, to: Phase): readonly string[] {
   const actions: string[] = [];
   if (authorityOf(from) === 'source' && authorityOf(to) === 'here') {
     actions.push(
       'compare everything with the source, and apply what differs',
       'hold writes on every gateway, for limits.hold at most; end those under way',
       'compare once more; every gateway waits until it has what all others have',
-      'raise the fence at the source: gateways that missed the step can write there no more',
+      ...(of === 'kv'
+        ? ['raise the fence at the source: gateways that missed the step can write there no more']
+        : []),
       'raise the term: this fleet decides from here on; writes go on',
       'begin to copy back to the source, so that there is a way back',
     );

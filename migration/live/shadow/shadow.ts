@@ -24,6 +24,7 @@ import { isSampled } from './sampling.ts';
 import { SharedSecret } from './secret.ts';
 import { Sightings } from './sightings.ts';
 import type { SourceAsk } from './source-reader.ts';
+import type { SweepResult } from '../../compare/sweep.ts';
 import { verify } from './verify.ts';
 import { Visibility } from './visibility.ts';
 import { Witness } from './witness.ts';
@@ -50,11 +51,7 @@ export interface Shadow extends LivePart, EvidenceSink {
   /** That of all gateways, asked now. Never rejects: who does not answer is named in `absent`. */
   gatherEvidence(): Promise<EvidenceSnapshot>;
   /** Compares everything under a rule, both ways, and adds what comes of it to the evidence. Never rejects. */
-  verify(
-    of: MigrationKind,
-    prefix: string,
-    onProgress?: (done: number, total: number) => void,
-  ): Promise<SweepEvidence>;
+  verify(of: MigrationKind, prefix: string, onDone?: (result: SweepResult) => void): Promise<SweepEvidence>;
   /** How many of all keys are looked at, in percent. */
   ramp(percent: number): void;
   /** Resolves when nothing that was observed waits to be compared for the first time. */
@@ -279,7 +276,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
       const known = gathered.filter((part) => part !== undefined);
       return snapshotOfParts([ownEvidence(), ...known], absent.toSorted());
     },
-    verify: async (of, prefix, onProgress) => {
+    verify: async (of, prefix, onDone) => {
       if (source === undefined) {
         const nowMs = clock.now();
         const none = { compared: 0, matched: 0, transient: 0, persistent: 0, indeterminate: 0, unchecked: 0 };
@@ -294,7 +291,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
           address: settings.source?.addresses[0] ?? 'the source',
           before: () => lane.token(),
           signal: lane.signal,
-          ...(onProgress === undefined ? {} : { onProgress }),
+          ...(onDone === undefined ? {} : { onDone }),
         },
         of,
         prefix,

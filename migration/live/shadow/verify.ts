@@ -4,6 +4,8 @@ import type { DifferenceKind, SweepEvidence } from '../../evidence/snapshot.ts';
 import type { ConsulReader } from '../../source/consul-reader.ts';
 import { HttpConsulReader } from '../../source/http-consul-reader.ts';
 import type { MigrationKind } from '../../../src/state/migration.ts';
+import { isJsonObject } from '../../../compat/wire/go-json.ts';
+import { originMeta } from '../catalog/wanted-nodes.ts';
 import type { GatewayPort } from '../gateway-port.ts';
 import type { HereReader } from './here-reader.ts';
 import { isGatewayKey, type shadowRules } from './ignore.ts';
@@ -24,6 +26,8 @@ export interface VerifyOptions {
   readonly before: () => Promise<void>;
   readonly signal: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
+  /** What was found in all detail, once it is. */
+  readonly onDone?: (result: SweepResult) => void;
 }
 
 const kindOf: Readonly<Record<MismatchKind, DifferenceKind>> = {
@@ -79,7 +83,9 @@ export async function verify(
       leavesAhead: 2,
       onProgress: ({ done, total }) => options.onProgress?.(done, total),
     });
-    return ended(await sweep.run(), throughIndex, '');
+    const result = await sweep.run();
+    options.onDone?.(result);
+    return ended(result, throughIndex, '');
   } catch (error) {
     return ended(undefined, throughIndex, error instanceof Error ? error.message : String(error));
   }
@@ -119,7 +125,14 @@ function withoutFleetsOwn(reader: ConsulReader, own: FleetsOwn): ConsulReader {
       return { ...answer, names: kept(answer.names, isOwn, 'target-own-node') };
     },
     get: (key) => reader.get(key),
-    node: (name) => reader.node(name),
+    node: async (name) => {
+      const reading = await reader.node(name);
+      const meta = reading.node?.raw['Meta'];
+      if (!isJsonObject(meta) || !Object.hasOwn(meta, originMeta)) return reading;
+      // Of a gateway that is gone, or of one that this gateway has not heard of yet.
+      own.ignore('target-own-node', 1);
+      return { ...reading, node: null, services: new Map(), checks: new Map() };
+    },
     sessions: () => reader.sessions(),
     self: () => reader.self(),
     servers: () => reader.servers(),
