@@ -16,6 +16,7 @@ import {
   type TxnError,
 } from './consul-txn.ts';
 import { fenceKey, ownKeys, type Fences } from './fence.ts';
+import { SharedTxns, type TxnOfMany } from './shared-txns.ts';
 import type { Plan } from './write-plans.ts';
 
 export type Fenced =
@@ -44,13 +45,18 @@ export class FencedTxn {
   readonly #options: FencedTxnOptions;
   readonly #withoutRights = new Map<string, number>();
   readonly #countStale: (by?: number) => void;
+  readonly #shared = new SharedTxns((txn) => this.#ask(txn));
 
   constructor(options: FencedTxnOptions) {
     this.#options = options;
     this.#countStale = options.gateway.metrics.counter('dual.stale');
   }
 
-  async ask(plan: Plan): Promise<Fenced> {
+  ask(plan: Plan): Promise<Fenced> {
+    return this.#shared.join(plan);
+  }
+
+  async #ask(plan: TxnOfMany): Promise<Fenced> {
     const { source, fences, gateway } = this.#options;
     const { ops, request, rules } = plan;
     if (ops === undefined || this.#lacksRights(request.token)) return { kind: 'plain' };
@@ -123,7 +129,7 @@ export class FencedTxn {
   /** A tree deletion that takes fences with it sets them again, in the same transaction. */
   #restored({
     trees,
-  }: Plan): readonly { readonly prefix: string; readonly term: number; readonly key: string }[] {
+  }: TxnOfMany): readonly { readonly prefix: string; readonly term: number; readonly key: string }[] {
     if (trees.length === 0) return [];
     return this.#options.phases.rules
       .filter(({ of, prefix }) => of === 'kv' && trees.some((tree) => fenceKey(prefix).startsWith(tree)))

@@ -33,6 +33,8 @@ export interface Plan {
   /** The client's operations as JSON; undefined: it cannot be sent as a transaction. */
   readonly ops: readonly string[] | undefined;
   readonly names: readonly OpenName[];
+  /** It is one operation that cannot fail: it may share a transaction with others like it. */
+  readonly shares: boolean;
   readonly deletes: boolean;
   /** Tree deletions among them. */
   readonly trees: readonly string[];
@@ -65,6 +67,7 @@ export function putPlan(context: PlanContext, request: ApiRequest, command: KvPu
     rules: [rule],
     ops: [op],
     names: [nameOfKey(key)],
+    shares: mode.kind === 'plain',
     deletes: false,
     trees: [],
     done: ([result]) => {
@@ -97,6 +100,7 @@ export function deletePlan(
     rules,
     ops: [deleteOp(command, index)],
     names: [name],
+    shares: false,
     deletes: true,
     trees: tree ? [command.prefix] : [],
     done: (_, markIndex) => ({
@@ -132,6 +136,7 @@ export function txnPlan(
     rules,
     ops: known.map((item) => renderJson(item)),
     names: txn.names,
+    shares: false,
     deletes: txn.deletes,
     trees,
     done: (results, markIndex) => {

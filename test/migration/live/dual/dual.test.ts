@@ -402,3 +402,56 @@ test('a write that is slow, and came in time, is acknowledged', async () => {
   expect((await putStored('app/large', `${large}2`)).text).toBe('true');
   expect(stored('app/large')).toBe(`${large}2`);
 });
+
+/** The source does not say what the fence is until the answer is called: who writes waits. */
+const holdFence = (): ((bend?: typeof source.bend) => void) => {
+  let go: (bend: typeof source.bend) => void = () => {};
+  source.bend = ({ method, url }, res) => {
+    if (method !== 'GET' || !url.startsWith('/v1/kv/_gw/term/')) return undefined;
+    go = (bend) => {
+      source.bend = bend;
+      res.writeHead(404, { 'X-Consul-Index': '5' }).end();
+    };
+    return 'handled';
+  };
+  return (bend = () => undefined) => go(bend);
+};
+
+test('writes that come while others are under way share a transaction, and each is answered and stored', async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `app/shared-${n}`);
+  const go = holdFence();
+  const writes = names.map((name) => put(name, `value of ${name}`));
+  await until(() => migrating.part.open('kv', 'app/') === names.length);
+  go();
+  const answers = await Promise.all(writes);
+  expect(answers.map(({ text }) => text)).toEqual(names.map(() => 'true'));
+  await migrating.part.settled();
+  expect(names.map(stored)).toEqual(names.map((name) => `value of ${name}`));
+  expect(open()).toEqual([]);
+  const txns = source.seen.filter(({ url, body }) => url === '/v1/txn' && body.includes('app/shared-'));
+  // Two that came first, and two for all others.
+  expect(txns.length).toBe(4);
+  for (const { body } of txns) expect((JSON.parse(body) as unknown[]).length).toBeLessThanOrEqual(64);
+});
+
+test('a write that the source denies costs those that shared its transaction nothing', async () => {
+  const go = holdFence();
+  const deny: typeof source.bend = ({ url, body }) => {
+    if (url.startsWith('/v1/kv/app/denied')) return { status: 403, body: 'Permission denied' };
+    if (url !== '/v1/txn' || !body.includes('"app/denied"')) return undefined;
+    const at = (JSON.parse(body) as { KV: { Key: string } }[]).findIndex(({ KV }) => KV.Key === 'app/denied');
+    return {
+      status: 409,
+      body: JSON.stringify({ Results: null, Errors: [{ OpIndex: at, What: 'Permission denied' }] }),
+    };
+  };
+  const names = ['a', 'b', 'denied', 'c', 'd', 'e'].map((name) => `app/${name}`);
+  const writes = names.map((name) => put(name, 'x'));
+  await until(() => migrating.part.open('kv', 'app/') === names.length);
+  go(deny);
+  const answers = await Promise.all(writes);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 403, 200, 200, 200]);
+  await migrating.part.settled();
+  expect(names.map((name) => source.entries.has(name))).toEqual([true, true, false, true, true, true]);
+  expect(names.map(stored)).toEqual(['x', 'x', undefined, 'x', 'x', 'x']);
+});
