@@ -69,4 +69,6 @@ export interface SourceSettings {
   readonly requestsPerSecondMax: number;
   readonly connectionsMax: number;
   readonly timeoutMs: number;
+  /** How long an address may be silent before it is asked whether it is there, if there are others. Left out: 750. */
+  readonly noticeMs?: number;
 }

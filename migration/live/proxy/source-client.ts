@@ -123,6 +123,7 @@ export class SourceClient {
     return {
       address: this.#transport.address,
       trouble: this.#transport.trouble ?? null,
+      inTrouble: this.#transport.inTrouble,
       underWay: this.#underWay,
       waiting: this.#brief.waiting + this.#blocking.waiting,
       watchers: this.#waits.watchers,

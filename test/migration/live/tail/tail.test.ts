@@ -455,6 +455,7 @@ describe('what is known', () => {
     await until(() => fixture.tail.progress('kv', '')?.problem?.includes('took _gw/canary/gateway') === true);
     source.hidden = () => false;
     await until(() => fixture.tail.progress('kv', '')?.problem === undefined);
+    expect(source.entries.has('_gw/canary/gateway')).toBe(true);
   });
 
   test('of a leaf that this process has not looked at yet is how far it is behind: nothing', async () => {
