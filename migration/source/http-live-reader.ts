@@ -6,6 +6,7 @@ import { ConnectionError, type Connection, type WireAnswer } from './connection.
 import type { KeysAnswer, KvEntry, PointRead, SourceSelf } from './consul-reader.ts';
 import { decodeCatalogEntry, decodeNames, decodeObject, decodeObjects, decodeRawKv } from './decode.ts';
 import { HttpConsulReader } from './http-consul-reader.ts';
+import { isServing, Liveness, probePath } from './liveness.ts';
 import { decodeKnownList, type KnownList } from './known-list.ts';
 import type { RawEntry } from './raw-entry.ts';
 import type {
@@ -26,29 +27,51 @@ const txnOperationsMax = 64;
 const pointReadsAtOnce = 16;
 
 /** One address: what waits has connections of its own, so that it never keeps a short read from its turn. */
-export type LiveConnections = { readonly waiting: Connection; readonly short: Connection };
+export type LiveConnections = {
+  readonly waiting: Connection;
+  readonly short: Connection;
+  /** For the question whether anybody is there: when all others stand still it has its turn. */
+  readonly probe: Connection;
+};
+
+/** An address, for as long as one question takes. */
+type Asked = {
+  readonly live: LiveConnections;
+  readonly plain: HttpConsulReader;
+  readonly ends: { readonly signal?: AbortSignal };
+};
 
 /** Reads Consul's HTTP API for a mirror that goes on. Of several addresses the first that answers is used. */
 export class HttpLiveReader implements LiveReader {
-  readonly #addresses: readonly { readonly live: LiveConnections; readonly plain: HttpConsulReader }[];
+  readonly #addresses: readonly LiveConnections[];
+  readonly #liveness: Liveness;
   readonly #timeoutMs: number;
-  #at = 0;
   #txnGets: 'unknown' | 'yes' | 'no' = 'unknown';
 
   /** `timeoutMs`: how long an answer may take beyond what it was asked to wait. */
-  constructor(addresses: readonly LiveConnections[], timeoutMs: number) {
-    this.#addresses = addresses.map((live) => ({ live, plain: new HttpConsulReader(live.short) }));
+  constructor(addresses: readonly LiveConnections[], timeoutMs: number, noticeMs?: number) {
+    this.#addresses = addresses;
     this.#timeoutMs = timeoutMs;
+    this.#liveness = new Liveness({
+      ...{ count: addresses.length, monoMs: () => performance.now(), noticeMs },
+      probe: async (at, signal) => {
+        const request = { method: 'GET', path: probePath, bytesMax: bounds.other, signal } as const;
+        const answer = await this.#address(at).probe.request(request);
+        return answer.kind === 'too-large' || isServing(answer.status, text(answer));
+      },
+    });
   }
 
   get address(): string {
-    return this.#current.live.short.address;
+    return this.#address(this.#liveness.current).short.address;
   }
 
   close(): void {
-    for (const { live } of this.#addresses) {
-      live.waiting.close();
-      live.short.close();
+    this.#liveness.close();
+    for (const { waiting, short, probe } of this.#addresses) {
+      waiting.close();
+      short.close();
+      probe.close();
     }
   }
 
@@ -134,18 +157,18 @@ export class HttpLiveReader implements LiveReader {
 
   readonly put = async (key: string, value: string): Promise<boolean> => {
     const path = `/v1/kv/${encodeKeyPath(key)}`;
-    const answer = await this.#switching(({ live }) =>
-      live.short.request({ method: 'PUT', path, body: value, bytesMax: bounds.other }),
+    const answer = await this.#switching({}, ({ live, ends }) =>
+      live.short.request({ method: 'PUT', path, body: value, bytesMax: bounds.other, ...ends }),
     );
     if (answer.kind === 'answer' && answer.status === 403) return false;
     if (answer.kind === 'answer') this.#expect200(answer, path);
     return true;
   };
 
-  get #current(): { readonly live: LiveConnections; readonly plain: HttpConsulReader } {
-    const current = this.#addresses[this.#at];
-    if (current === undefined) throw new ConnectionError('bad-address', 'no address of the source is given');
-    return current;
+  #address(at: number): LiveConnections {
+    const address = this.#addresses[at];
+    if (address === undefined) throw new ConnectionError('bad-address', 'no address of the source is given');
+    return address;
   }
 
   /**
@@ -158,8 +181,8 @@ export class HttpLiveReader implements LiveReader {
     const probe = await this.get('_gw/absent', ask);
     if (probe.kind === 'denied') return undefined;
     const body = renderJson(keys.map((key) => ({ KV: { Verb: 'get-or-empty', Key: key } })));
-    const answer = await this.#switching(({ live }) =>
-      live.short.request({ method: 'PUT', path, body, bytesMax: bounds.other, ...signalOf(ask) }),
+    const answer = await this.#switching(ask, ({ live, ends }) =>
+      live.short.request({ method: 'PUT', path, body, bytesMax: bounds.other, ...ends }),
     );
     if (answer.kind === 'too-large') return undefined;
     if (answer.status !== 200 && this.#txnGets === 'unknown') {
@@ -211,38 +234,57 @@ export class HttpLiveReader implements LiveReader {
   #ask(path: string, ask: Ask, bytesMax: number): Promise<WireAnswer> {
     const { waiting } = ask;
     if (waiting === undefined || waiting.index === 0) {
-      return this.#switching(({ live }) =>
-        live.short.request({ method: 'GET', path, bytesMax, ...signalOf(ask) }),
+      return this.#switching(ask, ({ live, ends }) =>
+        live.short.request({ method: 'GET', path, bytesMax, ...ends }),
       );
     }
-    return this.#switching(({ live }) =>
+    return this.#switching(ask, ({ live, ends }) =>
       live.waiting.request({
         method: 'GET',
         path: `${path}&index=${waiting.index}&wait=${waiting.waitMs}ms`,
         bytesMax,
         // Consul adds up to a sixteenth of it.
         timeoutMs: Math.ceil(waiting.waitMs * (1 + 1 / 16)) + this.#timeoutMs,
-        ...signalOf(ask),
+        ...ends,
       }),
     );
   }
 
   #plain<T>(work: (plain: HttpConsulReader) => Promise<T>): Promise<T> {
-    return this.#switching(({ plain }) => work(plain));
+    return this.#switching({}, ({ plain }) => work(plain));
   }
 
-  /** An address that cannot be reached makes room for the next one; who asked asks again. */
-  async #switching<T>(
-    work: (at: { readonly live: LiveConnections; readonly plain: HttpConsulReader }) => Promise<T>,
-  ): Promise<T> {
-    const asked = this.#at;
+  /** An address that cannot be reached, or falls silent, makes room for the next one; who asked asks again. */
+  async #switching<T>(ask: Ask, work: (asked: Asked) => Promise<T>): Promise<T> {
+    const at = this.#liveness.current;
+    const live = this.#address(at);
+    const waits = ask.waiting !== undefined && ask.waiting.index > 0;
+    const watched = this.#liveness.watch(at, waits);
+    const ends = this.#endsOf(ask, watched.signal);
+    const { address } = live.short;
+    const plain = new HttpConsulReader({
+      address,
+      request: (request) => live.short.request({ ...request, ...ends }),
+    });
     try {
-      return await work(this.#current);
+      const result = await work({ live, plain, ends });
+      this.#liveness.heard(at);
+      return result;
     } catch (error) {
-      const unreachable = error instanceof ConnectionError && error.kind === 'unreachable';
-      if (unreachable && this.#at === asked) this.#at = (asked + 1) % this.#addresses.length;
-      throw error;
+      if (!(error instanceof ConnectionError)) throw error;
+      if (error.kind === 'unreachable') this.#liveness.failed(at);
+      const isLeft = error.kind === 'aborted' && watched.signal.aborted && ask.signal?.aborted !== true;
+      if (!isLeft) throw error;
+      throw new ConnectionError('unreachable', `${address}: does not answer: another address is asked`);
+    } finally {
+      watched.end();
     }
+  }
+
+  /** With one address there is no other to go to. */
+  #endsOf({ signal }: Ask, left: AbortSignal): Asked['ends'] {
+    if (this.#addresses.length < 2) return signal === undefined ? {} : { signal };
+    return { signal: signal === undefined ? left : AbortSignal.any([signal, left]) };
   }
 
   #expect200(answer: Answer, path: string): void {
@@ -260,10 +302,6 @@ export class HttpLiveReader implements LiveReader {
   #trouble(kind: 'denied' | 'refused' | 'bad-answer', path: string, why: string): ConnectionError {
     return new ConnectionError(kind, `${this.address}: ${path.split('?')[0] ?? path}: ${why}`);
   }
-}
-
-function signalOf(ask: Ask): { readonly signal?: AbortSignal } {
-  return ask.signal === undefined ? {} : { signal: ask.signal };
 }
 
 function nameIn(object: JsonObject, name: string): string {

@@ -17,7 +17,7 @@ export function openReader(
   limits: TailLimits,
   throttles: Throttles,
 ): LiveReader {
-  const open = (address: string, concurrencyMax: number): Connection =>
+  const open = (address: string, concurrencyMax: number, attempts = attemptsMax): Connection =>
     new Connection({
       address,
       ...(source.token === '' ? {} : { token: source.token }),
@@ -27,7 +27,7 @@ export function openReader(
       unpacked: true,
       // Half for what waits, half for short reads: neither starves the other.
       requestsPerSecondMax: Math.max(1, limits.requestsPerSecondMax / 2),
-      attemptsMax,
+      attemptsMax: attempts,
       clock: gateway.clock,
       chance: gateway.random,
       onRetry: ({ reason, waitMs }) => throttles.note(`the source: ${reason}`, waitMs + 2000),
@@ -39,6 +39,7 @@ export function openReader(
   const addresses = source.addresses.map((address) => ({
     waiting: open(address, limits.waitingMax),
     short: open(address, limits.shortMax),
+    probe: open(address, 1, 1),
   }));
-  return new HttpLiveReader(addresses, limits.timeoutMs);
+  return new HttpLiveReader(addresses, limits.timeoutMs, source.noticeMs);
 }
