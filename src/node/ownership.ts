@@ -2,7 +2,8 @@ import { unreachable } from '../kernel/assert.ts';
 import { getNodeById, nodeValue } from '../state/catalog.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { conflictById } from '../state/conflicts.ts';
-import { isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
+import { isCatalog, Kind } from '../state/kinds.ts';
+import { isGatewaysOwn } from '../state/own-node.ts';
 import { ruleText } from '../state/migration-commands.ts';
 import { authorityOf, type Phase, type PhaseRule } from '../state/migration.ts';
 import { refused, type Refusal } from '../state/outcome.ts';
@@ -184,11 +185,13 @@ function claimsOfNode(core: ReplicaCore, node: string, to: 'write' | 'delete'): 
   const key = catalogKey(node);
   if (core.isOwnNode(key)) return [];
   const row = core.store.get(Kind.node, key);
-  const gateway = row?.value && row.term === ownNodeTerm ? row.ix : null;
+  const gateway = row?.value && isGatewaysOwn(row) ? row.ix : null;
   if (gateway && gateway !== core.nodeId && (to === 'write' || isUp(core.store, node))) {
     return [{ zone: `node ${node}`, owner: gateway, ready: true, what: `node ${quoted(node)}` }];
   }
-  return [claimOf(core, core.zones.ofExternalNodes(), 'the catalog of external nodes', Kind.node)];
+  const claim = claimOf(core, core.zones.ofExternalNodes(), 'the catalog of external nodes', Kind.node);
+  // A migration's source has no word on what a gateway registered for itself.
+  return [gateway ? owned(claim) : claim];
 }
 
 function isUp(view: ReadView, node: string): boolean {

@@ -2,6 +2,7 @@ import type { OriginId } from '../crdt/dot.ts';
 import { coversRanges, parseRanges } from '../crdt/seq-ranges.ts';
 import { nextStamp, type GatewayIndex } from '../kernel/stamp.ts';
 import { creatorTerm, isCatalog, Kind, ownNodeTerm } from '../state/kinds.ts';
+import { ownTimeline } from '../state/own-node.ts';
 import { phaseRules, PhaseTable } from '../state/migration-rules.ts';
 import { authorityOf } from '../state/migration.ts';
 import { mirrorTerm } from '../state/mirror.ts';
@@ -56,6 +57,7 @@ export class ReplicaCore {
     this.#phases = new PhaseTable(phaseRules(options.store));
     this.#rights = {
       termOf: this.#termOf,
+      timelineOf: this.#timelineOf,
       mayWrite: this.#mayWrite,
       sourceTermOf: this.#sourceTermOf,
       writerOf: this.writerOf,
@@ -215,6 +217,9 @@ export class ReplicaCore {
     if (held?.term === ownNodeTerm || this.isOwnNode(key)) return ownNodeTerm;
     return this.#zones.ofExternalNodes()?.value.term ?? 1;
   };
+
+  readonly #timelineOf = (kind: Kind, key: string, held: Row | undefined): number =>
+    isCatalog(kind) ? ownTimeline(held, this.isOwnNode(key) ? 'gateway' : 'zone') : 0;
 
   readonly #mayWrite = (kind: Kind, key: string): boolean => {
     if (isCatalog(kind) && this.isOwnNode(key)) return true;

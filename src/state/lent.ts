@@ -1,5 +1,6 @@
 import { isReplicated } from './kinds.ts';
 import { mirrorTerm } from './mirror.ts';
+import { sourceTimelineOfOwn } from './own-node.ts';
 import type { Row } from './store.ts';
 import { lends, type Zones } from './zones.ts';
 
@@ -9,7 +10,7 @@ import { lends, type Zones } from './zones.ts';
  */
 export function sourceIndexOf(zones: Zones, row: Row): number | undefined {
   if (row.stamp === 0 || !isReplicated(row.kind)) return undefined;
-  if (row.term === mirrorTerm) return row.stamp;
+  if (row.term === mirrorTerm || sourceTimelineOfOwn(row) !== undefined) return row.stamp;
   const grant = zones.ofRegister(row.kind, row.key)?.chain.find(({ term }) => term === row.term);
   return grant !== undefined && lends(grant, row.kind) ? row.stamp : undefined;
 }

@@ -2,9 +2,10 @@ import type { Version } from '../crdt/version.ts';
 import { merge } from '../crdt/merge.ts';
 import { bytesEqual } from '../kernel/codec.ts';
 import { followCatalogChange, ownEntryOf } from './adopted.ts';
-import { Kind } from './kinds.ts';
+import { isCatalog, Kind } from './kinds.ts';
 import { migrationSource } from './migration-rules.ts';
 import { refused, type Refusal } from './outcome.ts';
+import { versionOverOwn } from './own-node.ts';
 import type { Row } from './store.ts';
 import { keySeparator } from './topics.ts';
 import { decodeValue, encodeValue } from './values.ts';
@@ -102,9 +103,10 @@ export function applyMirror(scope: WriteScope, command: MirrorApply): MirrorOutc
       conflicts.push({ kind: record.kind, key: record.key, held: held ?? nothingHeld });
       continue;
     }
-    const version = { term, timeline: command.timeline, stamp: record.stamp };
+    const told = { term, timeline: command.timeline, stamp: record.stamp };
+    const version = isCatalog(record.kind) ? versionOverOwn(held, told) : told;
     const outcome = merge(held, { ...version, value: record.value });
-    const kept = keptInstead(scope, record, held, term);
+    const kept = keptInstead(scope, record, held, version.term);
     if (isRespelled(record, held)) {
       older += 1;
     } else if (kept !== undefined) {

@@ -2,9 +2,10 @@ import { compareVersions } from '../crdt/version.ts';
 import { bytesEqual } from '../kernel/codec.ts';
 import { followCatalogChange } from './adopted.ts';
 import { getNode } from './catalog.ts';
-import { Kind, ownNodeTerm } from './kinds.ts';
+import { Kind } from './kinds.ts';
 import { mirrorTerm } from './mirror.ts';
 import type { Refusal } from './outcome.ts';
+import { isGatewaysOwn } from './own-node.ts';
 import { sessionValue } from './session-health.ts';
 import { getSession } from './sessions.ts';
 import type { ReadView, Row } from './store.ts';
@@ -72,7 +73,7 @@ export function applyRestore(scope: WriteScope, command: Restore): RestoreOutcom
 function keptRows(scope: WriteScope, { archive, ownNode, archiveNode }: Restore): (row: Row) => boolean {
   const nodes = new Set([ownNode.toLowerCase(), archiveNode.toLowerCase()]);
   for (const view of [archive, scope.view]) {
-    for (const row of rowsOf(view, Kind.node)) if (row.term === ownNodeTerm) nodes.add(row.key);
+    for (const row of rowsOf(view, Kind.node)) if (isGatewaysOwn(row)) nodes.add(row.key);
   }
   return (row) => {
     if (row.kind === Kind.kv) return false;

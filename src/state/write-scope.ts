@@ -37,6 +37,8 @@ export interface DotRef {
 export interface WriteRights {
   /** The term under which this gateway may write the register; `held` is what is there. */
   termOf(kind: Kind, key: string, held: Row | undefined): number;
+  /** The timeline of such a write: above 0 where a name went to and fro (`ownTimeline`). Left out: 0. */
+  timelineOf?(kind: Kind, key: string, held: Row | undefined): number;
   /** Whether this gateway may write the register at all. Left out: everything, there is nobody else. */
   mayWrite?(kind: Kind, key: string): boolean;
   /**
@@ -244,11 +246,13 @@ export class WriteScope {
 
   /** A gateway's own node is above every zone's terms, whoever registered a node of that name before. */
   #raises(kind: Kind, key: string, held: Row): boolean {
-    return (
-      held.term < ownNodeTerm &&
-      isCatalog(kind) &&
-      this.#context.rights.termOf(kind, key, held) === ownNodeTerm
-    );
+    const { rights } = this.#context;
+    if (!isCatalog(kind) || rights.termOf(kind, key, held) !== ownNodeTerm) return false;
+    return held.term < ownNodeTerm || held.timeline < this.#timelineOf(kind, key, held);
+  }
+
+  #timelineOf(kind: Kind, key: string, held: Row | undefined): number {
+    return this.#context.rights.timelineOf?.(kind, key, held) ?? 0;
   }
 
   /** `life` is the row whose life this one goes on with: the held one, but for a change of keys. */
@@ -263,7 +267,7 @@ export class WriteScope {
     const replicated = isReplicated(kind);
     const version = {
       term: replicated ? this.#context.rights.termOf(kind, key, held) : 0,
-      timeline: 0,
+      timeline: replicated ? this.#timelineOf(kind, key, held) : 0,
       stamp: this.stamp,
     };
     const reborn = life === undefined || life.value === null;

@@ -1,6 +1,7 @@
 import { renderCheck, renderNodeService } from '../../../compat/wire/catalog-json.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../compat/wire/go-json.ts';
-import { ownNodeTerm, Kind } from '../../../src/state/kinds.ts';
+import { Kind } from '../../../src/state/kinds.ts';
+import { isGatewaysOwn } from '../../../src/state/own-node.ts';
 import {
   checksOfNode,
   checkValue,
@@ -70,7 +71,7 @@ export function changedHere(
   const removed: RemovedEntry[] = [];
   for (const kind of [Kind.node, Kind.service, Kind.check]) {
     for (const row of view.range(kind, '', undefined)) {
-      if (row.term === ownNodeTerm || !isHere(row)) continue;
+      if (isGatewaysOwn(row) || !isHere(row)) continue;
       const [nodeKey = '', id = ''] = row.key.split('\u0001');
       if (row.value === null) {
         removed.push({ node: nodeKey, kind, id });

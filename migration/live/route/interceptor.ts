@@ -173,10 +173,22 @@ export class PhaseInterceptor implements Interceptor {
     };
     const { phases, hold } = this.#context;
     const { catalog } = phases;
-    if (request.method === 'GET') return routed();
+    if (request.method === 'GET') return this.#untilMoved(routed(), request, route, context);
     const held = hold.held('catalog', '');
     if (held !== undefined) return this.#afterHold(held, request, route, context);
     return this.#counted(routed, catalog === undefined ? [] : [catalog], [catalogName]);
+  }
+
+  /** A wait at the source ends when reads of the catalog move here: what it would tell may be older than what is told here. */
+  #untilMoved(routed: Routed, request: ApiRequest, route: Route, context: RouteContext): Routed {
+    if (routed?.kind !== 'passed' || !isBlocking(request) || request.query.has('consistent')) return routed;
+    const { phases, gateway } = this.#context;
+    const reply = this.#waiting.until(routed.reply, { abort: routed.cancel }, () =>
+      readerOf(phases.catalog?.phase ?? 'passthrough') === 'here'
+        ? ownReplyOf(handle(request, route, context), gateway.view)
+        : undefined,
+    );
+    return { ...routed, reply };
   }
 
   get #catalogCompared(): boolean {

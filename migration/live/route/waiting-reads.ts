@@ -16,7 +16,7 @@ export class WaitingReads {
   /** `moved`: the answer from here, once that is who answers. `gone`: ends the wait over there. */
   until(
     passed: Promise<PassedReply>,
-    gone: AbortController,
+    gone: Pick<AbortController, 'abort'>,
     moved: () => PassedReply | undefined,
   ): Promise<PassedReply> {
     return new Promise((resolve, reject) => {

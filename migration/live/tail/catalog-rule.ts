@@ -1,7 +1,10 @@
 import { GoFields, isJsonObject, type JsonObject } from '../../../compat/wire/go-json.ts';
 import { decodeRecord } from '../../../compat/routes/mirror-decode.ts';
 import { rowDigest } from '../../../compat/routes/mirror-digest.ts';
-import { Kind } from '../../../src/state/kinds.ts';
+import type { Version } from '../../../src/crdt/version.ts';
+import { Kind, ownNodeTerm } from '../../../src/state/kinds.ts';
+import { sourceTimelineOfOwn } from '../../../src/state/own-node.ts';
+import type { Row } from '../../../src/state/store.ts';
 import { mirrorName, type MirrorRecord } from '../../../src/state/mirror.ts';
 import type { PhaseRule } from '../../../src/state/migration.ts';
 import { canonicalCatalogValue, type CatalogKind } from '../../canonical.ts';
@@ -14,6 +17,7 @@ import type { Held, Listed } from '../../mirror/registers.ts';
 import type { ReadMeta } from '../../source/consul-reader.ts';
 import type { Ask, CatalogItem } from '../../source/live-reader.ts';
 import { originMeta } from '../catalog/wanted-nodes.ts';
+import { untilCaughtUp } from './backlog.ts';
 import { Committer, Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import { plural } from '../../terminal/format.ts';
@@ -73,6 +77,7 @@ export class CatalogRule {
       cursors: () => ({}),
       recordsMax: deps.limits.batchRecordsMax,
       bytesMax: deps.limits.batchBytesMax,
+      calm: () => untilCaughtUp(deps.gateway, deps.throttles, this.#stop.signal),
     });
   }
 
@@ -326,7 +331,7 @@ export class CatalogRule {
         const key = mirrorName(row);
         const node = kind === 'node' ? key : key.slice(0, key.indexOf('/'));
         if (!isCopied(node)) continue;
-        const { term, timeline, stamp } = row;
+        const { term, timeline, stamp } = heldVersion(row, this.#deps.catalogTerm());
         const deleted = row.value === null;
         const digest = deleted ? '' : rowDigest(kind, row, mirrorDigest);
         held.push({ key, term, timeline, stamp, deleted, digest, storedAt: 0 });
@@ -378,6 +383,15 @@ export class CatalogRule {
     if (meta.index === null || !meta.knownLeader || meta.filtered) return false;
     return !aclsEnabled || (tokenGiven && isAtLeast(version, 1, 12));
   }
+}
+
+/** How what is held compares with the source's word: a gateway that left its name to an agent again has no word any more. */
+function heldVersion(row: Row, term: number): Version {
+  if (row.term !== ownNodeTerm) return row;
+  const timeline = sourceTimelineOfOwn(row);
+  return timeline === undefined
+    ? { term: term - 1, timeline: 0, stamp: 0 }
+    : { term, timeline, stamp: row.stamp };
 }
 
 /** A node under which a gateway shows its own services at the source. */
