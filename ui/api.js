@@ -1,13 +1,16 @@
 const base = '/v1/grapevine/migration';
-/** Steps wait for gateways, verifications read everything. */
-const orderMs = 600_000;
+/** Steps wait for gateways, verifications and plans read everything. */
+export const orderMs = 600_000;
 const questionMs = 10_000;
 
 /** @typedef {{ readonly ok: true, readonly body: unknown } | { readonly ok: false, readonly status: number, readonly why: string }} Answer */
 
-/** @param {string} path below the migration's */
-export function ask(path) {
-  return request(`${base}/${path}`, { cache: 'no-store', signal: AbortSignal.timeout(questionMs) });
+/**
+ * @param {string} path below the migration's
+ * @param {number} [waitMs]
+ */
+export function ask(path, waitMs = questionMs) {
+  return request(`${base}/${path}`, { cache: 'no-store', signal: AbortSignal.timeout(waitMs) });
 }
 
 /**

@@ -32,6 +32,8 @@ export function duration(ms) {
 /** @param {number | null} perSecond */
 export function rate(perSecond) {
   if (perSecond === null) return 'not known';
+  // Less is what is left of a mean.
+  if (perSecond < 0.05) return '0 /s';
   return `${perSecond > 0 && perSecond < 9.95 ? perSecond.toFixed(1) : numbers.format(perSecond)} /s`;
 }
 

@@ -1,12 +1,15 @@
-import { ask, order, rights } from './api.js';
+import { ask, order, orderMs, rights } from './api.js';
 import { setUpDialog } from './dialog.js';
 import { byId, h, morphChildren, visible } from './dom.js';
 import { ruleName } from './format.js';
 import { gatewayCards } from './gateways.js';
 import { History } from './history.js';
+import { readLooks } from './looks.js';
 import { phases, readStatus } from './model.js';
 import { notices } from './notices.js';
 import { openAllow, openPanic, openPause, openQuarantine, openRehearsal } from './orders.js';
+import { openPlan } from './plan-dialog.js';
+import { openVerify } from './verify-dialog.js';
 import { overview } from './overview.js';
 import { Poller } from './poller.js';
 import { ruleCard, ruleKey } from './rule-card.js';
@@ -14,6 +17,7 @@ import { fields, text } from './shape.js';
 import { openStep } from './step-dialog.js';
 
 const rightsEveryMs = 30_000;
+const looksEveryMs = 4000;
 const logMax = 50;
 
 const history = new History();
@@ -21,6 +25,10 @@ const history = new History();
 let view = null;
 let mayOrder = false;
 let rightsAtMs = -Infinity;
+/** @type {ReadonlyMap<string, import('./looks.js').Look>} */
+let looks = new Map();
+let looksDueMs = 0;
+let isLooking = false;
 
 const poller = new Poller(async () => {
   await learnRights();
@@ -31,6 +39,7 @@ const poller = new Poller(async () => {
   report(view, next);
   view = next;
   render();
+  void lookAtGates();
   return null;
 }, showConnection);
 
@@ -48,6 +57,18 @@ async function learnRights() {
     : `Read-only: ${visible(text(why) ?? 'this gateway takes no orders from here')}`;
   byId('node', HTMLElement).textContent = visible(text(node) ?? '');
   document.title = `Migration · ${visible(text(node) ?? 'Grapevine')}`;
+}
+
+/** Gates and comparisons, which all gateways have to be asked for: not every second, and nothing waits for it. */
+async function lookAtGates() {
+  if (isLooking || performance.now() < looksDueMs) return;
+  isLooking = true;
+  const answer = await ask('gates', orderMs);
+  isLooking = false;
+  looksDueMs = performance.now() + looksEveryMs;
+  // What was seen before is not how it is now.
+  looks = answer.ok ? readLooks(answer.body) : new Map();
+  render();
 }
 
 /** @param {import('./model.js').View} next */
@@ -140,9 +161,9 @@ function render() {
             'Nothing is migrated yet: no rules. The first gateway that has a source configured (migration.source) writes them.',
           ),
         ]
-      : now.rules.map((rule) => ruleCard(rule, history, mayAct)),
+      : now.rules.map((rule) => ruleCard(rule, looks.get(ruleKey(rule)), history, mayAct)),
   );
-  morphChildren(byId('gateways', HTMLElement), [gatewayCards(now.gateways)]);
+  morphChildren(byId('gateways', HTMLElement), [gatewayCards(now.gateways, now.runner)]);
   byId('new-rule', HTMLElement).hidden = now.rules.length === 0;
   for (const field of byId('new-rule', HTMLElement).querySelectorAll('input, button'))
     field.toggleAttribute('disabled', !mayAct);
@@ -152,6 +173,7 @@ function render() {
 /** After an order: what came of it, and how things are now. @param {string} said */
 function ordered(said) {
   log(said);
+  looksDueMs = 0;
   poller.now();
 }
 
@@ -186,6 +208,11 @@ function act(button) {
       if (rule === undefined) return;
       if (button.getAttribute('data-answer') === 'allow') return openAllow(rule, ordered);
       return void orderNow('breaker', { prefix: rule.prefix, allow: false }, 'They are kept here');
+    case 'plan':
+      return openPlan();
+    case 'verify':
+      if (rule !== undefined) openVerify(rule, ordered);
+      return;
     case 'quarantine':
       if (rule !== undefined) void openQuarantine(rule, mayOrder, ordered);
       return;

@@ -35,7 +35,11 @@ export function readStatus(body) {
     rehearsal:
       number(rehearsal['atMs']) === null
         ? null
-        : { atMs: Number(rehearsal['atMs']), ok: rehearsal['ok'] === true },
+        : {
+            atMs: Number(rehearsal['atMs']),
+            ok: rehearsal['ok'] === true,
+            by: text(rehearsal['by']),
+          },
     rules: list(said['rules'])
       .map((rule) => readRule(fields(rule), gateways, runner))
       // Rules of keys first, the widest at the top.
@@ -65,7 +69,6 @@ function readGateway(each) {
   const dual = fields(parts['dual']);
   const sessions = fields(parts['sessions']);
   const steps = fields(status['steps']);
-  const shadow = fields(parts['shadow']);
   const upstream = fields(dual['source']);
   return {
     name: text(gateway['name']) ?? '?',
@@ -89,16 +92,6 @@ function readGateway(each) {
             mode: text(sessions['mode']) ?? '?',
             paired: number(sessions['paired']) ?? 0,
             problem: text(sessions['problem']),
-          },
-    shadow:
-      number(shadow['compared']) === null
-        ? null
-        : {
-            compared: Number(shadow['compared']),
-            persistent: number(shadow['persistent']) ?? 0,
-            transient: number(shadow['transient']) ?? 0,
-            indeterminate: number(shadow['indeterminate']) ?? 0,
-            percent: number(shadow['percent']),
           },
     tail: fields(parts['tail']),
     rules: list(status['rules']).map(fields),
@@ -127,6 +120,8 @@ function readRule(rule, gateways, runner) {
   return {
     kind,
     prefix,
+    /** It is there for a rehearsal alone. */
+    ofRehearsal: rule['rehearsal'] === true,
     phase: Math.max(0, phases.indexOf(text(rule['phase']) ?? '')),
     step,
     sinceMs: number(rule['sinceMs']) ?? 0,

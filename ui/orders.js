@@ -13,7 +13,7 @@ import { fields, list, number, text, texts } from './shape.js';
  * @param {Question} question
  * @param {Tell} tell
  */
-function confirm(question, tell) {
+export function confirm(question, tell) {
   const { title, label } = question;
   /** @type {string | null} */
   let problem = null;

@@ -8,10 +8,9 @@ import { count, counted, duration, moment } from './format.js';
  */
 export function overview(view, mayOrder) {
   return [
-    sourceFact(view),
+    sourceFact(view, mayOrder),
     copyingFact(view, mayOrder),
     sessionsFact(view),
-    comparedFact(view),
     rehearsalFact(view, mayOrder),
   ];
 }
@@ -33,8 +32,11 @@ function fact(name, value, lines, button) {
   );
 }
 
-/** @param {import('./model.js').View} view */
-function sourceFact({ source, gateways, copying }) {
+/**
+ * @param {import('./model.js').View} view
+ * @param {boolean} mayOrder
+ */
+function sourceFact({ source, gateways, copying, runner }, mayOrder) {
   const troubled = gateways.filter(({ trouble }) => trouble !== null);
   const asked = gateways.filter(({ hasSource }) => hasSource);
   const state =
@@ -47,14 +49,29 @@ function sourceFact({ source, gateways, copying }) {
           : copying.isUp
             ? chip('good', 'answers')
             : chip('unknown', 'not asked yet');
-  return fact('Source', state, [
-    asked.find(({ address }) => address !== null)?.address,
-    source === null
-      ? 'not agreed on yet'
-      : [h('code', {}, source.id), `, timeline ${count(source.timeline)}`],
-    copying.problem,
-    ...troubled.map(({ name, trouble }) => `${name}: ${trouble ?? ''}`),
-  ]);
+  return fact(
+    'Source',
+    state,
+    [
+      asked.find(({ address }) => address !== null)?.address,
+      source === null
+        ? 'not agreed on yet'
+        : [h('code', {}, source.id), `, timeline ${count(source.timeline)}`],
+      copying.problem,
+      ...troubled.map(({ name, trouble }) => `${name}: ${trouble ?? ''}`),
+    ],
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'small',
+        'data-key': 'plan',
+        'data-action': 'plan',
+        disabled: !mayOrder || runner === null,
+      },
+      'Plan…',
+    ),
+  );
 }
 
 /**
@@ -129,35 +146,6 @@ function sessionsFact({ gateways }) {
   );
 }
 
-/** @param {import('./model.js').View} view */
-function comparedFact({ gateways }) {
-  const told = gateways.map(({ shadow }) => shadow).filter((each) => each !== null);
-  if (told.length === 0) return fact('Reads compared', 'none yet', ['from the phase shadow on']);
-  const sum = (/** @type {'compared' | 'persistent' | 'transient' | 'indeterminate'} */ name) =>
-    told.reduce((all, each) => all + each[name], 0);
-  const stayed = sum('persistent');
-  return fact(
-    'Reads compared',
-    [
-      sum('compared') === 0
-        ? null
-        : [
-            chip(
-              stayed > 0 ? 'bad' : 'good',
-              stayed > 0 ? counted(stayed, 'mismatch', 'mismatches') : 'no mismatch stayed',
-            ),
-            ' ',
-          ],
-      sum('compared') === 0 && 'none yet',
-    ],
-    sum('compared') === 0
-      ? []
-      : [
-          `${count(sum('compared'))} on these gateways; ${count(sum('transient'))} cleared by themselves, ${count(sum('indeterminate'))} undecided`,
-        ],
-  );
-}
-
 /**
  * @param {import('./model.js').View} view
  * @param {boolean} mayOrder
@@ -172,9 +160,10 @@ function rehearsalFact({ rehearsal, runner }, mayOrder) {
       rehearsal === null
         ? 'a cutover needs one: walked there and back on keys of its own'
         : [
-            moment(rehearsal.atMs),
-            `, ${duration(Math.max(0, Date.now() - rehearsal.atMs)).replace(/ \d+ (s|min)$/, '')} ago`,
+            `${duration(Math.max(0, Date.now() - rehearsal.atMs)).replace(/ \d+ (s|min)$/, '')} ago`,
+            rehearsal.by !== null && ` by ${rehearsal.by}`,
           ],
+      rehearsal !== null && moment(rehearsal.atMs),
     ],
     h(
       'button',

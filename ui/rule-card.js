@@ -1,5 +1,6 @@
 import { h } from './dom.js';
 import { bytes, count, counted, duration, rate, ruleName } from './format.js';
+import { waysOf } from './gates.js';
 import { meanings, phases } from './model.js';
 import { chip } from './overview.js';
 import { sparkline } from './sparkline.js';
@@ -14,10 +15,11 @@ export function ruleKey({ kind, prefix }) {
 /**
  * One rule: where it is, what copies, who acts on it, and where it may go.
  * @param {Rule} rule
+ * @param {import('./looks.js').Look | undefined} look
  * @param {import('./history.js').History} history
  * @param {boolean} mayOrder
  */
-export function ruleCard(rule, history, mayOrder) {
+export function ruleCard(rule, look, history, mayOrder) {
   const key = ruleKey(rule);
   return h(
     'article',
@@ -33,17 +35,21 @@ export function ruleCard(rule, history, mayOrder) {
       h(
         'span',
         { class: 'hint' },
+        rule.ofRehearsal && 'there for a rehearsal alone, ',
         `step ${count(rule.step)}`,
         rule.sinceMs > 0 && `, for ${duration(Math.max(0, Date.now() - rule.sinceMs))}`,
         rule.reason !== null && `: “${rule.reason}”`,
+        rule.acks.every(({ acts }) => acts) &&
+          `; ${rule.acks.length === 1 ? 'the gateway acts' : `all ${rule.acks.length} gateways act`} on it`,
       ),
     ),
     stepper(rule),
     rule.overridden.length > 0 &&
       h('p', { class: 'hint warn' }, `Passed over at the last step: ${rule.overridden.join(', ')}`),
     progress(rule),
-    figures(rule, key, history),
+    figures(rule, look, key, history),
     troubles(rule),
+    waysOf(rule, look),
     acknowledgements(rule),
     buttons(rule, mayOrder),
   );
@@ -92,10 +98,11 @@ function progress({ tail }) {
 
 /**
  * @param {Rule} rule
+ * @param {import('./looks.js').Look | undefined} look
  * @param {string} key
  * @param {import('./history.js').History} history
  */
-function figures({ tail, repairs, reverse, phase }, key, history) {
+function figures({ tail, repairs, reverse, phase }, look, key, history) {
   const isHere = phases[phase] === 'cutover';
   const all = [];
   if (tail !== null) {
@@ -114,6 +121,8 @@ function figures({ tail, repairs, reverse, phase }, key, history) {
       ),
     );
   }
+  if (look?.reads) all.push(mismatches(look.reads));
+  if (look?.sweep) all.push(swept(look.sweep));
   if (repairs.keys > 0)
     all.push(figure('To be repaired', counted(repairs.keys, 'key'), `oldest ${duration(repairs.oldestMs)}`));
   if (reverse !== null && (isHere || reverse.pending > 0)) {
@@ -131,7 +140,7 @@ function figures({ tail, repairs, reverse, phase }, key, history) {
 
 /**
  * @param {string} name
- * @param {string} value
+ * @param {import('./dom.js').Child} value
  * @param {import('./dom.js').Child} more
  */
 function figure(name, value, more) {
@@ -141,6 +150,31 @@ function figure(name, value, more) {
     h('dt', {}, name),
     h('dd', {}, value),
     more !== null && h('dd', { class: 'hint' }, more),
+  );
+}
+
+/** @param {NonNullable<import('./looks.js').Look['reads']>} reads */
+function mismatches({ compared, persistent, transient, open, kinds }) {
+  const found = kinds.map(([kind, many]) => `${kind} ${count(many)}`).join(', ');
+  const more = [
+    `in ${counted(compared, 'compared read')}`,
+    transient !== null && transient > 0 && `${count(transient)} cleared`,
+    open > 0 && `${count(open)} looked at again`,
+  ];
+  return figure('Mismatches', persistent === 0 ? '0' : chip('bad', count(persistent)), [
+    found !== '' && `${found}; `,
+    more.filter(Boolean).join(', '),
+  ]);
+}
+
+/** @param {NonNullable<import('./looks.js').Look['sweep']>} sweep */
+function swept({ atMs, compared, persistent, failure }) {
+  const ago = `${duration(Math.max(0, Date.now() - atMs)).replace(/ \d+ s$/, '')} ago`;
+  const said = persistent === 0 ? 'all equal' : `${count(persistent)} differ`;
+  return figure(
+    'Everything compared',
+    ago,
+    failure ?? `${counted(compared ?? 0, 'entry', 'entries')}, ${said}`,
   );
 }
 
@@ -168,24 +202,16 @@ function troubles({ tail, reverse }) {
 /** @param {Rule} rule */
 function acknowledgements({ acks }) {
   const late = acks.filter(({ acts }) => !acts);
-  const said =
-    late.length === 0
-      ? `${acks.length === 1 ? 'The gateway acts' : `All ${acks.length} gateways act`} on this step`
-      : `${acks.length - late.length} of ${acks.length} gateways act on this step`;
+  if (late.length === 0) return null;
+  const said = `${acks.length - late.length} of ${acks.length} gateways act on this step`;
   return h(
     'div',
     { class: 'acks' },
     h('span', { class: 'hint' }, said),
     h(
       'ul',
-      { 'aria-label': 'Gateways that act on this step' },
-      acks.map(({ name, acts, why }) =>
-        h(
-          'li',
-          { class: acts ? 'ack good' : 'ack bad', 'data-key': name },
-          acts ? `✓ ${name}` : `✕ ${name}: ${why}`,
-        ),
-      ),
+      { 'aria-label': 'Gateways that do not act on this step' },
+      late.map(({ name, why }) => h('li', { class: 'ack bad', 'data-key': name }, `✕ ${name}: ${why}`)),
     ),
   );
 }
@@ -240,6 +266,19 @@ function buttons(rule, mayOrder) {
           'aria-label': `Quarantine of ${name}`,
         },
         `${counted(quarantined, 'key')} in quarantine…`,
+      ),
+    rule.phase > 0 &&
+      h(
+        'button',
+        {
+          ...rest,
+          class: 'quiet',
+          'data-key': 'verify',
+          'data-action': 'verify',
+          disabled: !mayOrder,
+          'aria-label': `Verify ${name}`,
+        },
+        'Verify…',
       ),
   );
 }

@@ -2,6 +2,8 @@ import { order } from './api.js';
 import { isChecked, onDialogInput, openDialog, valueOf } from './dialog.js';
 import { h } from './dom.js';
 import { duration, ruleName } from './format.js';
+import { gateList } from './gates.js';
+import { readGate } from './looks.js';
 import { chip } from './overview.js';
 import { fields, list, number, text, texts } from './shape.js';
 
@@ -141,32 +143,12 @@ function sayState(state, report) {
 
 /** @param {Report} report */
 function result(report) {
-  const words = /** @type {Record<string, string>} */ ({
-    green: '✓ green',
-    red: '✕ red',
-    unknown: '? unknown',
-  });
-  const states = /** @type {Record<string, 'good' | 'bad' | 'unknown'>} */ ({ green: 'good', red: 'bad' });
   return h(
     'div',
     { 'data-key': 'result' },
     h('p', { class: 'said' }, report.message),
     report.gates.length > 0 && h('h3', {}, 'Gates'),
-    h(
-      'ul',
-      { class: 'gates', 'aria-label': 'Gates' },
-      report.gates.map(({ name, state, detail }) =>
-        h(
-          'li',
-          { 'data-key': name, 'data-state': state },
-          chip(states[state] ?? 'unknown', words[state] ?? state),
-          ' ',
-          h('strong', {}, name),
-          ' ',
-          h('span', { class: 'hint' }, detail),
-        ),
-      ),
-    ),
+    gateList(report.gates, 'Gates'),
     report.dryRun && [
       h('h3', {}, 'What would be done'),
       h(
@@ -195,15 +177,7 @@ function readReport(body) {
     dryRun: said['dryRun'] === true,
     result: text(said['result']) ?? '',
     message: text(said['message']) ?? '',
-    gates: list(said['gates'])
-      .map(fields)
-      .map((gate) => ({
-        ...{
-          name: text(gate['name']) ?? '?',
-          state: text(gate['state']) ?? 'unknown',
-          detail: text(gate['detail']) ?? '',
-        },
-      })),
+    gates: list(said['gates']).map(readGate),
     actions: texts(said['actions']),
     waitingFor: list(said['waitingFor'])
       .map(fields)

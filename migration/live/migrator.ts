@@ -147,6 +147,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
     sweep: (of, prefix, onDone) => shadow.verify(of, prefix, onDone),
   });
   const stops: (() => void)[] = [];
+    gathered: () => reporting.gathered(),
   let seenIndex = -1;
 
   return {

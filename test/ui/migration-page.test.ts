@@ -113,7 +113,7 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
       expect(await phaseOf('the catalog').textContent()).toBe('passthrough');
       await page.getByText(consul.url).waitFor();
       await page.getByText('live', { exact: true }).waitFor();
-      await card('all keys').getByText('The gateway acts on this step').waitFor();
+      await card('all keys').getByText('the gateway acts on it').waitFor();
       expect(await page.locator('#read-only').isHidden()).toBe(true);
     },
     testMsMax,
@@ -158,6 +158,47 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
   );
 
   test(
+    'shows how the gates of the next step stand, on the card of each rule',
+    async () => {
+      const gates = (of: string, to: string) =>
+        card(of).getByRole('region', { name: `Gates of ${of} to ${to}`, exact: true });
+      await gates('app/', 'dual').getByText('all 6 gates are green').waitFor();
+      await gates('the catalog', 'mirror').getByText('all 2 gates are green').waitFor();
+      const names = card('app/').locator('[aria-label="Green gates of app/ to dual"]');
+      expect(await names.locator('li').count()).toBe(6);
+      expect(await names.isVisible()).toBe(false);
+    },
+    testMsMax,
+  );
+
+  test(
+    'says what there is to be moved',
+    async () => {
+      await button('Plan…').click();
+      const dialog = page.getByRole('dialog', { name: 'What there is to be moved' });
+      await dialog.getByText('Biggest prefixes').waitFor();
+      expect(await dialog.locator('.bars li').first().textContent()).toBe('app/120');
+      expect(await dialog.locator('.figures').textContent()).toMatch(/Keys12\dabout .*Services1on 1 node/);
+      await button('Close').click();
+    },
+    testMsMax,
+  );
+
+  test(
+    'compares everything of a rule, and says how that went on the card',
+    async () => {
+      await button('Verify app/').click();
+      await button('Compare everything').click();
+      const dialog = page.getByRole('dialog', { name: 'Verify app/' });
+      await dialog.getByText('120 keys, the same on both sides').waitFor();
+      await button('Close').click();
+      await card('app/').getByText('120 entries, all equal').waitFor();
+      expect(await dialog.isVisible()).toBe(false);
+    },
+    testMsMax,
+  );
+
+  test(
     'shows names and reasons as text, whoever wrote them',
     async () => {
       await page.locator('#new-prefix').fill(hostilePrefix);
@@ -194,16 +235,20 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
   );
 
   test(
-    'pauses copying for a reason that it shows, and resumes',
+    'pauses copying for a reason that it shows, at the gate that is red by it as well, and resumes',
     async () => {
       await button('Pause copying…').click();
-      await page.locator('#pause-reason').fill('lunch');
+      await page.locator('#pause-reason').fill('<b>lunch');
       await button('Pause').click();
       await page.getByRole('dialog').getByText('Copying is paused.').waitFor();
       await button('Close').click();
-      await page.getByText('“lunch”').first().waitFor();
+      await page.getByText('“<b>lunch”').first().waitFor();
+      const stopping = card('app/').getByRole('list', { name: 'Gates that stop app/ before dual' });
+      const red = stopping.locator('[data-state=red]').filter({ hasText: 'copying-runs' });
+      await red.getByText('paused: <b>lunch').waitFor();
       await button('Resume copying').click();
       await button('Pause copying…').waitFor();
+      await red.waitFor({ state: 'detached' });
       expect(await page.locator('#overview').textContent()).not.toContain('lunch');
     },
     testMsMax,
@@ -321,8 +366,10 @@ describeBrowser('the live page of a migration', describeRealConsul, () => {
       expect(complaints).toEqual([]);
       await page.context().setOffline(true);
       await page.getByText(/cannot be reached; again in/).waitFor();
-      await page.context().setOffline(false);
+      // The page tries by itself as well: the button is there for as long as that does not help.
       await button('Try now').click();
+      await page.getByText(/cannot be reached; again in/).waitFor();
+      await page.context().setOffline(false);
       await page.getByText('live', { exact: true }).waitFor();
       expect(await pwned()).toBeUndefined();
     },

@@ -7,8 +7,10 @@ import type {
 } from '../../../compat/routes/migration-port.ts';
 import { authorityOf, type PhaseRule } from '../../../src/state/migration.ts';
 import type { ConsulReader } from '../../source/consul-reader.ts';
+import type { EvidenceSnapshot } from '../../evidence/snapshot.ts';
 import type { LivePart, PartContext } from '../ports.ts';
 import { localFacts } from './facts.ts';
+import { GateLooks } from './gate-looks.ts';
 import { callLong, serveLong } from './long-call.ts';
 import {
   acceptSourceOrder,
@@ -49,6 +51,8 @@ export interface OperatorParts extends StepperParts {
   /** A full comparison of a rule that goes into the evidence. Never rejects. */
   readonly sweep?: SweepRule;
 }
+  /** Of all gateways. */
+  readonly gathered: () => Promise<EvidenceSnapshot>;
 
 const noSource: MigrationAnswer = { status: 409, body: 'no gateway that lives has the source configured' };
 /** Orders that take as long as there is to be read. */
@@ -67,6 +71,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
   const { gateway, runner } = context;
   const { phases, stepper } = parts;
 
+  const looks = new GateLooks(context, parts, parts.gathered);
   /** Hands an order to the gateway that has to do it. */
   const handTo = async (
     nodeName: string | undefined,
@@ -308,6 +313,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
             .gateways()
             .filter(({ alive }) => alive)
             .map(async ({ nodeName }) => {
+    gates: async () => ({ status: 200, body: await looks.look() }),
               const told = await gateway.call(nodeName, 'used-endpoints', {}, shortMs).catch(() => ({}));
               for (const [path, count] of Object.entries(told as Record<string, number>)) {
                 used[path] = (used[path] ?? 0) + count;
@@ -349,7 +355,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
 
   return {
     ask: (what, query) => questions[what](query, false),
-    order: (what, body) => orders[what]({ body, handedOn: false }),
+    order: (what, body) => orders[what]({ body, handedOn: false }).finally(() => looks.forget()),
   };
 }
 
