@@ -1,7 +1,7 @@
 import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
 import type { SeqRange } from '../crdt/seq-ranges.ts';
 import { compareUtf8 } from '../kernel/utf8-order.ts';
-import { isReplicated, Kind } from '../state/kinds.ts';
+import { isReplicated } from '../state/kinds.ts';
 import type { Cursor, DottedRecord, Page } from '../replication/log.ts';
 import type { Row, SetAside } from '../state/store.ts';
 import type { ReplicaCore } from './replica-core.ts';
@@ -73,12 +73,11 @@ function survivors(
   return { list, complete: true };
 }
 
-/** Says of which dots something was overwritten. A grant waits for nothing: others wait for it. */
+/** Says of which dots something was overwritten. */
 function finished(core: ReplicaCore, dots: readonly Dot[]): readonly Dot[] {
   return withSetAside(core, dots).map(({ origin, seq, records, size = 0 }) => {
     const isPartial = size > records.length && records.length > 0;
-    const says = isPartial && records.every(({ kind }) => kind !== Kind.zone);
-    return { origin, seq, records, ...(says && { size }) };
+    return { origin, seq, records, ...(isPartial && { size }) };
   });
 }
 

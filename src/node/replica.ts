@@ -205,6 +205,10 @@ export class Replica implements ReplicatedLog {
     return this.#merging.dot(dot, now);
   }
 
+  isAwaited({ records }: Pick<Dot, 'records'>): boolean {
+    return records.some(({ kind }) => kind === Kind.zone);
+  }
+
   defers(dot: Dot, now: Instant): boolean {
     return this.#merging.defers(dot, now);
   }

@@ -10,7 +10,7 @@ import {
 } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ReplicatedLog } from './log.ts';
-import type { DotBody, OriginRanges } from './body.ts';
+import { bodyOf, type DotBody, type OriginRanges } from './body.ts';
 import { newlySuperseded, Superseded } from './superseded.ts';
 import { bodyBytes } from './sizes.ts';
 import type { OriginTable } from './origins.ts';
@@ -123,8 +123,8 @@ export class Intake {
   /** What is left of a partial dot is merged once that is here which overwrote the rest. */
   #put(row: number, body: DotBody, context: readonly OriginRanges[], now: Instant): boolean {
     const origin = this.#origins.originAt(row);
-    if (body.size === undefined || hasSeq(this.#origins.seen(row), body.seq))
-      return this.#merge(origin, body, now);
+    const waits = body.size !== undefined && this.#log.isAwaited?.(body) !== true;
+    if (!waits || hasSeq(this.#origins.seen(row), body.seq)) return this.#merge(origin, body, now);
     if (hasSeq(this.#superseded.of(origin), body.seq)) return false;
     if (!this.#superseded.keep(origin, body, context, now.monoMs)) return this.#merge(origin, body, now);
     this.#learn(context);
@@ -139,7 +139,7 @@ export class Intake {
   }
 
   #merge(origin: OriginId, body: DotBody, now: Instant): boolean {
-    const dot: Dot = { origin, seq: body.seq, records: body.records };
+    const dot: Dot = { origin, ...bodyOf(body) };
     switch (this.#log.merge(dot, now)) {
       case 'applied':
         this.#stats.applied += 1;

@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Dot } from '../../src/crdt/dot.ts';
+import { contradicted } from '../../src/replication/contradiction.ts';
 import { Intake } from '../../src/replication/intake.ts';
 import { OriginTable } from '../../src/replication/origins.ts';
 import { noStats } from '../../src/replication/stats.ts';
 import { contextOf } from '../../src/replication/superseded.ts';
+import { Kind } from '../../src/state/kinds.ts';
+import type { Phase } from '../../src/state/migration.ts';
 import { Gateway } from './fleet.ts';
 import { kvOp, put } from './machine.ts';
 
@@ -43,6 +46,12 @@ function pair(): readonly [Gateway, Reader] {
 const set = (some: readonly string[], text: string) =>
   ({ kind: 'txn', ops: some.map((key) => kvOp('set', key, text)) }) as const;
 
+const stepTo = (phase: Phase, expectStep: number) =>
+  ({
+    ...({ kind: 'migration-step', of: 'kv', prefix: 'x/', phase, expectStep } as const),
+    ...{ reason: '', overridden: [], fences: [] },
+  }) as const;
+
 describe('a dot of which some was overwritten', () => {
   test('says how many registers it had, also to others and after a walk over whole state', () => {
     const [a] = pair();
@@ -66,6 +75,35 @@ describe('a dot of which some was overwritten', () => {
     a.remint(1);
     const [, partial] = a.replica.read(a.replica.origin, { from: 1, to: 2 }, 10, 1e6);
     expect([partial?.records.length, partial?.size]).toEqual([1, 2]);
+  });
+
+  test('says so too where only what was left of it ever came, and contradicts nobody who has all of it', () => {
+    const [a, b] = pair();
+    const whole = new Gateway('c');
+    a.do(set(['x', 'y'], '1'));
+    while (whole.pull(a));
+    a.do(put('y', '2'));
+    b.ask(a, 2, 3);
+    const dots = b.gateway.replica.read(a.replica.origin, { from: 2, to: 2 }, 10, 1e6);
+    expect(dots).toMatchObject([{ records: [{ key: 'x' }], size: 2 }]);
+    const seen = [{ from: 1, to: 2 }];
+    expect(contradicted(whole.replica, a.replica.origin, seen, dots)).toBeUndefined();
+  });
+
+  test('with a grant in it is merged at once, for others wait for grants, and contradicts nobody either', () => {
+    const [a, b] = pair();
+    const whole = new Gateway('c');
+    a.do(stepTo('mirror', 0));
+    while (whole.pull(a));
+    a.do(stepTo('dual', 1));
+    b.ask(a, 2, 2);
+    expect(b.gateway.replica.zones).toMatchObject([{ prefix: '' }, { prefix: 'x/', lent: true }]);
+    for (const teller of [a, b.gateway]) {
+      const dots = teller.replica.read(a.replica.origin, { from: 2, to: 2 }, 10, 1e6);
+      expect(dots).toMatchObject([{ records: [{ kind: Kind.zone }], size: 2 }]);
+      const seen = [{ from: 1, to: 2 }];
+      expect(contradicted(whole.replica, a.replica.origin, seen, dots)).toBeUndefined();
+    }
   });
 
   test('shows together with what overwrote it', () => {
