@@ -17,6 +17,7 @@ import { HoldBook } from './control/hold-book.ts';
 import { learnPhases } from './control/knowledge.ts';
 import { operatorPort } from './control/operator.ts';
 import { serveSteps } from './control/participant.ts';
+import { Pauses } from './control/pauses.ts';
 import { Peers } from './control/peers.ts';
 import { ReplicaPhases, type PhaseFacts } from './control/phases.ts';
 import { ProvisionalRules } from './control/provisional.ts';
@@ -117,6 +118,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
   };
 
   const rehearsals = new Rehearsals(gateway);
+  const pauses = new Pauses(gateway, tail);
   const reporting = openReporting(context, {
     ...{ shadow, peers, dual, bypass, tail, reverse, rehearsals, version: host.version },
     zones: () => zones.now,
@@ -142,12 +144,13 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
   const stepper = new Stepper(context, stepperParts);
   const port = operatorPort(context, {
     ...{ ...stepperParts, stepper, phases, reader, named: { ...named, reporting } },
+    pauses,
     acceptSource: () => tail?.acceptOtherCluster() ?? false,
     report: (what, query) => reporting.answer(what, query),
+    gathered: () => reporting.gathered(),
     sweep: (of, prefix, onDone) => shadow.verify(of, prefix, onDone),
   });
   const stops: (() => void)[] = [];
-    gathered: () => reporting.gathered(),
   let seenIndex = -1;
 
   return {
@@ -179,6 +182,8 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
       runner.look();
       peers.start();
       stops.push(learnPhases(gateway, phases, peers, { hasSource, awaitsRules }));
+      // Before anything is copied.
+      pauses.start();
       for (const part of Object.values(named)) part.start();
       reporting.start();
       rehearsals.start();
@@ -186,6 +191,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
     stop: async () => {
       hold.releaseAll();
       rehearsals.stop();
+      pauses.stop();
       await reporting.stop();
       for (const part of Object.values(named).toReversed()) {
         // oxlint-disable-next-line no-await-in-loop -- those that are built on others end first

@@ -27,6 +27,7 @@ import {
   stepOrder,
   verifyOrder,
 } from './order-forms.ts';
+import type { Pauses } from './pauses.ts';
 import type { ReplicaPhases } from './phases.ts';
 import { planMigration } from './plan.ts';
 import { isOfRehearsals, rehearsalPrefix } from './rehearsals.ts';
@@ -39,6 +40,7 @@ export interface OperatorParts extends StepperParts {
   readonly phases: ReplicaPhases;
   /** Undefined: this gateway has no source. */
   readonly reader: ConsulReader | undefined;
+  readonly pauses: Pauses;
   /** Takes another cluster that answers at the source's address as the source. False: none does. */
   readonly acceptSource: () => boolean;
   /** What status shows of each part. */
@@ -48,11 +50,10 @@ export interface OperatorParts extends StepperParts {
     what: 'report' | 'samples',
     query: Readonly<Record<string, string>>,
   ) => Promise<MigrationAnswer>;
-  /** A full comparison of a rule that goes into the evidence. Never rejects. */
   readonly sweep?: SweepRule;
-}
   /** Of all gateways. */
   readonly gathered: () => Promise<EvidenceSnapshot>;
+}
 
 const noSource: MigrationAnswer = { status: 409, body: 'no gateway that lives has the source configured' };
 /** Orders that take as long as there is to be read. */
@@ -70,8 +71,8 @@ interface Asked {
 export function operatorPort(context: PartContext, parts: OperatorParts): MigrationPort {
   const { gateway, runner } = context;
   const { phases, stepper } = parts;
-
   const looks = new GateLooks(context, parts, parts.gathered);
+
   /** Hands an order to the gateway that has to do it. */
   const handTo = async (
     nodeName: string | undefined,
@@ -169,18 +170,26 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
       );
     });
 
+  /** Every gateway keeps it: who copies next copies no more than this one. */
+  const pausing = async (reason: string | null): Promise<MigrationAnswer> => {
+    const copies = runner.nodeName;
+    if (copies === undefined) return noSource;
+    const untold = await parts.pauses.set(reason);
+    return untold.includes(copies)
+      ? { status: 500, body: `${copies}, which copies, could not be told: try again` }
+      : { status: 200, body: {} };
+  };
+
   const orders: Readonly<Record<MigrationOrder, (asked: Asked) => Promise<MigrationAnswer>>> = {
     step,
     panic,
     pause: async (asked) => {
       const order = pauseOrder.safeParse(asked.body);
-      return order.success
-        ? withTail('pause', asked, () => parts.tail?.pause(order.data.reason))
-        : wrong(order.error);
+      return order.success ? pausing(order.data.reason) : wrong(order.error);
     },
     resume: async (asked) => {
       const order = resumeOrder.safeParse(asked.body);
-      return order.success ? withTail('resume', asked, () => parts.tail?.resume()) : wrong(order.error);
+      return order.success ? pausing(null) : wrong(order.error);
     },
     'accept-source': async (asked) => {
       const order = acceptSourceOrder.safeParse(asked.body);
@@ -304,6 +313,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
         },
       };
     },
+    gates: async () => ({ status: 200, body: await looks.look() }),
     plan: (query, handedOn) =>
       handTo(runner.nodeName, 'plan', { body: query, handedOn }, async () => {
         if (parts.reader === undefined) return noSource;
@@ -313,7 +323,6 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
             .gateways()
             .filter(({ alive }) => alive)
             .map(async ({ nodeName }) => {
-    gates: async () => ({ status: 200, body: await looks.look() }),
               const told = await gateway.call(nodeName, 'used-endpoints', {}, shortMs).catch(() => ({}));
               for (const [path, count] of Object.entries(told as Record<string, number>)) {
                 used[path] = (used[path] ?? 0) + count;
