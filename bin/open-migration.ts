@@ -124,6 +124,14 @@ function gatewayPort(parts: MigrationParts, handlers: Map<string, Handler>): Gat
     ownerOf: (prefix) => zoneOf(replica.zones, prefix)?.ownerId,
     ownHead: () => ({ origin: replica.origin, seq: replica.headSeq }),
     untilSeen: (origin, seq, waitMs) => untilSeen(parts, origin as OriginId, seq, waitMs),
+    backlog: () => {
+      const now = { wallUs: Date.now() * 1000, monoMs: performance.now() };
+      const { unacked, queues } = fleet.machine.replication.needs(now);
+      return {
+        messages: unacked.messages + queues.write.messages,
+        bytes: unacked.bytes + queues.write.bytes,
+      };
+    },
     clock: systemClock,
     monoMs: () => performance.now(),
     random: Math.random,

@@ -29,6 +29,8 @@ export interface GatewayPort {
   ownHead(): { readonly origin: string; readonly seq: number };
   /** Resolves once this replica has seen so much of a log; rejects after `waitMs`. */
   untilSeen(origin: string, seq: number, waitMs: number): Promise<void>;
+  /** What was written here and is not acknowledged by other gateways. Left out: there are none. */
+  readonly backlog?: () => { readonly messages: number; readonly bytes: number };
   readonly clock: Clock;
   /** Monotonic milliseconds. */
   readonly monoMs: () => number;

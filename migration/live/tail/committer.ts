@@ -24,6 +24,8 @@ export interface CommitterOptions {
   readonly cursors: () => Readonly<Record<string, string>>;
   readonly recordsMax: number;
   readonly bytesMax: number;
+  /** Resolves when the next batch may be made; undefined: it may. */
+  readonly calm: () => Promise<void> | undefined;
 }
 
 interface Waiting {
@@ -67,6 +69,7 @@ export class Committer {
 
   async #run(): Promise<void> {
     for (;;) {
+      await this.#options.calm();
       const timeline = this.#options.timeline();
       for (const stale of this.#take((waiting) => waiting.job.timeline !== timeline))
         stale.end(new Outdated());

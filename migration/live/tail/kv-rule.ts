@@ -6,6 +6,7 @@ import { mirrorState, type MirrorRecord } from '../../../src/state/mirror.ts';
 import { breakerFloor, tripsBreaker } from '../../mirror/breaker.ts';
 import { splitRegions } from '../../mirror/regions.ts';
 import { sortedUnique } from '../../byte-order.ts';
+import { untilCaughtUp } from './backlog.ts';
 import { Committer, Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import { HeldCache } from './held-cache.ts';
@@ -78,6 +79,7 @@ export class KvRule implements LeafHost, DiscoveryHost {
       cursors: () => this.#cursors(),
       recordsMax: deps.limits.batchRecordsMax,
       bytesMax: deps.limits.batchBytesMax,
+      calm: () => untilCaughtUp(deps.gateway, deps.throttles, this.#stop.signal),
     });
   }
 

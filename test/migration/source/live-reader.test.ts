@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { defaultTailLimits } from '../../../migration/live/tail/limits.ts';
 import { openReader } from '../../../migration/live/tail/open-reader.ts';
 import { Throttles } from '../../../migration/live/tail/throttles.ts';
@@ -6,6 +6,8 @@ import type { LiveReader } from '../../../migration/source/live-reader.ts';
 import { LiveGateway, sourceSettings } from '../../support/live-gateway.ts';
 import { openTcpGate, type TcpGate } from '../../support/tcp-gates.ts';
 import { FakeSource } from '../live/dual/fake-source.ts';
+
+jest.setTimeout(60_000);
 
 // Links that are cut so that nobody is told. Nothing here ends by its own time.
 

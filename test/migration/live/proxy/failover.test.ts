@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { FakePhases, ruleOf } from '../../../support/live-gateway.ts';
 import { openTcpGate, type TcpGate } from '../../../support/tcp-gates.ts';
 import { MigratingDoor } from '../dual/door.ts';
 import { FakeSource, type Seen } from '../dual/fake-source.ts';
+
+jest.setTimeout(60_000);
 
 // Links that are cut so that nobody is told: what is sent over them stands still. Nothing here ends by its own time.
 

@@ -1,8 +1,10 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { Kind } from '../../../../src/state/kinds.ts';
 import { mirrorName } from '../../../../src/state/mirror.ts';
 import { FakeSource } from './fake-source.ts';
 import { TailFixture, until } from './fixture.ts';
+
+jest.setTimeout(60_000);
 
 const source = { current: new FakeSource() };
 let fixture: TailFixture;

@@ -30,6 +30,8 @@ export class TailFixture {
   readonly tail: Tail;
   members: GatewayMember[] = [{ nodeId: 'gateway-id', nodeName: 'gateway', region: '', alive: true }];
   isRunner = true;
+  /** What other gateways have not acknowledged. */
+  unacknowledged = { messages: 0, bytes: 0 };
   /** Called before each command is decided; what it throws is what the gateway does. */
   beforeCommand: (command: Command) => void = () => undefined;
   readonly #listeners = new Set<(touched: ReadonlySet<string>) => void>();
@@ -139,6 +141,7 @@ export class TailFixture {
         return () => this.#listeners.delete(listener);
       },
       gateways: () => this.members,
+      backlog: () => this.unacknowledged,
       ...{ clock: systemClock, monoMs: () => performance.now(), random: Math.random, log },
       metrics: { counter: () => () => undefined, gauge: () => undefined, histogram: () => () => undefined },
     };
@@ -154,7 +157,7 @@ function logError(fields: object, message: string): void {
 export async function until(
   isSo: () => boolean,
   shown: () => unknown = () => '',
-  msMax = 4000,
+  msMax = 20_000,
 ): Promise<void> {
   const endMs = performance.now() + msMax;
   while (!isSo()) {

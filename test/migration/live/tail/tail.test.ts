@@ -1,9 +1,11 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { ConnectionError } from '../../../../migration/source/connection.ts';
 import { Kind } from '../../../../src/state/kinds.ts';
 import { mirrorState } from '../../../../src/state/mirror.ts';
 import { FakeSource } from './fake-source.ts';
 import { Disk, TailFixture, until } from './fixture.ts';
+
+jest.setTimeout(60_000);
 
 let source: FakeSource;
 const running: TailFixture[] = [];
@@ -380,6 +382,23 @@ describe('trouble', () => {
     await caughtUp(fixture);
   });
 
+  test('of other gateways that do not keep up slows the copying down, and is named', async () => {
+    const fixture = await mirrored({ a: '1' });
+    fixture.unacknowledged = { messages: 3, bytes: 3_000_000 };
+    source.set('a', '2');
+    const isNamed = (): boolean =>
+      fixture.tail.progress('kv', '')?.throttledBy.some((reason) => reason.startsWith('gossip backlog')) ===
+      true;
+    await until(isNamed);
+    expect(fixture.keys()).toEqual({ a: '1' });
+    fixture.unacknowledged = { messages: 0, bytes: 0 };
+    await caughtUp(fixture);
+    fixture.unacknowledged = { messages: 10_000, bytes: 0 };
+    source.set('a', '3');
+    // One who never keeps up stops nothing.
+    await caughtUp(fixture);
+  });
+
   test('ends the work of who is the runner no more, and begins it with who is', async () => {
     const fixture = await mirrored({ a: '1' });
     fixture.setRunner(false);
@@ -415,6 +434,27 @@ describe('a tail that is killed', () => {
     const last = start({ disk, limits });
     await caughtUp(last);
     expect(last.counts).toMatchObject({ copied: 500, deleted: 0 });
+  });
+
+  test('is gone on with by another gateway, which reads all once and counts only what it writes itself', async () => {
+    const before = await mirrored({ 'app/a': '1', 'app/b': '2', 'app/c': '3', d: '4' });
+    await before.tail.stop();
+    const next = start();
+    // What was replicated; places and counts stay where they were made.
+    next.setRunner(false);
+    next.step('kv', '', 'mirror');
+    if (before.phases.source !== undefined)
+      next.run({ kind: 'migration-source', source: before.phases.source });
+    for (const command of before.commands) {
+      if (command.kind === 'mirror-apply') next.run({ ...command, cursors: {} });
+    }
+    source.set('app/a', '5');
+    source.delete('app/b');
+    source.reap();
+    next.setRunner(true);
+    await caughtUp(next);
+    expect(next.keys()).toEqual({ 'app/a': '5', 'app/c': '3', d: '4' });
+    expect(next.counts).toMatchObject({ copied: 1, deleted: 1 });
   });
 
   test('and finds out what was deleted, and reaped, while it was away', async () => {
