@@ -1,3 +1,4 @@
+import { authorityOf } from '../../../../src/state/migration.ts';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SourceServer } from '../../../support/source-cluster.ts';
@@ -74,7 +75,7 @@ export async function cutLinks(scene: Scene, all = scene.rng.chance(0.5)): Promi
   for (const gate of cut) gate.heal();
 }
 
-/** The source becomes what it was a while ago; clients write all the time. */
+/** The source becomes what it was a while ago, but for what this fleet decides; clients write all the time. */
 export async function restoreSnapshot(scene: Scene): Promise<void> {
   const file = join(scene.fleet.place, `snapshot-${Date.now()}`);
   const leader = await scene.cluster.leader();
@@ -85,7 +86,7 @@ export async function restoreSnapshot(scene: Scene): Promise<void> {
   scene.clients.resume();
   await scene.work(60);
   scene.log('consul snapshot restore, with writes under way');
-  scene.ledger.beginFog();
+  scene.ledger.beginFog((key) => authorityOf(scene.phaseOf(key)) === 'source');
   await cli(leader, 'snapshot', 'restore', file);
   await untilLed(scene);
   await rm(file);

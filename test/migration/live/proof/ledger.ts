@@ -45,6 +45,7 @@ export class Ledger {
   /** What happened in the present fog. */
   readonly #foggy = new Map<string, Value[]>();
   #fogs = 0;
+  #isFoggy: (key: string) => boolean = () => true;
 
   /** Odd while nobody can tell what an answer is worth: the data is being replaced by older data. */
   get fogs(): number {
@@ -61,21 +62,24 @@ export class Ledger {
     };
   }
 
-  /** From here on what is acknowledged may happen before or after the data is replaced. */
-  beginFog(): void {
+  /** From here on what is acknowledged of these keys may happen before or after the data is replaced. */
+  beginFog(isMeant: (key: string) => boolean = () => true): void {
     this.#fogs += 1;
+    this.#isFoggy = isMeant;
   }
 
-  /** The data was replaced by that of a page: what was acknowledged since, before the fog, is lost by order. */
+  /** That data was replaced by that of a page: what was acknowledged since, before the fog, is lost by order. */
   rewind(page: LedgerPage): void {
     this.#fogs += 1;
     for (const [key, record] of this.#keys) {
+      if (!this.#isFoggy(key)) continue;
       const then = page.keys.get(key);
       const inFog = this.#foggy.get(key) ?? [];
       record.sure = then?.sure ?? null;
       record.maybe = [...(then?.maybe ?? []), ...inFog];
     }
     for (const [key, record] of this.#counters) {
+      if (!this.#isFoggy(key)) continue;
       const then = page.counters.get(key);
       record.acknowledged = then?.acknowledged ?? 0;
       record.unknown = (then?.unknown ?? 0) + (this.#foggy.get(key)?.length ?? 0);
@@ -103,7 +107,7 @@ export class Ledger {
     };
     return {
       acknowledged: () => {
-        const isSure = this.#fogs === began && began % 2 === 0;
+        const isSure = !this.#isFoggy(key) || (this.#fogs === began && began % 2 === 0);
         if (isSure) record.sure = value;
         else unknown();
         return isSure;
@@ -119,7 +123,8 @@ export class Ledger {
     const began = this.#fogs;
     return (outcome) => {
       if (outcome === 'not-applied') return;
-      if (outcome === 'unknown' || this.#fogs !== began || began % 2 === 1) {
+      const isFoggy = this.#isFoggy(key) && (this.#fogs !== began || began % 2 === 1);
+      if (outcome === 'unknown' || isFoggy) {
         record.unknown += 1;
         if (this.#fogs % 2 === 1) this.#inFog(key, String(next));
         return;
