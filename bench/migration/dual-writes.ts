@@ -1,3 +1,6 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { type Figures, figures } from '../wan/figures.ts';
 import type { Server } from '../wan/orders.ts';
 import { valueOf } from './data.ts';
@@ -8,40 +11,45 @@ export interface DualWrites {
   readonly direct: Figures;
   /** Of p50, the median over the rounds, each against the direct round beside it. */
   readonly ratio: number;
-  readonly writes: number;
+  /** The same of a proxy that does nothing else. */
+  readonly bareRatio: number;
+  readonly bare: Figures;
 }
 
-/** PUTs through the gateway and straight at the same server of the source, in turns. */
+/** So long does each way warm up: what has just started is slow, and no fleet has just started. */
+const warmMs = 4000;
+
+/** PUTs through the gateway, straight at the same server of the source, and through a bare proxy of it, in turns. */
 export async function measureDualWrites(
   gateway: Server,
   source: Server,
   prefix: string,
-  {
-    clients,
-    rounds,
-    roundMs,
-  }: { readonly clients: number; readonly rounds: number; readonly roundMs: number },
+  { clients, rounds, roundMs }: Readonly<Record<'clients' | 'rounds' | 'roundMs', number>>,
 ): Promise<DualWrites> {
-  const through = await Clients.open(gateway, clients);
-  const direct = await Clients.open(source, clients);
-  const round = (of: Clients, name: string, ms: number): Promise<Round> =>
-    of.round(ms, (wire, n) => wire.put(`/v1/kv/${prefix}${name}-${n % 1000}`, valueOf(`write ${n} `)));
-  await round(through, 'through', roundMs);
-  await round(direct, 'direct', roundMs);
-  const ours: Round[] = [];
-  const theirs: Round[] = [];
+  const proxy = fork(fileURLToPath(new URL('./bare-proxy.ts', import.meta.url)), [String(source.port)]);
+  const [port] = (await once(proxy, 'message')) as [number];
+  const ways = {
+    through: await Clients.open(gateway, clients),
+    direct: await Clients.open(source, clients),
+    bare: await Clients.open({ host: '127.0.0.1', port }, clients),
+  };
+  const round = (way: keyof typeof ways, ms: number): Promise<Round> =>
+    ways[way].round(ms, (wire, n) => wire.put(`/v1/kv/${prefix}${way}-${n % 1000}`, valueOf(`write ${n} `)));
+  const took = { through: [] as number[][], direct: [] as number[][], bare: [] as number[][] };
+  const names = ['through', 'direct', 'bare'] as const;
+  for (const name of names) await round(name, warmMs);
   for (let n = 0; n < rounds; n++) {
-    ours.push(await round(through, 'through', roundMs));
-    theirs.push(await round(direct, 'direct', roundMs));
+    for (const name of names) took[name].push([...(await round(name, roundMs)).tookMs]);
   }
-  through.close();
-  direct.close();
-  const ratios = ours.map(({ tookMs }, n) => figures(tookMs).p50 / figures(theirs[n]?.tookMs ?? []).p50);
-  const all = ours.flatMap(({ tookMs }) => tookMs);
+  for (const name of names) ways[name].close();
+  proxy.disconnect();
+  const ratioOf = (name: keyof typeof ways): number =>
+    median(took[name].map((each, n) => figures(each).p50 / figures(took.direct[n] ?? []).p50));
   return {
-    through: figures(all),
-    direct: figures(theirs.flatMap(({ tookMs }) => tookMs)),
-    ratio: median(ratios),
-    writes: all.length,
+    through: figures(took.through.flat()),
+    direct: figures(took.direct.flat()),
+    bare: figures(took.bare.flat()),
+    ratio: ratioOf('through'),
+    bareRatio: ratioOf('bare'),
   };
 }

@@ -126,7 +126,7 @@ async function serving(): Promise<void> {
     await moving.walk(prefix, ['mirror', 'dual']);
     printHead('PUT, three servers of Consul', 'through the gateway', 'straight at Consul');
     for (const clients of [1, 16]) {
-      const { through, direct, ratio } = await measureDualWrites(
+      const { through, direct, ratio, bare, bareRatio } = await measureDualWrites(
         serverOf(moving.gateway),
         serverOf(leader.agent),
         prefix,
@@ -137,6 +137,8 @@ async function serving(): Promise<void> {
         ...{ text: 'at most 1.3', value: ratio, max: 1.3 },
       });
       printRow('    times as long, p99', (through.p99 / direct.p99).toFixed(2), '');
+      printRow('    limit: a proxy of node:http that does nothing', times(bare), '');
+      printRow('    times as long, p50, median of the rounds', bareRatio.toFixed(2), '');
     }
     await moving.stop();
   }
