@@ -1,10 +1,11 @@
-import type { Dot, OriginId } from '../crdt/dot.ts';
+import type { Dot, OriginId, ReplicatedRecord } from '../crdt/dot.ts';
 import type { SeqRange, SeqRanges } from '../crdt/seq-ranges.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { GatewayIndex } from '../kernel/stamp.ts';
 import type { Cursor, MergeResult, OriginLog, Page, ReplicatedLog } from '../replication/log.ts';
 import type { Command, CommandOutcome } from '../state/command.ts';
 import { Kind } from '../state/kinds.ts';
+import { sourceIndexOf } from '../state/lent.ts';
 import type { ReadView, Row, Store } from '../state/store.ts';
 import { encodeValue, type ZoneValue } from '../state/values.ts';
 import { decide } from './decide.ts';
@@ -203,6 +204,10 @@ export class Replica implements ReplicatedLog {
 
   merge(dot: Dot, now: Instant): MergeResult {
     return this.#merging.dot(dot, now);
+  }
+
+  isTimed({ kind, key, term, timeline, stamp }: ReplicatedRecord): boolean {
+    return sourceIndexOf(this.#core.zones, { kind: kind as Kind, key, term, timeline, stamp }) === undefined;
   }
 
   isAwaited({ records }: Pick<Dot, 'records'>): boolean {

@@ -31,14 +31,16 @@ export function contradicted(
 
 /**
  * Whether something was seen here of a log that its writer lacked when it started: numbers above its head then, with
- * stamps from before.
+ * stamps from before. What a source decided bears its index, which is far below any clock and says nothing.
  */
 export function predates(log: ReplicatedLog, { origin, head, stamp }: LogAskMessage): boolean {
   const seenHead = headOf(log.originLog(origin)?.seen ?? []);
   if (seenHead <= head) return false;
   const range = { from: head + 1, to: Math.min(seenHead, head + lookedAtMax) };
   const dots = log.read(origin, range, lookedAtMax, Infinity);
-  return dots.some(({ records }) => records.some((record) => record.stamp < stamp));
+  return dots.some(({ records }) =>
+    records.some((record) => record.stamp < stamp && log.isTimed?.(record) !== false),
+  );
 }
 
 /** What is left here of a dot is part of it; of one that comes in part, only the registers of both can be compared. */

@@ -71,6 +71,8 @@ export interface ReplicatedLog {
   introduce(origin: OriginId, nodeId: string): void;
   /** Merges one dot of another origin, which must have been introduced. All of its records or, where deferred, none. */
   merge(dot: Dot, now: Instant): MergeResult;
+  /** Whether the stamp of a record is a reading of a gateway's clock. */
+  isTimed?(record: ReplicatedRecord): boolean;
   /** Whether others may wait for what this dot says: then what is left of it waits for nothing itself. */
   isAwaited?(dot: Pick<Dot, 'records'>): boolean;
   /** Whether `merge` would put a dot off now. */
