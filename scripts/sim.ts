@@ -12,6 +12,7 @@ interface Options {
   readonly gateways?: number;
   readonly seconds?: number;
   readonly faults?: readonly FaultKind[];
+  readonly lent?: boolean;
   readonly soak?: boolean;
   readonly keepGoing?: boolean;
   readonly trace?: string;
@@ -45,6 +46,7 @@ const program = new Command('npm run sim --')
   .option('--gateways <n>', 'fleets of this size instead of 3 to 9', whole)
   .option('--seconds <n>', 'virtual seconds under fault, at most', whole)
   .option('--faults <list>', 'only these kinds, with commas, or "none"', kinds)
+  .option('--lent', 'with a migration: zones that are lent to a source Consul and taken back')
   .option('--soak', 'fresh seeds, without end')
   .option('--keep-going', 'do not stop at the first seed that finds something')
   .option('--trace <file>', 'write what happened, line by line (with --seed)')
@@ -64,8 +66,9 @@ Examples:
 Exit code: 0 when all seeds passed, 1 when one found something; its seed and how to run it again are printed.`,
   );
 
-function limitsOf({ gateways, seconds, faults }: Options): PlanLimits {
+function limitsOf({ gateways, seconds, faults, lent }: Options): PlanLimits {
   return {
+    ...(lent === true && { lent }),
     ...(gateways !== undefined && { gatewaysMin: gateways, gatewaysMax: gateways }),
     ...(seconds !== undefined && { activeMsMax: Math.max(8000, seconds * 1000) }),
     ...(faults !== undefined && { faults }),
@@ -73,9 +76,10 @@ function limitsOf({ gateways, seconds, faults }: Options): PlanLimits {
 }
 
 /** The command that runs this seed again. */
-function again(seed: string, { gateways, seconds, faults }: Options): string {
+function again(seed: string, { gateways, seconds, faults, lent }: Options): string {
   const flags = [
     `--seed ${seed}`,
+    lent === true ? '--lent' : '',
     gateways === undefined ? '' : `--gateways ${gateways}`,
     seconds === undefined ? '' : `--seconds ${seconds}`,
     faults === undefined ? '' : `--faults ${faults.join(',') || 'none'}`,
@@ -84,8 +88,9 @@ function again(seed: string, { gateways, seconds, faults }: Options): string {
 }
 
 function report(result: RunResult, wallMs: number, options: Options): void {
-  const { plan, seed, problems, events, operations, virtualMs, faults, settledMs } = result;
-  const faultText = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
+  const { plan, seed, problems, events, operations, virtualMs, faults, lent, settledMs } = result;
+  const happened = Object.entries({ ...faults, ...lent });
+  const faultText = happened.map(([kind, count]) => `${kind} ${count}`);
   const settled = settledMs === undefined ? 'never equal' : `equal after ${(settledMs / 1000).toFixed(0)} s`;
   console.log(
     `seed ${seed}: ${problems.length === 0 ? 'ok' : 'FAILED'}  ${plan.gateways} gateways, ${plan.regions} regions, ` +

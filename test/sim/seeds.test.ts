@@ -28,6 +28,20 @@ describe('fleets of 3 to 9 gateways keep every promise', () => {
   );
 });
 
+describe('zones that are lent to a source Consul and taken back under load, while stragglers go on relaying,', () => {
+  test.concurrent('come to one state, lose no acknowledged write, and are as the source is where it decides', async () => {
+    const args = ['--lent', '--gateways', '4', '--seconds', '8', '--seeds', '50', '--keep-going'];
+    const { code, output } = await simulate(...args);
+    const lines = output.split('\n');
+    const others = lines.filter((line) => !/^seed \d+: ok/.test(line));
+    expect(others.join('\n')).toMatch(/^50 seeds, 0 failed.*\n$/);
+    expect(code).toBe(0);
+    // They are about something.
+    expect(lines.filter((line) => /cutover \d/.test(line)).length).toBeGreaterThan(40);
+    expect(lines.filter((line) => /local-reads \d/.test(line)).length).toBeGreaterThan(25);
+  }, 900_000);
+});
+
 describe('a seed stands for one run', () => {
   test.each(['1', '2', '3', 'any text'])(
     '%s goes the same way twice, to the byte',

@@ -13,6 +13,7 @@ import { Disk } from './disk.ts';
 import { EventQueue } from './event-queue.ts';
 import { SimGateway, type BatchFate, type GatewayPorts } from './gateway.ts';
 import { Ledger } from './ledger.ts';
+import { LentZones } from './lent-zones.ts';
 import { noMutation, type Mutation } from './mutation.ts';
 import { Network, perfectLinks } from './network.ts';
 import { Observer } from './observer.ts';
@@ -48,6 +49,7 @@ export class Fleet {
   readonly trace: Trace;
   readonly clients: Clients;
   readonly observer: Observer;
+  readonly lent: LentZones;
   readonly gateways: SimGateway[] = [];
   readonly mutation: Mutation;
   readonly excuses: Excuses = { takenOver: new Set(), restored: new Set() };
@@ -73,13 +75,16 @@ export class Fleet {
     const places = rng.split('places').shuffled(cities).slice(0, plan.regions);
     this.regionNames = places.map(({ name }) => name);
     this.network = new Network(this.queue, rng.split('network'), places);
-    this.#beginnings = ['', ...Array.from({ length: plan.zones }, (_, i) => `zone-${i}/`)];
+    const owned = ['', ...Array.from({ length: plan.zones }, (_, i) => `zone-${i}/`)];
+    const lent = Array.from({ length: plan.lentZones }, (_, i) => `lent-${i}/`);
+    this.#beginnings = [...owned, ...lent];
+    this.lent = new LentZones(this, rng.split('lent'), lent);
     this.observer = new Observer(this);
     this.clients = new Clients({
       queue: this.queue,
       rng: rng.split('clients'),
       gateways: this.gateways,
-      prefixes: this.#beginnings,
+      prefixes: owned,
       keysPerPrefix: plan.keysPerPrefix,
       clientsPerGateway: plan.clientsPerGateway,
       thinkMs: plan.thinkMs,

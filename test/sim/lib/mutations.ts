@@ -2,7 +2,7 @@ import type { Dot } from '../../../src/crdt/dot.ts';
 import { Kind } from '../../../src/state/kinds.ts';
 import { ReplicaCore } from '../../../src/node/replica-core.ts';
 import { matchesIndex } from '../../../src/state/kv.ts';
-import { zoneOf } from '../../../src/state/zones.ts';
+import { zoneOf, Zones } from '../../../src/state/zones.ts';
 import type { WorkloadMix } from './clients.ts';
 import type { Mutation } from './mutation.ts';
 import { Rng } from './rng.ts';
@@ -112,6 +112,36 @@ export const mutations: readonly Mutation[] = [
     name: 'freshness is claimed, not proved',
     machine: ({ replication }) => {
       replication.freshness = () => ({ ageMs: 0 });
+    },
+  },
+  {
+    name: 'what stragglers relay counts after their zone was taken back, too',
+    faults: ['partition-set'],
+    plan: { lentZones: 2, faultEveryMs: 900 },
+    install: () => {
+      const { judge } = Zones.prototype;
+      Zones.prototype.judge = function (kind, key, term, writer) {
+        const verdict = judge.call(this, kind, key, term, writer);
+        return verdict.kind === 'over' ? { kind: 'legitimate' } : verdict;
+      };
+      return () => {
+        Zones.prototype.judge = judge;
+      };
+    },
+  },
+  {
+    name: 'a relay counts under the term that its zone has where it arrives',
+    faults: [],
+    plan: { lentZones: 2 },
+    machine: ({ replica }) => {
+      const merge = replica.merge.bind(replica);
+      replica.merge = (dot, now) => {
+        const records = dot.records.map((record) => {
+          const zone = record.timeline > 0 ? zoneOf(replica.zones, record.key) : undefined;
+          return zone === undefined ? record : { ...record, term: zone.term };
+        });
+        return merge({ ...dot, records }, now);
+      };
     },
   },
   {

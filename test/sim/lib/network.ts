@@ -123,6 +123,10 @@ export class Network {
     Object.assign(this.faults, perfectLinks);
   }
 
+  isCutBetween(a: Host, b: Host): boolean {
+    return this.#isCut(a, b) || this.#isCut(b, a);
+  }
+
   get isCut(): boolean {
     return this.#cuts.size > 0;
   }

@@ -7,6 +7,7 @@ import type { Change, Disk } from './disk.ts';
 import type { Fleet } from './fleet.ts';
 import type { SimGateway } from './gateway.ts';
 import { isAbove, registerName, rowText } from './ledger.ts';
+import { wordProblem } from './lent-verdict.ts';
 
 interface Life {
   /** Rises when the gateway is restored from a backup. */
@@ -149,6 +150,8 @@ export class Observer {
         this.problem(`${gateway.name}: a register went back from ${rowText(before)} to ${rowText(after)}`);
       }
       newest.set(name, after);
+      const untrue = wordProblem(this.#fleet, after);
+      if (untrue !== undefined) this.problem(`${gateway.name}: ${untrue}`);
       const writer = this.#fleet.writerOf(gateway, after);
       if (writer !== undefined) this.#inspectDot(gateway, writer.origin, after);
       if (writer?.nodeId !== gateway.nodeId) continue;
@@ -159,9 +162,14 @@ export class Observer {
 
   /** Where one register of a log entry is, the others of it are, or what overwrote them. */
   #inspectDot(gateway: SimGateway, origin: string, row: Row): void {
-    const { ledger, excuses } = this.#fleet;
+    const { ledger, excuses, lent } = this.#fleet;
     // What was set aside is not there, and rightly so.
-    if (row.kind !== Kind.kv || excuses.takenOver.size + excuses.restored.size > 0) return;
+    if (
+      row.kind !== Kind.kv ||
+      lent.prefixes.some((prefix) => row.key.startsWith(prefix)) ||
+      excuses.takenOver.size + excuses.restored.size > 0
+    )
+      return;
     for (const other of ledger.dot(origin, row.seq)) {
       const held = gateway.store.get(other.kind, other.key);
       if (held === undefined ? other.value === null : !isAbove(other, held)) continue;
@@ -174,7 +182,8 @@ export class Observer {
   /** Of each zone and term one gateway at most ever accepts writes. */
   #oneOwner(gateway: SimGateway, key: string, term: number): void {
     const zone = zoneOf(gateway.machine?.replica.zones ?? [], key);
-    if (zone === undefined) return;
+    // What is lent anybody relays.
+    if (zone === undefined || zone.lent === true) return;
     const name = `${zone.prefix} term ${term}`;
     const owner = this.#owners.get(name);
     if (owner === undefined) this.#owners.set(name, gateway.name);

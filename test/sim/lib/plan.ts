@@ -47,6 +47,8 @@ export interface Plan {
   readonly clientsPerGateway: number;
   readonly thinkMs: number;
   readonly mix: WorkloadMix;
+  /** Zones that are lent to a source Consul and taken back, beside the others. */
+  readonly lentZones: number;
 }
 
 export interface PlanLimits {
@@ -54,6 +56,8 @@ export interface PlanLimits {
   readonly gatewaysMax?: number;
   readonly regionsMax?: number;
   readonly activeMsMax?: number;
+  /** With a migration: zones that are lent to a source Consul and taken back. */
+  readonly lent?: boolean;
   /** Only these; all by default. */
   readonly faults?: readonly FaultKind[];
 }
@@ -104,5 +108,6 @@ export function planOf(seed: string, rng: Rng, limits: PlanLimits = {}): Plan {
       session: sometimes(1, 0.5),
       catalog: sometimes(3, 0.4),
     },
+    lentZones: limits.lent === true ? rng.between(1, 2) : 0,
   };
 }

@@ -24,6 +24,8 @@ export interface RunResult {
   readonly operations: number;
   readonly virtualMs: number;
   readonly faults: Readonly<Record<string, number>>;
+  /** What came of lending zones and taking them back, and how often. */
+  readonly lent: Readonly<Record<string, number>>;
   /** From healing until all replicas were equal; undefined: never. */
   readonly settledMs: number | undefined;
 }
@@ -71,6 +73,7 @@ export function runSeed(seed: string, options: RunOptions = {}): RunResult {
     operations: [...fleet.clients.counts.values()].reduce((sum, count) => sum + count, 0),
     virtualMs: fleet.nowMs,
     faults: Object.fromEntries(nemesis.counts),
+    lent: Object.fromEntries(fleet.lent.counts),
     settledMs,
   };
 }
@@ -86,17 +89,18 @@ function live(fleet: Fleet, nemesis: Nemesis): number | undefined {
   queue.runUntil(beginMs + 1000);
   Object.assign(fleet.network.faults, plan.links);
   nemesis.begin();
+  fleet.lent.begin();
   queue.runUntil(beginMs + plan.activeMs);
   nemesis.stop();
   fleet.clients.stop();
+  fleet.lent.stop();
   fleet.heal();
   const healedMs = queue.nowMs;
   fleet.log('healed');
   // What was asked before may still be answered, or be done without an answer.
   queue.runUntil(healedMs + 8000);
   while (queue.nowMs - healedMs < plan.settleMs) {
-    const different = difference(fleet);
-    if (different === undefined) return queue.nowMs - healedMs;
+    if (difference(fleet) === undefined && fleet.lent.copiesLast()) return queue.nowMs - healedMs;
     queue.runUntil(queue.nowMs + 1000);
   }
   return undefined;

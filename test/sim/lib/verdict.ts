@@ -14,6 +14,7 @@ import { look } from './clients.ts';
 import type { Fleet } from './fleet.ts';
 import type { SimGateway } from './gateway.ts';
 import { registerName, rowText, type Accepted } from './ledger.ts';
+import { lentProblems, RelayLaw } from './lent-verdict.ts';
 
 /** Why the replicas are not equal yet; undefined once they are, and nothing is missing anywhere. */
 export function difference(fleet: Fleet): string | undefined {
@@ -91,15 +92,19 @@ export function verdict(fleet: Fleet): readonly string[] {
   const different = difference(fleet);
   if (different !== undefined)
     problems.push(`not equal ${fleet.plan.settleMs} ms after healing: ${different}`);
-  problems.push(...foldProblems(fleet), ...historyProblems(fleet), ...lockProblems(fleet));
+  problems.push(...foldProblems(fleet), ...lentProblems(fleet));
+  problems.push(...historyProblems(fleet), ...lockProblems(fleet));
   return problems;
 }
 
 /** Dots that a takeover fenced: somebody has them in the table of conflicts. */
 function conflicts(fleet: Fleet): ReadonlySet<string> {
+  const law = new RelayLaw(fleet);
   const names = new Set<string>();
   for (const gateway of fleet.up) {
-    for (const { origin, seq, kind, key } of gateway.store.setAside('conflicts', 0, Infinity)) {
+    for (const { origin, seq, kind, key, term } of gateway.store.setAside('conflicts', 0, Infinity)) {
+      // Of relays it is known otherwise which of them count.
+      if (law.isOver({ origin, seq, row: { kind, key, term } })) continue;
       names.add(`${origin} ${seq} ${registerName({ kind, key })}`);
     }
   }
@@ -110,11 +115,12 @@ function conflicts(fleet: Fleet): ReadonlySet<string> {
 function foldProblems(fleet: Fleet): readonly string[] {
   const problems: string[] = [];
   const fenced = conflicts(fleet);
-  const isFenced = ({ origin, seq, row }: Accepted): boolean =>
-    fenced.has(`${origin} ${seq} ${registerName(row)}`);
+  const law = new RelayLaw(fleet);
+  const isFenced = (each: Accepted): boolean =>
+    law.isOver(each) || fenced.has(`${each.origin} ${each.seq} ${registerName(each.row)}`);
   const { takenOver, restored } = fleet.excuses;
   if (fenced.size > 0 && takenOver.size === 0 && restored.size === 0)
-    problems.push('conflicts without a takeover');
+    problems.push(`conflicts without a takeover: ${[...fenced].slice(0, 3).join(', ')}`);
   const all = fleet.ledger.fold((each) => !isFenced(each));
   const certain = fleet.ledger.fold((each) => !isFenced(each) && !each.perhapsLost);
   const perhaps = new Map<string, Row[]>();
@@ -146,7 +152,7 @@ function foldProblems(fleet: Fleet): readonly string[] {
 
 /** Of the beginnings of keys that the plan knows, the one that is this key's. */
 function beginningOf(key: string): string {
-  return /^zone-\d+\//.exec(key)?.[0] ?? '';
+  return /^(?:zone|lent)-\d+\//.exec(key)?.[0] ?? '';
 }
 
 function historyProblems(fleet: Fleet): readonly string[] {
