@@ -260,7 +260,7 @@ export class HttpLiveReader implements LiveReader {
     const live = this.#address(at);
     const waits = ask.waiting !== undefined && ask.waiting.index > 0;
     const watched = this.#liveness.watch(at, waits);
-    const ends = this.#endsOf(ask, watched.signal);
+    const ends = signalOf(ask.signal, watched.signal);
     const { address } = live.short;
     const plain = new HttpConsulReader({
       address,
@@ -273,18 +273,13 @@ export class HttpLiveReader implements LiveReader {
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       if (error.kind === 'unreachable') this.#liveness.failed(at);
-      const isLeft = error.kind === 'aborted' && watched.signal.aborted && ask.signal?.aborted !== true;
+      const isLeft =
+        error.kind === 'aborted' && watched.signal?.aborted === true && ask.signal?.aborted !== true;
       if (!isLeft) throw error;
       throw new ConnectionError('unreachable', `${address}: does not answer: another address is asked`);
     } finally {
       watched.end();
     }
-  }
-
-  /** With one address there is no other to go to. */
-  #endsOf({ signal }: Ask, left: AbortSignal): Asked['ends'] {
-    if (this.#addresses.length < 2) return signal === undefined ? {} : { signal };
-    return { signal: signal === undefined ? left : AbortSignal.any([signal, left]) };
   }
 
   #expect200(answer: Answer, path: string): void {
@@ -302,6 +297,14 @@ export class HttpLiveReader implements LiveReader {
   #trouble(kind: 'denied' | 'refused' | 'bad-answer', path: string, why: string): ConnectionError {
     return new ConnectionError(kind, `${this.address}: ${path.split('?')[0] ?? path}: ${why}`);
   }
+}
+
+function signalOf(given: AbortSignal | undefined, left: AbortSignal | undefined): Asked['ends'] {
+  if (given === undefined || left === undefined) {
+    const signal = given ?? left;
+    return signal === undefined ? {} : { signal };
+  }
+  return { signal: AbortSignal.any([given, left]) };
 }
 
 function nameIn(object: JsonObject, name: string): string {

@@ -7,6 +7,7 @@ import { setMaxListeners } from 'node:events';
 const noticeMsDefault = 750;
 /** How long it has to answer the look: twice over the slowest links there are, and a busy machine's pauses. Guess. */
 const probeMsMax = 750;
+const probeTicks = 10;
 /** Of a query that waits for a change nothing is heard in good times, too: so often it is asked whether anybody is there. */
 const waitingNoticeMs = 4000;
 /** Least and most time until an address in trouble is asked again. */
@@ -25,11 +26,14 @@ export interface LivenessOptions {
 
 /** A request that is under way. */
 export interface Watched {
-  /** Aborted when nobody is there, and somebody is at another address. */
-  readonly signal: AbortSignal;
+  /** Aborted when nobody is there, and somebody is at another address; undefined: there is no other. */
+  readonly signal: AbortSignal | undefined;
   /** It is under way no more. */
   end(): void;
 }
+
+/** With one address. */
+const alone: Watched = { signal: undefined, end: () => {} };
 
 interface Address {
   heardMs: number;
@@ -95,7 +99,7 @@ export class Liveness {
   /** Looks after a request until it is answered. `waits`: it waits for a change over there. */
   watch(at: number, waits: boolean): Watched {
     const address = this.#addresses[at] as Address;
-    if (this.#addresses.length < 2) return { signal: address.waiting.signal, end: () => {} };
+    if (this.#addresses.length < 2) return alone;
     const everyMs = waits ? waitingNoticeMs : (this.#options.noticeMs ?? noticeMsDefault);
     const startedMs = this.#options.monoMs();
     const timer = setInterval(() => {
@@ -129,8 +133,16 @@ export class Liveness {
     if (address.isProbed || this.#stopping.signal.aborted) return;
     address.isProbed = true;
     const startedMs = this.#options.monoMs();
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(probeMsMax)]);
+    const late = new AbortController();
+    // Counted, not measured: while this process had no time it heard nothing, whatever came.
+    let ticks = 0;
+    const timer = setInterval(() => {
+      ticks += 1;
+      if (ticks >= probeTicks) late.abort();
+    }, probeMsMax / probeTicks);
+    const signal = AbortSignal.any([this.#stopping.signal, late.signal]);
     const isThere = await this.#options.probe(at, signal).catch(() => false);
+    clearInterval(timer);
     address.isProbed = false;
     if (this.#stopping.signal.aborted) return;
     if (isThere) this.heard(at);

@@ -115,7 +115,7 @@ export class Transport {
     // A kept connection that the source closed just now fails once: a read tries the same address again.
     let open = isRead ? [...order.slice(0, 1), ...order] : order;
     while (open.length > 0) {
-      const at = open.find((each) => !this.#liveness.isInTrouble(each)) ?? (open[0] as number);
+      const at = open.find((each) => !this.#liveness.isInTrouble(each)) ?? open[0] ?? 0;
       const turn = open.indexOf(at);
       open = open.filter((_, i) => i !== turn);
       const startedMs = this.#gateway.monoMs();
@@ -155,7 +155,7 @@ export class Transport {
     const giveUp = (): void => {
       if (request.method === 'GET' || !isHeard) endWith(left);
     };
-    watched.signal.addEventListener('abort', giveUp, { once: true });
+    watched.signal?.addEventListener('abort', giveUp, { once: true });
     signal.addEventListener('abort', abort, { once: true });
     this.#stopping.addEventListener('abort', abort, { once: true });
     if (signal.aborted || this.#stopping.aborted) abort();
@@ -176,7 +176,7 @@ export class Transport {
     } finally {
       clearTimeout(timer);
       watched.end();
-      watched.signal.removeEventListener('abort', giveUp);
+      watched.signal?.removeEventListener('abort', giveUp);
     }
   }
 
