@@ -136,6 +136,11 @@ describe('the live mirror of the catalog', () => {
     register('web-1', 'web', 81);
     await until(() => fixture.commands.filter(({ kind }) => kind === 'mirror-apply').length > 2);
     expect(names(Kind.node)).toEqual(['web-1', 'web-2']);
+    const problem = (): string | undefined => fixture.tail.progress('catalog', '')?.problem;
+    // Its node, its service and its check.
+    await until(() => problem()?.startsWith('3 entries of the catalog') === true, problem);
+    register('web-2', 'web', 80);
+    await until(() => problem() === undefined, problem);
   });
 
   test('holds back the end of very many entries until a human says so', async () => {
