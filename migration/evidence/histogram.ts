@@ -20,6 +20,11 @@ const logGamma = Math.log(gamma);
 export const leastValue = 1e-3;
 const greatestValue = 1e9;
 
+/** One that is only read. */
+export type ReadonlyHistogram = Readonly<Omit<Histogram, 'buckets'>> & {
+  readonly buckets: readonly (readonly [bucket: number, count: number])[];
+};
+
 export function emptyHistogram(): Histogram {
   return { count: 0, sum: 0, max: 0, zero: 0, buckets: [] };
 }
@@ -44,7 +49,7 @@ export function addHistogram(into: Histogram, other: Histogram): void {
 }
 
 /** The value that a share `q` in [0, 1] of all values does not exceed, at most 2 % off; undefined when empty. */
-export function quantile(histogram: Histogram, q: number): number | undefined {
+export function quantile(histogram: ReadonlyHistogram, q: number): number | undefined {
   if (histogram.count === 0) return undefined;
   const rank = Math.max(1, Math.ceil(q * histogram.count));
   let below = histogram.zero;

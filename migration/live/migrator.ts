@@ -119,14 +119,15 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
 
   const rehearsals = new Rehearsals(gateway);
   const pauses = new Pauses(gateway, tail);
-  const reporting = openReporting(context, {
-    ...{ shadow, peers, dual, bypass, tail, reverse, rehearsals, version: host.version },
-    zones: () => zones.now,
-  });
   const reader =
     client === undefined
       ? undefined
       : readerOver(client, settings.source?.token ?? '', settings.source?.addresses[0] ?? '');
+  const reporting = openReporting(context, {
+    ...{ shadow, peers, dual, bypass, tail, reverse, rehearsals, version: host.version },
+    zones: () => zones.now,
+    reader,
+  });
   const stepperParts: StepperParts = {
     ...{ peers, dual, tail, reverse, rehearsals, exported },
     evidence: (of, prefix) => reporting.gates(of, prefix),

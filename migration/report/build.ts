@@ -85,7 +85,7 @@ export function buildReport(
       return { ageMs, n, open, consistent: n === 0 ? null : 1 - still.value, upper95: still.upper95 };
     }),
     timeline,
-    marks: marksOf(parts, facts.marks),
+    marks: marksOf(parts, facts.marks, facts.scope),
     operations: facts.operations,
     samples: samplesOf(parts),
     gate: [],

@@ -1,5 +1,5 @@
 import { upperBound95, wilson95 } from '../compare/intervals.ts';
-import { quantile, type Histogram } from '../evidence/histogram.ts';
+import { quantile, type Histogram, type ReadonlyHistogram } from '../evidence/histogram.ts';
 import type { DifferenceKind, EvidenceCell } from '../evidence/snapshot.ts';
 import { rateInterval, type HitCluster } from '../evidence/statistics.ts';
 import { clustersOf, sumCells, type CellSum } from '../evidence/sums.ts';
@@ -81,7 +81,7 @@ function kindsOf(sum: CellSum, of: 'transient' | 'persistent'): Record<string, n
   );
 }
 
-export function quantilesOf(histogram: Histogram): ReportQuantiles {
+export function quantilesOf(histogram: ReadonlyHistogram): ReportQuantiles {
   const at = (q: number): number | null => quantile(histogram, q) ?? null;
   return {
     n: histogram.count,

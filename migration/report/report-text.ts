@@ -21,7 +21,7 @@ export function reportText(report: Report, next: string): string {
     ),
     row(
       'sides',
-      `${run.source.address} (${run.source.version || 'version unknown'}) against ${run.target.address}`,
+      `${run.source.address} (${run.source.version || 'version unknown'}) against ${run.target.address || run.target.node}`,
     ),
     row('cleared', clearedText(report)),
     ...optional('noise', noiseText(report)),

@@ -1,4 +1,5 @@
 import type { EvidencePart, TimelineBucket } from '../evidence/snapshot.ts';
+import { ruleText } from '../../src/state/migration-commands.ts';
 import type { Report } from './model.ts';
 import type { RunFacts } from './run-facts.ts';
 import { groupBy } from './counted.ts';
@@ -67,15 +68,20 @@ function continuousOf(rows: readonly Row[], atMs: number): number {
 
 const marksMax = 1000;
 
+/** With `scope` those of steps of other rules are left out; what is of no rule alone concerns all. */
 export function marksOf(
   parts: readonly EvidencePart[],
   more: RunFacts['marks'],
+  scope?: RunFacts['scope'],
 ): NonNullable<Report['marks']> {
   const all = [
     ...parts.flatMap((part) => part.marks.map((mark) => ({ ...mark, gateway: part.gateway.name }))),
     ...more,
   ];
+  const own =
+    scope === undefined ? '' : `${ruleText(scope.of === 'catalog' ? 'catalog' : 'kv', scope.prefix)}: `;
   return all
+    .filter(({ what, detail }) => what !== 'step' || detail.startsWith(own))
     .toSorted((a, b) => a.atMs - b.atMs)
     .slice(-marksMax)
     .map(({ atMs, what, detail, gateway }) => ({ at: new Date(atMs).toISOString(), what, detail, gateway }));

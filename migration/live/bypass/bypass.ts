@@ -177,9 +177,11 @@ export function openBypass(context: PartContext, { own, isOpen, ...more }: Bypas
       found = [...recent().slice(1 - foundMax), { key, index, deleted, atMs: gateway.clock.now() }];
       total += 1;
       counter();
+      // Reports travel further than keys may: `status` names it.
+      const where = JSON.stringify(phases.ofKey(key)?.prefix ?? '');
       evidence.mark(
         'bypass',
-        `${key} was ${deleted ? 'deleted' : 'written'} at the source itself (index ${index})`,
+        `a key below ${where} was ${deleted ? 'deleted' : 'written'} at the source itself (index ${index})`,
       );
       gateway.log.warn({ key, index, deleted }, 'a key was written at the source past the gateways');
     }

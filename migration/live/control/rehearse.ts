@@ -159,10 +159,12 @@ export async function rehearse(
     await forget();
     const text = 'a cutover and the way back were walked, and both sides were the same at both ends';
     await rehearsals.keep({ atMs: gateway.clock.now(), ok: true, term, text });
+    context.evidence.mark('rehearsal', 'a cutover and the way back: went well');
     return { ok: true, text, steps };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     await rehearsals.keep({ atMs: gateway.clock.now(), ok: false, term, text });
+    context.evidence.mark('rehearsal', `failed: ${text}`);
     return { ok: false, text, steps };
   }
 }

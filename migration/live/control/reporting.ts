@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { MigrationAnswer } from '../../../compat/routes/migration-port.ts';
+import type { ConsulReader } from '../../source/consul-reader.ts';
 import type { MigrationKind, PhaseRule } from '../../../src/state/migration.ts';
 import type { Zones } from '../../../src/state/zones.ts';
 import type { EvidenceSnapshot } from '../../evidence/snapshot.ts';
@@ -29,6 +30,8 @@ export interface ReportingParts {
   readonly reverse: ReversePart;
   readonly rehearsals: Rehearsals;
   readonly zones: () => Zones;
+  /** Undefined: this gateway has no source. */
+  readonly reader: Pick<ConsulReader, 'self'> | undefined;
   readonly version: string;
 }
 
@@ -48,6 +51,8 @@ export interface Reporting extends LivePart {
 const askedByStep = new Set(['rehearsed', 'held-locks', 'repair-queue']);
 const topic = 'report-facts';
 const askMs = 3000;
+const selfMs = 60_000;
+const selfWaitMs = 1000;
 const sampleMs = 1000;
 
 /** What each gateway adds to the report beside evidence. */
@@ -133,6 +138,17 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
     turn: () => new Promise((resolve) => setImmediate(resolve)),
   });
 
+  /** As it was when it last said so: a report is made all the same while it does not answer. */
+  let self: { readonly nodeName: string; readonly version: string } | undefined;
+  let selfDueMs = 0;
+  const sourceSelf = async (): Promise<typeof self> => {
+    if (parts.reader === undefined || gateway.monoMs() < selfDueMs) return self;
+    selfDueMs = gateway.monoMs() + selfMs;
+    const asked = parts.reader.self().then((answer) => (self = answer));
+    await Promise.race([asked.catch(() => undefined), gateway.clock.sleep(selfWaitMs)]);
+    return self;
+  };
+
   const gathered = async (): Promise<EvidenceSnapshot> =>
     ofThisHistory(gateway.view, await parts.shadow.gatherEvidence(), phases.source?.timeline ?? 0);
 
@@ -143,13 +159,14 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
       evidence,
       rules.filter((rule) => scope === undefined || isRule(rule, scope)),
     );
+    const source = await sourceSelf();
     const atMs = gateway.clock.now();
     const facts: RunFacts = {
       ...{ id: `${gateway.nodeName}-${atMs}`, atMs, toolVersion: parts.version },
       source: {
         address: settings.source?.addresses.join(' ') ?? 'none',
         datacenter: phases.source?.id.replace(/-[0-9a-f]{16}$/, '') ?? '',
-        ...{ node: '', version: '' },
+        ...{ node: source?.nodeName ?? '', version: source?.version ?? '' },
       },
       target: {
         ...{ address: '', datacenter: gateway.datacenter, node: gateway.nodeName, version: parts.version },

@@ -17,6 +17,7 @@ import { callLong } from './long-call.ts';
 import { compareAnswer, drainAnswer, holdAnswer, type Position, type StepOrder } from './order-forms.ts';
 import { leaseMs } from '../dual/leases.ts';
 import { ruleAt } from './phases.ts';
+import { isOfRehearsals } from './rehearsals.ts';
 
 /** What came of an order to step. */
 export interface StepReport {
@@ -159,7 +160,8 @@ export class Stepper {
       return { ...base, result: 'called-off', message: moved.calledOff, heldMs: moved.heldMs };
     }
     const { rule, heldMs } = moved;
-    this.#context.evidence.mark('step', `${ruleText(of, prefix)}: ${before.phase} -> ${to}`);
+    if (!isOfRehearsals({ of, prefix }))
+      this.#context.evidence.mark('step', `${ruleText(of, prefix)}: ${before.phase} -> ${to}`);
     const waitingFor = await this.#acted(rule, without);
     const message =
       waitingFor.length === 0

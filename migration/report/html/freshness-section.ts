@@ -2,6 +2,7 @@ import { count } from '../../terminal/format.ts';
 import type { Report } from '../model.ts';
 import { msText, probabilityText, rateText } from '../numbers.ts';
 import { cdfPlot, visibilityPlot } from './charts.ts';
+import { quantilesOf } from '../counted.ts';
 import { html, type Child } from './markup.ts';
 import { section } from './section.ts';
 import { boundText, comparedColumn, kindColumns, latencyColumns, quantileText, table } from './tables.ts';
@@ -114,6 +115,20 @@ export function latency(report: Report): Child {
         ])}
       </div>
       <div>
+        <h3>To the answer</h3>
+        ${table(
+          [
+            ['source', quantilesOf(histograms.latency.source)] as const,
+            ['gateway', quantilesOf(histograms.latency.target)] as const,
+          ],
+          [
+            { head: 'of', cell: ([name]) => name },
+            { head: 'p50', isNumber: true, cell: ([, all]) => quantileText(all.p50) },
+            { head: 'p90', isNumber: true, cell: ([, all]) => quantileText(all.p90) },
+            { head: 'p99', isNumber: true, cell: ([, all]) => quantileText(all.p99) },
+            { head: 'p99.9', isNumber: true, cell: ([, all]) => quantileText(all.p999) },
+          ],
+        )}
         ${
           blocking.length > 0 &&
           html`<h3>Blocking queries: who wakes first</h3>

@@ -50,8 +50,9 @@ export function guarantees(report: Report): Child {
           lin !== undefined &&
           html`<h3>Linearizable histories</h3>
             <p>
-              ${count(lin.yes)} keys yes, <b>${count(lin.no)} no</b>, ${count(lin.unknown)} unknown
-              (${count(lin.operations)} operations).
+              ${lin.operations === 0 && 'Of no key was every operation recorded yet. '}${count(lin.yes)} keys
+              yes, <b>${count(lin.no)} no</b>, ${count(lin.unknown)} unknown (${count(lin.operations)}
+              operations).
               <span class="hint"
                 >Keys of which every operation was recorded; a stronger system would have prevented the
                 “no”.</span
@@ -60,10 +61,14 @@ export function guarantees(report: Report): Child {
         }${
           gamma !== undefined &&
           html`<h3>Γ: how often, and how bad</h3>
-            <p>
-              ${rateCell(gamma.rate)} operations were out of order; by ${quantileText(gamma.badness.p50)} in
-              the middle, ${quantileText(gamma.badness.max)} at worst.
-            </p>`
+            ${
+              gamma.writes === 0
+                ? html`<p>No writes of such keys: nothing to judge by.</p>`
+                : html`<p>
+                    ${rateCell(gamma.rate)} operations were out of
+                    order${gamma.violations > 0 && html`; by ${quantileText(gamma.badness.p50)} in the middle, ${quantileText(gamma.badness.max)} at worst`}.
+                  </p>`
+            }`
         }
       </div>
       <div>

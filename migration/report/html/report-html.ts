@@ -28,7 +28,7 @@ export function reportHtml(report: Report): string {
   const { run } = report;
   const what = run.mode === 'sweep' ? 'Comparison' : 'Read consistency';
   return page(`${verdictWords[report.verdict.result]}: ${what.toLowerCase()} of ${run.source.datacenter}`, [
-    html`<h1>Grapevine · ${what} · ${run.source.address} → ${run.target.address}</h1>`,
+    html`<h1>Grapevine · ${what} · ${run.source.address} → ${run.target.address || run.target.node}</h1>`,
     banner(report),
     stamps(report),
     navigation(report),

@@ -110,7 +110,10 @@ export function runSection(report: Report): Markup {
 }
 
 function sideText(side: Report['run']['source']): string {
-  return `${side.address} (${side.node} in ${side.datacenter}, version ${side.version === '' ? 'unknown' : side.version})`;
+  const { address, node, datacenter, version } = side;
+  const where = [node, datacenter === '' ? '' : `in ${datacenter}`].filter((part) => part !== '').join(' ');
+  const facts = [where, `version ${version === '' ? 'unknown' : version}`].filter((part) => part !== '');
+  return address === '' ? facts.join(', ') : `${address} (${facts.join(', ')})`;
 }
 
 const about: readonly (readonly [name: string, what: string])[] = [

@@ -18,6 +18,8 @@ interface Bin {
 
 const binsMax = 160;
 const rulesMax = 8;
+/** Pixels: as wide as a label of two numbers. */
+const apart = 44;
 const marksMax = 24;
 
 /** What differed over time, below it how much was compared, above it the phases; faults and steps as lines across. */
@@ -145,16 +147,21 @@ export function timelinePlot(report: Report): Markup {
     ),
     html`<path class="fill look-3" d="${shape(yStale, stale.from, (bin) => bin.stalenessMsMax)}" />`,
     html`<g class="marks"
-      >${marks.map((mark, index) => {
-        const left = x(new Date(Date.parse(mark.at)));
+      >${bunched(marks.map((mark) => x(new Date(Date.parse(mark.at))))).map(({ left, first, last }) => {
+        const label = first === last ? String(first + 1) : `${first + 1}–${last + 1}`;
+        const width = 10 + label.length * 6.6;
+        const said = marks.slice(first, last + 1).map(({ what, detail }) => `${what}: ${detail}`);
         return html`<path class="mark-line" d="M${fixed(left)},${top}V${bottom}"
-            ><title>${mark.what}: ${mark.detail}</title></path
-          ><circle class="mark-dot" cx="${fixed(left)}" cy="${top}" r="8" /><text
-            class="mark-number"
-            x="${fixed(left)}"
-            y="${fixed(top + 4)}"
-            text-anchor="middle"
-            >${index + 1}</text
+            ><title>${said.join('\n')}</title></path
+          ><rect
+            class="mark-dot"
+            x="${fixed(left - width / 2)}"
+            y="${fixed(top - 8)}"
+            width="${fixed(width)}"
+            height="16"
+            rx="8"
+          /><text class="mark-number" x="${fixed(left)}" y="${fixed(top + 4)}" text-anchor="middle"
+            >${label}</text
           >`;
       })}</g
     >`,
@@ -172,6 +179,19 @@ export function timelinePlot(report: Report): Markup {
         ${marks.map((mark) => html`<li><time>${shortTime(mark.at)}</time> <b>${mark.what}</b> ${mark.detail} <span class="hint">${mark.gateway}</span></li>`)}
       </ol>`
     }`;
+}
+
+/** Marks whose numbers would stand on each other share one line. Places ascend. */
+function bunched(
+  places: readonly number[],
+): readonly { readonly left: number; readonly first: number; readonly last: number }[] {
+  const all: { left: number; first: number; last: number }[] = [];
+  places.forEach((place, index) => {
+    const before = all.at(-1);
+    if (before !== undefined && place - before.left < apart) before.last = index;
+    else all.push({ left: place, first: index, last: index });
+  });
+  return all;
 }
 
 /** Rows of any width, spread over bins of one width. */

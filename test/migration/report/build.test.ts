@@ -7,6 +7,7 @@ import { evidenceSchema } from '../../../migration/evidence/snapshot.ts';
 import { buildReport } from '../../../migration/report/build.ts';
 import { gatesState } from '../../../migration/report/gates.ts';
 import { publishedSchemas } from '../../../migration/report/json-schema.ts';
+import type { RunFacts } from '../../../migration/report/run-facts.ts';
 import { parseReport, parseThresholds } from '../../../migration/report/read.ts';
 import { samplesText } from '../../../migration/report/samples.ts';
 import { defaultThresholds } from '../../../migration/report/thresholds.ts';
@@ -95,6 +96,21 @@ describe('a report built from evidence', () => {
     expect(report.prefixes.map((row) => row.prefix)).toEqual(['config/']);
     expect(report.run.phases?.map((rule) => rule.prefix)).toEqual(['config/']);
     expect(report.coverage.sweeps).toHaveLength(1);
+  });
+
+  test('of one rule marks its own steps, and what concerns every rule', () => {
+    const gateway = 'gw-1';
+    const marks = [
+      { atMs: endMs - 3, what: 'step', detail: 'the rule "app/": shadow -> local-reads', gateway },
+      { atMs: endMs - 2, what: 'step', detail: 'the rule "config/": mirror -> dual', gateway },
+      { atMs: endMs - 1, what: 'rehearsal', detail: 'went well', gateway },
+    ];
+    const marked = (given: Partial<RunFacts>) =>
+      (buildReport(clean, facts({ marks, ...given })).marks ?? []).slice(-3).map(({ detail }) => detail);
+    expect(marked({})).toEqual(marks.map(({ detail }) => detail));
+    const own = marked({ scope: { of: 'kv', prefix: 'config/' } });
+    expect(own.slice(-2)).toEqual(['the rule "config/": mirror -> dual', 'went well']);
+    expect(own).not.toContain('the rule "app/": shadow -> local-reads');
   });
 
   test('prints every override and every caveat', () => {

@@ -273,7 +273,7 @@ function scopeOf(process: Process, prefix: string, chance: () => number): ScopeE
     of: 'kv',
     prefix,
     phase: 'shadow',
-    coverage: { reads: reads * 4, writes: reads / 5, sampled: reads, keys },
+    coverage: { reads: reads * 4, writes: reads / 5, sampled: reads, busy: 0, keys },
     staleness: { low, high: structuredClone(low), exact: reads, bounded: 0 },
     versionsBehind: [reads * 0.995, reads * 0.004, reads * 0.001].map(round),
     visibility: {

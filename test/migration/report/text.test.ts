@@ -9,12 +9,13 @@ import { buildReport } from '../../../migration/report/build.ts';
 import { htmlCommand, showCommand, type ReportHost } from '../../../migration/report/command.ts';
 import { compareReports } from '../../../migration/report/diff.ts';
 import type { Report } from '../../../migration/report/model.ts';
+import { reportHtml } from '../../../migration/report/html/report-html.ts';
 import { parseReport } from '../../../migration/report/read.ts';
 import { comparisonText, gatesText, nextFor, reportText } from '../../../migration/report/report-text.ts';
 import { defaultThresholds } from '../../../migration/report/thresholds.ts';
 import { FakeConsul } from '../fake-consul.ts';
 import { jumpingClock } from '../support.ts';
-import { facts, syntheticEvidence } from './synthetic.ts';
+import { endMs, facts, syntheticEvidence } from './synthetic.ts';
 
 const good = buildReport(syntheticEvidence(), facts());
 const bad = buildReport(syntheticEvidence({ reads: 9000, persistent: 2e-3 }), facts());
@@ -133,6 +134,31 @@ describe('the next command', () => {
     expect(nextFor({ ...good, run: { ...run, phases } }, 'r.json')).toContain(`'$(reboot)'\\''; reboot'`);
   });
 });
+
+describe('a report as a page', () => {
+  test('bunches marks that would stand on each other, and names what it cannot judge yet as such', () => {
+    const marks = [0, 1000, 2000].map((ms) => ({
+      ...{ atMs: endMs - 3_600_000 + ms, what: 'step', detail: `step ${ms}`, gateway: 'gw-1' },
+    }));
+    const report = buildReport(syntheticEvidence(), facts({ marks }));
+    const page = reportHtml({ ...report, gamma: { ...gammaOf(report), writes: 0, violations: 0 } });
+    expect(page.match(/class="mark-number"[^>]*>\s*([^<]*?)\s*</g)?.at(-1)).toMatch(/\d+–\d+/);
+    expect(page).toContain('nothing to judge by.');
+    expect(page).not.toContain('nothing to judge by operations');
+  });
+
+  test('says against whom, also where a gateway has only a name', () => {
+    const target = { address: '', datacenter: 'dc1', node: 'gw-1', version: '0.1.0' };
+    const report = buildReport(syntheticEvidence(), facts({ target }));
+    expect(reportHtml(report)).toContain('http://10.0.0.1:8500 → gw-1</h1>');
+    expect(reportText(report, '')).toContain('http://10.0.0.1:8500 (1.20.1) against gw-1');
+  });
+});
+
+function gammaOf(report: Report): NonNullable<Report['gamma']> {
+  if (report.gamma === undefined) throw new Error('it has none');
+  return report.gamma;
+}
 
 describe('what `migrate compare -out` writes', () => {
   test('is shown, and made a page of', async () => {

@@ -10,6 +10,7 @@ import { FakeSource } from '../dual/fake-source.ts';
 
 let source: FakeSource;
 let doors: readonly MigratingDoor[];
+let marks: string[] = [];
 let parts: readonly BypassPart[];
 const names = ['a', 'b', 'c'];
 let silent: string | undefined;
@@ -51,10 +52,14 @@ beforeEach(async () => {
     const context = partContext(gateway, door.phases, sourceSettings(source.address));
     const runs = { isHere: at === 0, nodeName: 'a', onChange: () => () => {} };
     return openBypass(
-      { ...context, client: door.client, runner: runs },
+      {
+        ...{ ...context, client: door.client, runner: runs },
+        evidence: { ...context.evidence, mark: (_what, detail) => void marks.push(detail) },
+      },
       { own: door.part.own, isOpen: (key) => door.part.isOpen(key), graceMs: 20 },
     );
   });
+  marks = [];
   for (const part of parts) part.start();
   await until(() => status().looksAt.length === 1);
 });
@@ -119,6 +124,9 @@ test('what three gateways write is theirs, however it is written, and what comes
   await until(() => status().waiting === 0);
   expect(found()).toEqual([...injected].toSorted());
   expect(runner().bypass('app/past/').count).toBe(injected.size);
+  // What stands in reports names no keys.
+  expect(marks).toHaveLength(injected.size);
+  expect(marks.every((mark) => /^a key below "app\/" was (written|deleted) at/.test(mark))).toBe(true);
   expect(runner().bypass('other/').count).toBe(0);
   expect(parts[1]?.bypass('').count).toBe(0);
   expect(doors[0]?.gateway.counts.get('bypass.writes')).toBe(injected.size);
