@@ -102,7 +102,7 @@ export class Footing {
 
   /** @throws Trouble where the source has not got what was written there: nothing that it shows says who wrote it */
   async mustStand(): Promise<void> {
-    const { ledger, rule, fences } = this.#options;
+    const { ledger, rule } = this.#options;
     const { prefix } = rule;
     // Before the source is asked: it may be ahead of this, and must not be behind.
     const known = ledger.known(prefix);
@@ -115,7 +115,17 @@ export class Footing {
       if (ledger.progress(prefix) < done) await ledger.write(keepProgress(prefix, done));
       return;
     }
-    fences.forget(prefix);
+    this.#lose();
+  }
+
+  /** @throws Trouble where a key at the source is older than it was: a large value goes without a transaction */
+  mustNotGoBack(index: number | undefined, mirrored: number | undefined): void {
+    if (index !== undefined && mirrored !== undefined && index < mirrored) this.#lose();
+  }
+
+  #lose(): never {
+    const { fences, rule } = this.#options;
+    fences.forget(rule.prefix);
     this.#lost = 'the source has not got any more what was last written there: it was restored';
     throw new Trouble(this.#lost);
   }

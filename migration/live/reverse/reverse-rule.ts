@@ -411,7 +411,9 @@ export class ReverseRule {
   async #suspect(key: string): Promise<Change | undefined> {
     const { gateway, ledger, rule } = this.#options;
     const { index: baseline, behind } = this.#footing.baseline;
+    const known = ledger.mirrored(key);
     const there = await this.#there(key);
+    this.#footing.mustNotGoBack(there?.modifyIndex, known);
     const row = gateway.view.get(Kind.kv, key);
     const untouched = !behind && row !== undefined && row.term < rule.term;
     const mirrored = ledger.mirrored(key);

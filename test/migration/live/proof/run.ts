@@ -91,9 +91,10 @@ async function act(scene: Scene, rng: Rng): Promise<void> {
     [1, (stepping) => together(stepping, freezeServer(scene))],
     [moves ? 4 : 0, (stepping) => killDirector(scene, prefix, stepping)],
     [
-      scene.decidesHere ? 0 : 2,
+      2,
       async (stepping) => {
-        if (['passthrough', 'mirror', 'dual', 'shadow'].includes(from)) await restoreSnapshot(scene);
+        if (['passthrough', 'mirror', 'dual', 'shadow', 'cutover'].includes(from))
+          await restoreSnapshot(scene);
         await stepping();
       },
     ],

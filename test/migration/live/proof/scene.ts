@@ -101,11 +101,6 @@ export class Scene {
     return phase;
   }
 
-  /** Whether this fleet decides of some keys already. */
-  get decidesHere(): boolean {
-    return prefixes.some((prefix) => authorityOf(this.phaseOf(prefix)) === 'here');
-  }
-
   /** Reads anew in which phases the rules are: after a step of which nobody knows whether it was made. */
   async refresh(): Promise<void> {
     for (const { kind, prefix, phase } of (await this.status()).rules) {

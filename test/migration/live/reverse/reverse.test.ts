@@ -190,6 +190,21 @@ describeRealConsul('after a cutover', () => {
     },
   );
 
+  test('a large value that a restored source has not got any more is copied there again', async () => {
+    await put('large', 'first'.repeat(90_000));
+    part.start();
+    expect(await part.drained(prefix, 10_000)).toBe(true);
+    const snapshot = await (await fetch(`${consul.url}/v1/snapshot`)).arrayBuffer();
+    await put('large', 'other'.repeat(90_000));
+    expect(await part.drained(prefix, 10_000)).toBe(true);
+    await fetch(`${consul.url}/v1/snapshot`, { method: 'PUT', body: snapshot });
+    await put('large', 'third'.repeat(90_000));
+    await lost;
+    expect(await part.drained(prefix, 20_000)).toBe(true);
+    expect(await there('large')).toBe('third'.repeat(90_000));
+    expect(part.quarantined(prefix, '', 10)).toEqual([]);
+  });
+
   test('nothing is written any more once the source knows a later term', async () => {
     part.start();
     expect(await part.drained(prefix, 10_000)).toBe(true);
