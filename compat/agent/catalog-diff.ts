@@ -62,6 +62,8 @@ function holds(bytes: Uint8Array | null | undefined, value: object): boolean {
   return bytes !== null && bytes !== undefined && bytesEqual(bytes, encodeValue(value));
 }
 
+const serfHealthId = 'serfHealth';
+
 /**
  * A node's own name is its own: what was left of an earlier life under another id or name gives way, instead of
  * reserving it as a node of somebody else would.
@@ -72,6 +74,9 @@ function nodeCommands(view: ReadView, node: NodeValue): readonly CatalogCommand[
   if (sameName === undefined || !holds(sameName.value, node)) {
     if (sameName !== undefined && nodeValue(sameName).id.toLowerCase() !== node.id.toLowerCase()) {
       commands.push({ kind: 'member-health', node: node.node, check: undefined });
+      // Of an agent of Consul that had the name, and was copied: it may look well yet.
+      if (getCheck(view, node.node, serfHealthId) !== undefined)
+        commands.push(deregisterCommand(node.node, '', serfHealthId));
     }
     const sameId = getNodeById(view, node.id);
     if (sameId !== undefined) {

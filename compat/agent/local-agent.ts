@@ -5,6 +5,7 @@ import type { Command, CommandOutcome } from '../../src/state/command.ts';
 import { coordinateOrigin } from '../../src/state/coordinates.ts';
 import type { LocalCommand } from '../../src/state/local.ts';
 import type { ReadView } from '../../src/state/store.ts';
+import { sourceTimelineOfOwn } from '../../src/state/own-node.ts';
 import { topic } from '../../src/state/topics.ts';
 import type { CheckValue, NodeValue, ServiceValue } from '../../src/state/values.ts';
 import { sameDefinition, type CheckDefinition } from '../checks/definition.ts';
@@ -302,10 +303,14 @@ export class LocalAgent implements LocalPort {
     });
   }
 
-  /** Who deregisters a node with everything on it may not know that this one runs: it comes back at once. */
+  /**
+   * Who deregisters a node with everything on it may not know that this one runs, nor who copies an agent of Consul that
+   * had its name: it comes back at once.
+   */
   #onCommit(touched: ReadonlySet<string>): void {
     if (!touched.has(topic.node(this.#node.node))) return;
-    if (getNode(this.#options.view, this.#node.node) === undefined) void this.sync();
+    const held = getNode(this.#options.view, this.#node.node);
+    if (held === undefined || sourceTimelineOfOwn(held) !== undefined) void this.sync();
   }
 
   #diff(): readonly CatalogCommand[] {

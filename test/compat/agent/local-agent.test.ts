@@ -45,6 +45,27 @@ describe('the own node', () => {
     expect(serfHealth(next.store, 'n1')?.status).toBe('passing');
   });
 
+  test('is taken over from an agent of Consul that was copied and looks well yet', async () => {
+    const first = await AgentFixture.start();
+    const id = '22222222-c116-4fe6-0c17-c4038ba4e561';
+    const check = {
+      ...{ node: 'n1', checkId: 'serfHealth', name: 'Serf Health Status', status: 'passing', notes: '' },
+      ...{ output: 'Agent alive and reachable', serviceId: '', serviceName: '', serviceTags: [] },
+      ...{ type: '', definition: '' },
+    } as const;
+    await first.commit({ kind: 'member-health', node: 'n1', check: undefined });
+    await first.commit({
+      kind: 'catalog-register',
+      node: { id, node: 'n1', address: '1.2.3.4', taggedAddresses: null, meta: null },
+      skipNodeUpdate: false,
+      checks: [check],
+    });
+    expect(getNode(first.store, 'n1')?.ix).toBe(id);
+    const next = await first.restart();
+    expect(getNode(next.store, 'n1')?.ix).toBe(next.gateway.nodeId);
+    expect(serfHealth(next.store, 'n1')?.status).toBe('passing');
+  });
+
   test('leaves its former name when it is renamed', async () => {
     const first = await AgentFixture.start();
     await register(first, { Name: 'web' });
