@@ -47,7 +47,7 @@ export function emptyCell(): EmptyCell {
 
 export function emptyScope(): EmptyScope {
   return {
-    coverage: { reads: 0, writes: 0, sampled: 0, keys: [] },
+    coverage: { reads: 0, writes: 0, sampled: 0, busy: 0, keys: [] },
     staleness: { low: emptyHistogram(), high: emptyHistogram(), exact: 0, bounded: 0 },
     versionsBehind: Array.from({ length: versionsBehindMax + 1 }, () => 0),
     visibility: { own: emptyBins(), zone: emptyBins(), all: emptyBins() },

@@ -8,10 +8,10 @@ import type {
   EvidenceCell,
   EvidencePart,
   EvidenceSample,
+  GuaranteeName,
   Mark,
   Sampling,
   ScopeEvidence,
-  SessionCounts,
   SweepEvidence,
 } from './snapshot.ts';
 import { Timeline } from './timeline.ts';
@@ -152,9 +152,9 @@ export class Evidence {
   }
 
   /** Sampled, and not compared. */
-  dropped(at: CellKey, atMs: number): void {
-    this.#cell(at).counts.dropped += 1;
-    this.#timeline.at(at, atMs).dropped += 1;
+  dropped(at: CellKey, atMs: number, by = 1): void {
+    this.#cell(at).counts.dropped += by;
+    this.#timeline.at(at, atMs).dropped += by;
   }
 
   /** Sampled, and one side did not answer. */
@@ -192,8 +192,16 @@ export class Evidence {
 
   // What does not depend on the endpoint
 
-  read(at: ScopeKey): void {
-    this.#scope(at).coverage.reads += 1;
+  read(at: ScopeKey, by = 1): void {
+    this.#scope(at).coverage.reads += by;
+  }
+
+  /** Of sampled keys, and passed over: the gateway had no time to spare. */
+  busy(at: ScopeKey, by = 1): void {
+    this.#scope(at).coverage.busy += by;
+    this.note(
+      'Some reads of sampled keys were not compared because the gateway was busy: of what happens under full load less is seen.',
+    );
   }
 
   wrote(at: ScopeKey): void {
@@ -243,17 +251,13 @@ export class Evidence {
     if (outcome === 'agreed') counts.agreed += 1;
   }
 
-  guarantee(
-    at: ScopeKey,
-    which: Exclude<keyof SessionCounts, 'forgotten'>,
-    violated: boolean,
-    atMs: number,
-  ): void {
+  /** `by`: how many at once, of which all did or none. */
+  guarantee(at: ScopeKey, which: GuaranteeName, violated: boolean, atMs: number, by = 1): void {
     const counts = this.#scope(at).sessions[which];
-    counts.checked += 1;
+    counts.checked += by;
     if (!violated) return;
-    counts.violations += 1;
-    this.#timeline.at(at, atMs)[which] += 1;
+    counts.violations += by;
+    this.#timeline.at(at, atMs)[which] += by;
   }
 
   forgot(at: ScopeKey): void {

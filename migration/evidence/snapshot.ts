@@ -147,6 +147,8 @@ export interface ScopeEvidence {
     reads: number;
     writes: number;
     sampled: number;
+    /** Reads of sampled keys that were passed over because the gateway was busy: neither in `sampled` nor `dropped`. */
+    busy: number;
     /** Distinct compared keys, estimated from their hashes (`distinct.ts`). */
     keys: number[];
   };
@@ -202,6 +204,8 @@ export interface SessionCounts {
   /** Clients that were forgotten to bound memory: what they did later was checked against nothing. */
   forgotten: number;
 }
+
+export type GuaranteeName = Exclude<keyof SessionCounts, 'forgotten'>;
 
 /** Counts of a span of time, of one rule. Spans grow with age, so that days fit. */
 export interface TimelineBucket {

@@ -80,6 +80,7 @@ export function sumScopes(scopes: Iterable<ScopeEvidence>): ScopeSum {
     sum.coverage.reads += scope.coverage.reads;
     sum.coverage.writes += scope.coverage.writes;
     sum.coverage.sampled += scope.coverage.sampled;
+    sum.coverage.busy += scope.coverage.busy;
     for (const hash of scope.coverage.keys) addHash(sum.coverage.keys, hash);
     addHistogram(sum.staleness.low, scope.staleness.low);
     addHistogram(sum.staleness.high, scope.staleness.high);

@@ -73,6 +73,7 @@ export function openMigrator(gateway: GatewayPort, settings: LiveSettings, host:
   const context: PartContext = {
     ...{ gateway, phases, settings, runner, client, hold },
     evidence: {
+      wants: (...read) => sinks.some((sink) => sink.wants?.(...read) !== false),
       observed: (observed) => sinks.forEach((sink) => sink.observed(observed)),
       acknowledged: (write) => sinks.forEach((sink) => sink.acknowledged(write)),
       mark: (what, detail) => sinks.forEach((sink) => sink.mark(what, detail)),

@@ -128,7 +128,10 @@ export interface Observed {
   readonly answeredBy: 'source' | 'here';
   readonly status: number;
   readonly index: number;
-  readonly body: Uint8Array | string;
+  /** As it was sent; null: it was passed on piece by piece. */
+  readonly body: Uint8Array | string | null;
+  /** Content-Encoding of the body, where there is one. */
+  readonly encoding?: string;
   readonly tookMs: number;
   /** When it was answered (monotonic). Left out: now. */
   readonly endedMs?: number;
@@ -152,6 +155,11 @@ export interface Acknowledged {
 
 /** What shadow reads are told; never throws, never waits. */
 export interface EvidenceSink {
+  /**
+   * Asked once of each read under compared rules, before anything is kept of it: whether it is to be told how the read is
+   * answered. False: it has no time for that now, and counted that it had none. Left out: always.
+   */
+  wants?(request: ApiRequest, rules: readonly PhaseRule[]): boolean;
   observed(observed: Observed): void;
   acknowledged(write: Acknowledged): void;
   /** Something that the timeline of a report marks: a step, a fault, a fork. */

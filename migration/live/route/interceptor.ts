@@ -24,7 +24,7 @@ import { familyOf, type Family } from './family.ts';
 import { LockedKeys } from './locked-keys.ts';
 import { mixedTree, mixedTxn } from './mixed.ts';
 import { noSource, ownReplyOf, replyOf } from './replies.ts';
-import { observePassed } from './observe-passed.ts';
+import { ObservedPassed } from './observe-passed.ts';
 import { isListing, Stitcher } from './stitch.ts';
 import { handle, lockingSessions } from './own-routes.ts';
 import { catalogName, OpenWrites } from './open-writes.ts';
@@ -59,6 +59,7 @@ export class PhaseInterceptor implements Interceptor {
   readonly #families = new WeakMap<Route, Family>();
   readonly #used = new UsedEndpoints();
   readonly #underWay = new UnderWay();
+  readonly #observed: ObservedPassed;
   /** Writes that clients wait for. */
   readonly writes = new OpenWrites();
   readonly #locked: LockedKeys;
@@ -72,6 +73,7 @@ export class PhaseInterceptor implements Interceptor {
     this.#dual = dual;
     this.#strategies = strategies;
     this.#locked = new LockedKeys(context.gateway);
+    this.#observed = new ObservedPassed(context);
     this.#stitcher = context.client === undefined ? undefined : new Stitcher(context, context.client);
   }
 
@@ -136,9 +138,10 @@ export class PhaseInterceptor implements Interceptor {
   watches(request: ApiRequest, route: Route): ((answered: Answered) => void) | undefined {
     if (request.method !== 'GET') return undefined;
     const family = this.#familyOf(route);
-    const compared =
-      family === 'kv' ? this.#spanOfRead(request).compared : family === 'catalog' && this.#catalogCompared;
-    if (!compared) return undefined;
+    const rules =
+      family === 'kv' ? this.#spanOfRead(request).rules : family === 'catalog' ? this.#catalogRules : [];
+    if (!rules.some(({ phase }) => isCompared(phase))) return undefined;
+    if (this.#context.evidence.wants?.(request, rules) === false) return undefined;
     return ({ status, index, body, tookMs }) =>
       this.#context.evidence.observed({
         ...{ request, answeredBy: 'here', status, body, tookMs },
@@ -166,8 +169,9 @@ export class PhaseInterceptor implements Interceptor {
       const other = own === undefined ? this.#catalogByPhase(request, route) : own(request, route, context);
       if (other?.kind === 'passed') {
         this.#used.note(request, route);
-        if (request.method === 'GET' && this.#catalogCompared)
-          observePassed(this.#context, request, startedMs, other.reply);
+        const rules = this.#catalogRules;
+        if (request.method === 'GET' && rules.some(({ phase }) => isCompared(phase)))
+          this.#observed.follow(request, rules, startedMs, other.reply);
       }
       return other ?? (request.method === 'GET' ? undefined : handle(request, route, context));
     };
@@ -191,8 +195,9 @@ export class PhaseInterceptor implements Interceptor {
     return { ...routed, reply };
   }
 
-  get #catalogCompared(): boolean {
-    return isCompared(this.#context.phases.catalog?.phase ?? 'final');
+  get #catalogRules(): readonly PhaseRule[] {
+    const { catalog } = this.#context.phases;
+    return catalog === undefined ? [] : [catalog];
   }
 
   #catalogByPhase(request: ApiRequest, route: Route): Routed {
@@ -396,7 +401,9 @@ export class PhaseInterceptor implements Interceptor {
     const waits = upstream.blocksMs !== undefined;
     const startedMs = gateway.monoMs();
     const passed = client.pass(upstream, gone.signal);
-    if (compared && request.method === 'GET') observePassed(this.#context, request, startedMs, passed);
+    if (compared && request.method === 'GET') {
+      this.#observed.follow(request, rules, startedMs, passed);
+    }
     const reply =
       waits && context !== undefined && rules.length > 0
         ? this.#waiting.until(passed, gone, () =>

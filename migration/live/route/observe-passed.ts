@@ -1,49 +1,78 @@
-import { gunzip } from 'node:zlib';
 import type { PassedReply } from '../../../compat/http/interceptor.ts';
 import type { ApiRequest } from '../../../compat/wire/http.ts';
-import type { PartContext } from '../ports.ts';
+import type { PhaseRule } from '../../../src/state/migration.ts';
+import type { Observed, PartContext } from '../ports.ts';
 
-/** Longer answers are not compared. */
-const plainBytesMax = 16 * 1024 * 1024;
-
-/** Tells shadow reads what the source answered a client, once the client has it. */
-export function observePassed(
-  { gateway, evidence }: Pick<PartContext, 'gateway' | 'evidence'>,
-  request: ApiRequest,
-  startedMs: number,
-  reply: Promise<PassedReply>,
-): void {
-  const look = ({ status, headers, body }: PassedReply): void => {
-    if (!(body instanceof Uint8Array)) return;
-    const endedMs = gateway.monoMs();
-    const index = Number(headerOf(headers, 'x-consul-index') ?? 0);
-    const contentType = headerOf(headers, 'content-type');
-    const observe = (plain: Uint8Array): void =>
-      evidence.observed({
-        ...{
-          request,
-          answeredBy: 'source',
-          status,
-          index,
-          body: plain,
-          tookMs: endedMs - startedMs,
-          endedMs,
-        },
-        ...(contentType === undefined ? {} : { contentType }),
-      });
-    const encoding = headerOf(headers, 'content-encoding');
-    if (encoding === undefined) setImmediate(observe, body);
-    // Most clients take it so: Go's unless told otherwise. The client has its answer already.
-    else if (encoding === 'gzip')
-      gunzip(body, { maxOutputLength: plainBytesMax }, (error, plain) => {
-        if (error === null) observe(plain);
-      });
-  };
-  // A client that went away, or was sent on, tells nothing.
-  reply.then(look, () => undefined);
+interface Passed {
+  readonly request: ApiRequest;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly reply: PassedReply;
 }
 
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  const at = headers.findIndex((each, place) => place % 2 === 0 && each.toLowerCase() === name);
-  return at < 0 ? undefined : headers[at + 1];
+/** Tells shadow reads what the source answered clients, once they have it, many at a time. */
+export class ObservedPassed {
+  readonly #context: Pick<PartContext, 'gateway' | 'evidence'>;
+  readonly #passed: Passed[] = [];
+
+  constructor(context: Pick<PartContext, 'gateway' | 'evidence'>) {
+    this.#context = context;
+  }
+
+  /** One under compared rules that was passed on at `startedMs` (monotonic). */
+  follow(
+    request: ApiRequest,
+    rules: readonly PhaseRule[],
+    startedMs: number,
+    reply: Promise<PassedReply>,
+  ): void {
+    if (this.#context.evidence.wants?.(request, rules) === false) return;
+    reply.then((answered) => this.#note(request, startedMs, answered), tellsNothing);
+  }
+
+  #note(request: ApiRequest, startedMs: number, reply: PassedReply): void {
+    // The client's answer is on its way when the event loop comes to it.
+    if (this.#passed.length === 0) setImmediate(() => this.#tell());
+    this.#passed.push({ request, startedMs, endedMs: this.#context.gateway.monoMs(), reply });
+  }
+
+  #tell(): void {
+    const { evidence } = this.#context;
+    for (const passed of this.#passed.splice(0)) evidence.observed(observedOf(passed));
+  }
+}
+
+/** A client that went away, or was sent on. */
+const tellsNothing = (): void => undefined;
+
+function observedOf({ request, startedMs, endedMs, reply }: Passed): Observed {
+  const { status, headers, body } = reply;
+  let index = 0;
+  let contentType: string | undefined;
+  let encoding: string | undefined;
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at] as string;
+    const value = headers[at + 1] as string;
+    // By length first: this is done for every read.
+    switch (name.length) {
+      case 14:
+        if (isNamed(name, 'X-Consul-Index', 'x-consul-index')) index = Number(value);
+        break;
+      case 12:
+        if (isNamed(name, 'Content-Type', 'content-type')) contentType = value;
+        break;
+      case 16:
+        if (isNamed(name, 'Content-Encoding', 'content-encoding')) encoding = value;
+    }
+  }
+  return {
+    ...{ request, answeredBy: 'source', status, index, tookMs: endedMs - startedMs, endedMs },
+    body: body instanceof Uint8Array ? body : null,
+    ...(encoding === undefined ? {} : { encoding }),
+    ...(contentType === undefined ? {} : { contentType }),
+  };
+}
+
+function isNamed(name: string, asConsul: string, lower: string): boolean {
+  return name === asConsul || name.toLowerCase() === lower;
 }

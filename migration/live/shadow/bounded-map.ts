@@ -1,8 +1,18 @@
-/** A map that forgets what was used least recently. */
+interface Held<V> {
+  readonly value: V;
+  /** The use at which it was put behind all others. */
+  readonly use: number;
+}
+
+/**
+ * A map that forgets what was used least recently, more or less: what is used again and again keeps its place for some
+ * uses, so that most of them change nothing.
+ */
 export class BoundedMap<V> {
-  readonly #held = new Map<string, V>();
+  readonly #held = new Map<string, Held<V>>();
   readonly #sizeMax: number;
   readonly #onForgotten: (value: V) => void;
+  #uses = 0;
 
   constructor(sizeMax: number, onForgotten: (value: V) => void = () => {}) {
     this.#sizeMax = sizeMax;
@@ -15,24 +25,26 @@ export class BoundedMap<V> {
 
   /** Without using it. */
   peek(key: string): V | undefined {
-    return this.#held.get(key);
+    return this.#held.get(key)?.value;
   }
 
   get(key: string): V | undefined {
-    const value = this.#held.get(key);
-    if (value === undefined) return undefined;
-    this.#held.delete(key);
-    this.#held.set(key, value);
-    return value;
+    const held = this.#held.get(key);
+    if (held === undefined) return undefined;
+    this.#uses += 1;
+    if (this.#uses - held.use > this.#sizeMax / 4) this.#put(key, held.value);
+    return held.value;
   }
 
   set(key: string, value: V): void {
-    this.#held.delete(key);
-    this.#held.set(key, value);
+    this.#uses += 1;
+    const held = this.#held.get(key);
+    if (held?.value === value && this.#uses - held.use <= this.#sizeMax / 4) return;
+    this.#put(key, value);
     if (this.#held.size <= this.#sizeMax) return;
     for (const [oldest, forgotten] of this.#held) {
       this.#held.delete(oldest);
-      this.#onForgotten(forgotten);
+      this.#onForgotten(forgotten.value);
       return;
     }
   }
@@ -45,7 +57,12 @@ export class BoundedMap<V> {
     this.#held.clear();
   }
 
-  entries(): IterableIterator<[string, V]> {
-    return this.#held.entries();
+  *entries(): IterableIterator<[string, V]> {
+    for (const [key, { value }] of this.#held) yield [key, value];
+  }
+
+  #put(key: string, value: V): void {
+    this.#held.delete(key);
+    this.#held.set(key, { value, use: this.#uses });
   }
 }

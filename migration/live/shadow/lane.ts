@@ -33,13 +33,17 @@ export class Lane {
     return this.#queue.length;
   }
 
+  get isFull(): boolean {
+    return this.#queue.length >= this.#options.queueMax;
+  }
+
   get running(): number {
     return this.#running;
   }
 
   /** False: there is no room. Work must not reject. */
   offer(work: () => Promise<void>): boolean {
-    if (this.#stopping.signal.aborted || this.#queue.length >= this.#options.queueMax) return false;
+    if (this.#stopping.signal.aborted || this.isFull) return false;
     this.#queue.push(work);
     this.#next();
     return true;

@@ -63,7 +63,11 @@ const cell = z.object({
 
 const scopeEvidence = z.object({
   ...scope,
-  coverage: z.object({ reads: count, writes: count, sampled: count, keys: z.array(count).max(1_000) }),
+  coverage: z.object({
+    ...{ reads: count, writes: count, sampled: count, keys: z.array(count).max(1_000) },
+    // What was written down before there was such a count has none.
+    busy: count.default(0),
+  }),
   staleness: z.object({ low: histogram, high: histogram, exact: count, bounded: count }),
   versionsBehind: z.array(count).max(64),
   visibility: z.object({ own: bins, zone: bins, all: bins }),

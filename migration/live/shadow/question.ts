@@ -15,8 +15,8 @@ export type AnswerForm =
   /** One node with its services. */
   | 'catalog-node';
 
-/** What a client asked, so that it can be asked again of either side. Equal questions have equal `id`s. */
-export interface Question {
+/** What a client asked, as far as counting it needs: next to nothing to make, as it is made of every read. */
+export interface ReadKind {
   readonly of: MigrationKind;
   /** For counting: few. A blocking read's ends in `?index`. */
   readonly endpoint: string;
@@ -25,11 +25,15 @@ export interface Question {
   readonly key: string | undefined;
   /** The key, the prefix, or the path in the catalog: by this it is sampled. */
   readonly subject: string;
+  readonly blocking: boolean;
+}
+
+/** As it can be asked again of either side. Equal questions have equal `id`s. */
+export interface Question extends ReadKind {
   readonly id: string;
   /** Percent-encoded, with those parameters that the answer depends on, as a consistent read that does not block. */
   readonly path: string;
   readonly token: string;
-  readonly blocking: boolean;
   /** Order tells something (`?near=`), though not the same on both sides. */
   readonly near: boolean;
 }
@@ -54,50 +58,82 @@ const catalogForms: readonly (readonly [path: string, endpoint: string, form: An
 ];
 
 /** Undefined: a request that is not compared. */
-export function questionOf(request: ApiRequest, datacenter: string): Question | undefined {
+export function readKindOf(request: ApiRequest, datacenter: string): ReadKind | undefined {
   if (request.method !== 'GET') return undefined;
   const dc = request.query.get('dc');
   if (dc !== '' && dc !== datacenter) return undefined;
-  return request.path.startsWith('/v1/kv/') ? keyQuestion(request) : catalogQuestion(request);
+  return request.path.startsWith(keyPath) ? keyRead(request) : catalogRead(request);
 }
 
-function keyQuestion(request: ApiRequest): Question | undefined {
-  const { query, rest } = request;
-  if (!isPathSafe(rest) || isGatewayKey(rest)) return undefined;
-  const [endpoint, form]: [string, AnswerForm] = query.has('keys')
-    ? ['kv-keys', 'kv-names']
-    : query.has('recurse')
-      ? ['kv-recurse', 'kv-entries']
-      : query.has('raw')
-        ? ['kv-raw', 'kv-raw']
-        : ['kv-get', 'kv-entries'];
-  const key = form === 'kv-raw' || endpoint === 'kv-get' ? rest : undefined;
-  if (key === '') return undefined;
-  return asked(request, { of: 'kv', endpoint, form, key, subject: rest }, `/v1/kv/${encodeKeyPath(rest)}`);
+/** Undefined: a request that is not compared. */
+export function questionOf(request: ApiRequest, datacenter: string): Question | undefined {
+  const kind = readKindOf(request, datacenter);
+  return kind && asQuestion(request, kind);
 }
 
-function catalogQuestion(request: ApiRequest): Question | undefined {
-  for (const [path, endpoint, form] of catalogForms) {
-    const below = path.endsWith('/');
-    if (below ? !request.path.startsWith(path) : request.path !== path) continue;
-    const name = below ? request.path.slice(path.length) : '';
+/** Undefined: it cannot be asked again by URL. */
+export function asQuestion(request: ApiRequest, kind: ReadKind): Question | undefined {
+  if (kind.of === 'kv' && !isPathSafe(kind.subject)) return undefined;
+  const parameters = parametersOf(request);
+  const path = kind.of === 'kv' ? `${keyPath}${encodeKeyPath(kind.subject)}` : encodedPath(request.path);
+  return {
+    ...kind,
+    id: idOf(request, parameters),
+    path: `${path}?${[...parameters, 'consistent'].join('&')}`,
+    token: request.token,
+    near: request.query.get('near') !== '',
+  };
+}
+
+/** The `id` of its question, without the rest of it. */
+export function questionId(request: ApiRequest): string {
+  return idOf(request, parametersOf(request));
+}
+
+const keyPath = '/v1/kv/';
+
+function keyRead({ query, rest }: ApiRequest): ReadKind | undefined {
+  if (isGatewayKey(rest)) return undefined;
+  const blocking = isBlocking(query);
+  const shared = { of: 'kv', subject: rest, blocking } as const;
+  if (query.has('keys')) {
+    return { ...shared, endpoint: blocking ? 'kv-keys?index' : 'kv-keys', form: 'kv-names', key: undefined };
+  }
+  if (query.has('recurse')) {
+    const endpoint = blocking ? 'kv-recurse?index' : 'kv-recurse';
+    return { ...shared, endpoint, form: 'kv-entries', key: undefined };
+  }
+  if (rest === '') return undefined;
+  if (query.has('raw')) {
+    return { ...shared, endpoint: blocking ? 'kv-raw?index' : 'kv-raw', form: 'kv-raw', key: rest };
+  }
+  return { ...shared, endpoint: blocking ? 'kv-get?index' : 'kv-get', form: 'kv-entries', key: rest };
+}
+
+function catalogRead({ path, query }: ApiRequest): ReadKind | undefined {
+  for (const [under, endpoint, form] of catalogForms) {
+    const below = under.endsWith('/');
+    if (below ? !path.startsWith(under) : path !== under) continue;
+    const name = below ? path.slice(under.length) : '';
     if (below && (name === '' || name.includes('/'))) return undefined;
-    const subject = `${endpoint}/${name}`;
-    return asked(
-      request,
-      { of: 'catalog', endpoint, form, key: undefined, subject },
-      `${path}${encodeURIComponent(name)}`,
-    );
+    const blocking = isBlocking(query);
+    return {
+      ...{ of: 'catalog', form, key: undefined, blocking },
+      endpoint: blocking ? `${endpoint}?index` : endpoint,
+      subject: `${endpoint}/${name}`,
+    };
   }
   return undefined;
 }
 
-function asked(
-  request: ApiRequest,
-  what: Pick<Question, 'of' | 'endpoint' | 'form' | 'key' | 'subject'>,
-  path: string,
-): Question {
-  const { query } = request;
+function isBlocking(query: ApiRequest['query']): boolean {
+  const index = query.get('index');
+  return index !== '' && index !== '0';
+}
+
+/** Those that the answer depends on, in one order, percent-encoded. */
+function parametersOf({ query }: ApiRequest): readonly string[] {
+  if (query.raw === '') return [];
   const parameters: string[] = [];
   for (const name of [...query.names()].toSorted()) {
     if (notOfContent.has(name)) continue;
@@ -107,15 +143,16 @@ function asked(
       );
     }
   }
-  const index = query.get('index');
-  const blocking = index !== '' && index !== '0';
-  return {
-    ...what,
-    endpoint: blocking ? `${what.endpoint}?index` : what.endpoint,
-    id: `${path}?${parameters.join('&')}`,
-    path: `${path}?${[...parameters, 'consistent'].join('&')}`,
-    token: request.token,
-    blocking,
-    near: query.get('near') !== '',
-  };
+  return parameters;
+}
+
+/** Parameters hold no question mark: no two questions have one. */
+function idOf({ path }: ApiRequest, parameters: readonly string[]): string {
+  return `${path}?${parameters.join('&')}`;
+}
+
+/** All that may need it stands behind the last slash. */
+function encodedPath(path: string): string {
+  const cut = path.lastIndexOf('/') + 1;
+  return `${path.slice(0, cut)}${encodeURIComponent(path.slice(cut))}`;
 }

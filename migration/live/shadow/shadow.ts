@@ -17,7 +17,8 @@ import { keep, readKept } from './keeping.ts';
 import { Lane } from './lane.ts';
 import { shadowLimits } from './limits.ts';
 import { parsePart, snapshotOfParts } from './part-form.ts';
-import type { Question } from './question.ts';
+import { loopLoad, Pace } from './pace.ts';
+import type { ReadKind } from './question.ts';
 import { Readings } from './readings.ts';
 import { Redactor } from './redactor.ts';
 import { isSampled } from './sampling.ts';
@@ -43,6 +44,8 @@ export interface ShadowOptions {
   readonly noisePercent?: number;
   readonly linearizablePercent?: number;
   readonly agreementPercent?: number;
+  /** How busy the event loop was since it was asked last, 0 to 1. */
+  readonly load?: () => number;
 }
 
 export interface Shadow extends LivePart, EvidenceSink {
@@ -122,10 +125,10 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
   };
 
   /** The rule that an answer counts under; undefined: none, or several that are not all alike. */
-  const ruleOf = (question: Question): PhaseRule | undefined => {
-    if (question.of === 'catalog') return phases.catalog;
-    if (question.key !== undefined) return phases.ofKey(question.key);
-    const rules = phases.under(question.subject);
+  const ruleOf = ({ of, key, subject }: ReadKind): PhaseRule | undefined => {
+    if (of === 'catalog') return phases.catalog;
+    if (key !== undefined) return phases.ofKey(key);
+    const rules = phases.under(subject);
     return rules.every(({ phase }) => phase === rules[0]?.phase) ? rules[0] : undefined;
   };
 
@@ -165,6 +168,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
 
   const intake = new Intake({
     ...{ gateway, held, lane, redactor, visibility, agreement, agreementPercent },
+    pace: new Pace(monoMs, options.load ?? loopLoad()),
     ...{ ruleOf, isSampledKey, gatewayNodes },
     ruleOfKey: (key) => phases.ofKey(key),
     counting: () => parts,
@@ -177,6 +181,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
   gateway.metrics.gauge('shadow.open', () => parts.comparisons?.open ?? 0);
 
   const ownEvidence = (): EvidencePart => {
+    intake.flush();
     parts.evidence.setSampling(sampling());
     return parts.evidence.part(clock.now());
   };
@@ -218,6 +223,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
       await clock.sleep(tickMs, lane.signal);
       visibility.tick();
       quietly(() => {
+        intake.flush();
         parts.witness.tick(monoMs());
         parts.comparisons?.tick();
       });
@@ -229,6 +235,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
   };
 
   return {
+    wants: (request, rules) => intake.wants(request, rules),
     observed: (observed) => intake.observed(observed),
     acknowledged: (write) => intake.acknowledged(write),
     mark: (what, detail) =>
@@ -312,7 +319,7 @@ export function openShadow(context: PartContext, options: ShadowOptions): Shadow
 
 const caveats = [
   'A client is a token and an address: processes of one host that share a token count as one.',
-  'Session guarantees, histories and staleness are judged by what passed through the gateway that judges.',
+  'Session guarantees, histories and staleness are judged by what passed through the gateway that judges, as far as it had time to look.',
   'After a cutover nothing is compared, and writes are not held against later reads.',
   'Session guarantees are checked on reads of single keys; index regressions on every compared read.',
 ] as const;

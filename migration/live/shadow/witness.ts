@@ -3,14 +3,16 @@ import type { Evidence } from '../../evidence/evidence.ts';
 import type { CellKey, EvidenceSample, SessionCounts } from '../../evidence/snapshot.ts';
 import { authorityOf, type PhaseRule } from '../../../src/state/migration.ts';
 import type { Clock } from '../../clock.ts';
-import type { Acknowledged, Observed } from '../ports.ts';
+import type { ApiRequest } from '../../../compat/wire/http.ts';
+import type { Acknowledged } from '../ports.ts';
 import type { Facts } from './facts.ts';
 import type { HeldVersions } from './held-versions.ts';
 import { Histories, type History } from './histories.ts';
-import type { Question } from './question.ts';
+import { questionId, type ReadKind } from './question.ts';
 import type { Redactor } from './redactor.ts';
-import { isSampled } from './sampling.ts';
+import { isSampled, wideHashOf } from './sampling.ts';
 import { SessionTracker } from './session-tracker.ts';
+import type { Tally } from './tallies.ts';
 
 export interface WitnessOptions {
   readonly evidence: Evidence;
@@ -23,9 +25,26 @@ export interface WitnessOptions {
   readonly knownMax?: number;
 }
 
+/** A client's read, with what its status and its headers tell: no body is looked into. */
+export interface Seen {
+  readonly request: ApiRequest;
+  readonly kind: ReadKind;
+  readonly tally: Tally;
+  readonly answeredBy: 'source' | 'here';
+  readonly status: number;
+  readonly index: number;
+  /** Of a key that is there: the source's ModifyIndex, as far as it is known. */
+  readonly version: number | undefined;
+  /** Monotonic milliseconds. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** For showing it; undefined: it is not at hand. */
+  readonly facts: () => Facts | undefined;
+}
+
 /** Who a request is from: never kept in clear. */
-export function clientOf(redactor: Redactor, request: Observed['request']): string {
-  return redactor.keyId('client', `${request.remoteAddress}\n${request.token}`).hmac;
+export function clientOf({ remoteAddress, token }: ApiRequest): string {
+  return wideHashOf(`${remoteAddress}\n${token}`);
 }
 
 const sampleKinds = {
@@ -46,29 +65,23 @@ export class Witness {
     this.#sessions = new SessionTracker((at) => options.evidence.forgot(at), options.knownMax);
   }
 
-  read(
-    question: Question,
-    at: CellKey,
-    observed: Observed,
-    facts: Facts,
-    startMs: number,
-    endMs: number,
-  ): void {
-    const { redactor } = this.#options;
-    const client = clientOf(redactor, observed.request);
-    if (facts.index > 0) {
-      const regressed = this.#sessions.index(client, at, question.id, facts.index, startMs, endMs);
-      this.#count(at, question, facts, 'indexRegressions', regressed);
+  read(seen: Seen): void {
+    const { request, kind, tally, status, index, startMs, endMs } = seen;
+    const { at } = tally;
+    const client = clientOf(request);
+    if (index > 0) {
+      const regressed = this.#sessions.index(client, at, questionId(request), index, startMs, endMs);
+      this.#count(seen, 'indexRegressions', regressed);
     }
-    const { key } = question;
+    const { key } = kind;
     if (key === undefined) return;
-    const version = this.#versionOf(key, at, observed, facts);
+    const version = this.#versionOf(key, seen);
     if (version !== undefined) {
       const checks = this.#sessions.read(client, at, key, version, startMs, endMs);
-      this.#count(at, question, facts, 'readYourWrites', checks.readYourWrites);
-      this.#count(at, question, facts, 'monotonicReads', checks.monotonicReads);
+      this.#count(seen, 'readYourWrites', checks.readYourWrites);
+      this.#count(seen, 'monotonicReads', checks.monotonicReads);
     }
-    if (version === undefined && facts.status !== 404) return;
+    if (version === undefined && status !== 404) return;
     if (this.#isRecorded(key)) {
       this.#histories.add(key, { kind: 'read', version, startMs, endMs }, endMs);
     }
@@ -80,8 +93,7 @@ export class Witness {
     // A client heard of it after both sides had it.
     const rule = this.#options.ruleOf(key);
     if (request !== undefined && rule !== undefined) {
-      const client = clientOf(this.#options.redactor, request);
-      this.#sessions.wrote(client, rule, key, index, Math.max(hereMs, sourceMs));
+      this.#sessions.wrote(clientOf(request), rule, key, index, Math.max(hereMs, sourceMs));
     }
     if (!this.#isRecorded(key)) return;
     const startMs = startedMs ?? -Infinity;
@@ -102,14 +114,13 @@ export class Witness {
     this.#histories.clear();
   }
 
-  #versionOf(key: string, at: CellKey, observed: Observed, facts: Facts): number | undefined {
-    const entry = facts.entries.get(key);
+  #versionOf(key: string, { tally: { at }, answeredBy, status, index, version }: Seen): number | undefined {
     if (authorityOf(at.phase) === 'here') {
       // Nothing is the source's any more; indexes of this gateway tell versions apart as well.
-      return observed.answeredBy === 'here' && entry !== undefined ? facts.index : undefined;
+      return answeredBy === 'here' && status === 200 ? index : undefined;
     }
-    if (entry !== undefined) return entry.version;
-    if (facts.status !== 404 || observed.answeredBy !== 'here') return undefined;
+    if (status === 200) return version;
+    if (status !== 404 || answeredBy !== 'here') return undefined;
     const held = this.#options.held.now(key);
     return held?.deleted === true ? held.version : undefined;
   }
@@ -119,16 +130,18 @@ export class Witness {
   }
 
   #count(
-    at: CellKey,
-    question: Question,
-    facts: Facts,
+    { tally, kind, facts }: Seen,
     which: Exclude<keyof SessionCounts, 'forgotten'>,
     violated: boolean | undefined,
   ): void {
     if (violated === undefined) return;
+    if (!violated) {
+      tally.kept[which] += 1;
+      return;
+    }
     const { evidence, clock } = this.#options;
-    evidence.guarantee(at, which, violated, clock.now());
-    if (violated) this.#sample(at, question.of, question.subject, sampleKinds[which], facts);
+    evidence.guarantee(tally.at, which, true, clock.now());
+    this.#sample(tally.at, kind.of, kind.subject, sampleKinds[which], facts());
   }
 
   #judge({ key, operations }: History): void {

@@ -118,7 +118,7 @@ export class Rig {
     });
     this.shadow = openShadow(context, {
       ...{ routes: rigRoutes, routeContext: () => this.gateway.base.state.context, store: disk },
-      ...{ noisePercent: 0, linearizablePercent: 0, agreementPercent: 0, ...given },
+      ...{ noisePercent: 0, linearizablePercent: 0, agreementPercent: 0, load: () => 0, ...given },
       source: ask ?? this.source,
     });
   }
