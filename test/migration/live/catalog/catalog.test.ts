@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { openCatalogExport } from '../../../../migration/live/catalog/export.ts';
+import { type CatalogExportPart, openCatalogExport } from '../../../../migration/live/catalog/export.ts';
 import { type CatalogStrategy, openCatalogGate } from '../../../../migration/live/catalog/gate.ts';
-import type { LivePart } from '../../../../migration/live/ports.ts';
 import { SourceClient } from '../../../../migration/live/proxy/source-client.ts';
 import { getNode, getService, serviceValue } from '../../../../src/state/catalog.ts';
 import type { Phase } from '../../../../src/state/migration.ts';
@@ -24,7 +23,7 @@ describeRealConsul('the catalog beside a real Consul', () => {
   let phases: FakePhases;
   let client: SourceClient;
   let gate: CatalogStrategy;
-  let exported: LivePart;
+  let exported: CatalogExportPart;
   beforeAll(async () => {
     consul = await startRealConsul();
     source = new FleetClient(consul.url);
@@ -138,5 +137,40 @@ describeRealConsul('the catalog beside a real Consul', () => {
     await putCatalog(gateway, '/v1/catalog/deregister', { Node: 'router' });
     const { text } = await untilAtSource('/v1/catalog/nodes', (nodes) => !nodes.includes('router'));
     expect(text).toContain(consul.nodeName);
+  });
+
+  test('what comes back as it was is told to the source again, and what goes again goes there too', async () => {
+    phase('cutover');
+    exported.start();
+    const body = { Node: 'switch', Address: '192.0.2.10', Service: { Service: 'lan', Port: 1 } };
+    const gone = { Node: 'Switch', ServiceID: 'lan' };
+    for (let n = 0; n < 2; n += 1) {
+      await register(body);
+      expect(await exported.drained(20_000)).toBe(true);
+      expect(await source.json('/v1/catalog/service/lan?consistent')).toHaveLength(1);
+      await putCatalog(gateway, '/v1/catalog/deregister', n === 0 ? gone : { Node: 'switch' });
+      expect(await exported.drained(20_000)).toBe(true);
+      expect(await source.json('/v1/catalog/service/lan?consistent')).toEqual([]);
+    }
+    // With its node everything on it went, also what was told before.
+    await register(body);
+    expect(await exported.drained(20_000)).toBe(true);
+    expect(await source.json('/v1/catalog/service/lan?consistent')).toHaveLength(1);
+  });
+
+  test('the source has what changed without a pause, too', async () => {
+    phase('cutover');
+    exported.start();
+    let isDone = false;
+    const busy = (async () => {
+      for (let n = 0; !isDone; n += 1) {
+        await register({ Node: 'busy', Address: `192.0.2.${n % 200}` });
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    const { text } = await untilAtSource('/v1/catalog/nodes', (nodes) => nodes.includes('busy'));
+    isDone = true;
+    await busy;
+    expect(text).toContain('192.0.2.');
   });
 });
