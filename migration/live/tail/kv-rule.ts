@@ -7,6 +7,7 @@ import { breakerFloor, tripsBreaker } from '../../mirror/breaker.ts';
 import { splitRegions } from '../../mirror/regions.ts';
 import { sortedUnique } from '../../byte-order.ts';
 import { untilCaughtUp } from './backlog.ts';
+import { compareNow } from './compare-now.ts';
 import { Committer, Outdated } from './committer.ts';
 import type { TailDeps } from './deps.ts';
 import { HeldCache } from './held-cache.ts';
@@ -130,50 +131,8 @@ export class KvRule implements LeafHost, DiscoveryHost {
   }
 
   /** Compares leaves below a prefix now; resolves when all that are there were asked for after this call. */
-  async compareNow(prefix: string, waitMs: number): Promise<{ entries: number; changed: number }> {
-    const { gateway } = this.deps;
-    const endMs = gateway.monoMs() + waitMs;
-    const before = this.counts.copied + this.counts.deleted;
-    await this.#compareBy(prefix, endMs);
-    const doubt = (): string | undefined =>
-      doubtOf(this.#concerned(prefix).filter((leaf) => leaf.unproved > 0));
-    // What came and went at that very moment is proved the next time.
-    if (doubt() !== undefined) await this.#compareBy(prefix, endMs);
-    const left = doubt();
-    if (left !== undefined) throw new Error(left);
-    const entries = this.#concerned(prefix).reduce((sum, leaf) => sum + leaf.items, 0);
-    return { entries, changed: this.counts.copied + this.counts.deleted - before };
-  }
-
-  #concerned(prefix: string): readonly Leaf[] {
-    return this.table.all.filter((leaf) => leaf.prefix.startsWith(prefix) || prefix.startsWith(leaf.prefix));
-  }
-
-  async #compareBy(prefix: string, endMs: number): Promise<void> {
-    const { gateway } = this.deps;
-    const startMs = gateway.monoMs();
-    this.#discovery.now();
-    const concerned = (): readonly Leaf[] => this.#concerned(prefix);
-    for (const leaf of concerned()) {
-      leaf.index = 0;
-      leaf.interrupt();
-    }
-    const isDone = (): boolean =>
-      (this.table.isWhole || this.#discovery.askedAtMs >= startMs) &&
-      this.table.all.length > 0 &&
-      concerned().every((leaf) => leaf.comparedAtMs >= startMs);
-    while (!isDone()) {
-      if (gateway.monoMs() > endMs || this.signal.aborted) {
-        const open = concerned().filter((leaf) => leaf.comparedAtMs < startMs);
-        const why = open.map(
-          (leaf) => leaf.problem ?? (leaf.question === undefined ? '' : 'mass delete held back'),
-        );
-        const first =
-          why.find((text) => text !== '') ?? this.problem ?? doubtOf(open) ?? 'the source is slow';
-        throw new Error(`${open.length} of ${concerned().length} leaves were not compared in time: ${first}`);
-      }
-      await gateway.clock.sleep(20, this.signal);
-    }
+  compareNow(prefix: string, waitMs: number): Promise<{ entries: number; changed: number }> {
+    return compareNow(this, this.#discovery, prefix, waitMs);
   }
 
   /** Lets the breaker's questions below a prefix pass, or forbids what they ask for. */
