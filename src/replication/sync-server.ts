@@ -182,7 +182,7 @@ export class SyncServer {
 
 /** Whether something was seen from `from` up to, not including, `end`. */
 function hasBelow(seen: SeqRanges, from: number, end: number): boolean {
-  return seen.some((range) => range.from < end && range.to >= from);
+  return from < end && seen.some((range) => range.from < end && range.to >= from);
 }
 
 function addNewestFirst(ranges: SeqRange[], seq: number): void {

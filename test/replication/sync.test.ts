@@ -20,6 +20,40 @@ describe('superseded entries of a log', () => {
   });
 });
 
+describe('what a sync brings before the tree does', () => {
+  test('is handed on to those behind in the tree: they would wait for the next change else', () => {
+    const world = new World({ seed: 5, regions: [30] });
+    world.run(1000);
+    const writer = world.at(0);
+    const { origin } = writer.log;
+    const forwarders = new Set<Machine>();
+    world.onSent = (from, _to, _bytes, message) => {
+      if (message.kind === 'dots' && message.origin === origin && from !== writer) forwarders.add(from);
+    };
+    world.write(writer, 'first', value(1));
+    world.run(100);
+    const [inner] = [...forwarders] as [Machine, ...Machine[]];
+    forwarders.clear();
+    world.crash(inner);
+    world.loss = 1;
+    world.write(writer, 'second', value(2));
+    world.loss = 0;
+    world.restart(inner);
+    let pages = 0;
+    world.onReceived = (machine, { kind }) => {
+      if (machine === inner && kind === 'sync-page') pages += 1;
+    };
+    world.step(inner, (now) => {
+      const { by, digest } = { by: writer.id, digest: 1 };
+      inner.replication.receive(writer.endpoint, { kind: 'sync-hint', by, digest, root: by }, now);
+    });
+    world.run(15);
+    expect(pages).toBe(1);
+    expect(inner.log.get('second')).toBeDefined();
+    expect([...forwarders]).toContain(inner);
+  });
+});
+
 describe('a newcomer', () => {
   test('takes over whole state when there is much, and what was written meanwhile', () => {
     const world = new World({ seed: 2, regions: [2, 2], encode: true });
