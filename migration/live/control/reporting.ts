@@ -49,6 +49,11 @@ export interface Reporting extends LivePart {
 
 /** Gates of a report that a step asks by itself, of the present moment: they would stand there twice. */
 const askedByStep = new Set(['rehearsed', 'held-locks', 'repair-queue']);
+/** What is told of keys alone: of the catalog these gates would never be green, or be red for what it is not about. */
+const ofKeysAlone = {
+  ...{ violationsMax: null, stalenessP99MsMax: null, bypassWritesMax: null, heldLocksMax: null },
+  ...{ repairQueueMax: null, repairOldestMsMax: null },
+} as const;
 const topic = 'report-facts';
 const askMs = 3000;
 const selfMs = 60_000;
@@ -184,8 +189,10 @@ export function openReporting(context: PartContext, parts: ReportingParts): Repo
       operations: { ...operationsOf(context, parts, told), changedSinceSweep },
       ...{ marks: [], notes: [] },
     };
-    const made = buildReport(evidence, facts, thresholds);
-    return { ...made, gate: evaluateGates(made, thresholds, atMs) };
+    const limits =
+      scope?.of === 'catalog' ? { ...thresholds, gate: { ...thresholds.gate, ...ofKeysAlone } } : thresholds;
+    const made = buildReport(evidence, facts, limits);
+    return { ...made, gate: evaluateGates(made, limits, atMs) };
   };
 
   return {
