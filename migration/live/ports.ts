@@ -157,7 +157,7 @@ export interface Acknowledged {
 export interface EvidenceSink {
   /**
    * Asked once of each read under compared rules, before anything is kept of it: whether it is to be told how the read is
-   * answered. False: it has no time for that now, and counted that it had none. Left out: always.
+   * answered. False: it has counted the read, and has no time for more or no use for it. Left out: always.
    */
   wants?(request: ApiRequest, rules: readonly PhaseRule[]): boolean;
   observed(observed: Observed): void;

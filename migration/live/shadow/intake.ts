@@ -97,9 +97,9 @@ export class Intake {
     const { pace, isSampledKey } = this.#options;
     const rule = rules[0];
     if (rule === undefined || rules.some(({ phase }) => phase !== rule.phase)) return false;
-    // The reads of keys that nobody compares only count, and even that takes its time.
+    // Of keys that nobody compares.
     const isSampled = rule.of === 'catalog' || isSampledKey(request.rest);
-    if (isSampled ? pace.take() : !pace.isBusy) return true;
+    if (isSampled && pace.take()) return true;
     const tally = this.#tallies.ofRule(rule);
     tally.reads += 1;
     if (isSampled) tally.busy += 1;

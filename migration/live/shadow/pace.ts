@@ -33,7 +33,6 @@ export class Pace {
   #perSecond: number;
   #tokens: number;
   #taken = 0;
-  #isBusy = false;
   #filledMs: number;
   #lookedMs: number;
 
@@ -49,12 +48,6 @@ export class Pace {
 
   get perSecond(): number {
     return this.#perSecond;
-  }
-
-  /** Whether the event loop had no time to spare a moment ago. */
-  get isBusy(): boolean {
-    this.#look(this.#monoMs());
-    return this.#isBusy;
   }
 
   /** False: the event loop is needed for other things. */
@@ -76,12 +69,10 @@ export class Pace {
     const seconds = (nowMs - this.#lookedMs) / 1000;
     const load = this.#load();
     if (load > busyLoad) {
-      this.#isBusy = true;
       // Of what it did, not of what it might have done.
       const did = Math.min(this.#perSecond, this.#taken / seconds);
       this.#perSecond = Math.max(slowestPerSecond, did / 4);
     } else if (load < freeLoad) {
-      this.#isBusy = false;
       this.#perSecond = Math.min(fastestPerSecond, this.#perSecond + growthPerSecond);
     }
     this.#taken = 0;
