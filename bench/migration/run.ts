@@ -5,7 +5,7 @@ import { findConsulBinary, startRealConsul } from '../../test/support/real-consu
 import { SourceCluster } from '../../test/support/source-cluster.ts';
 import type { Server } from '../wan/orders.ts';
 import { measureBackfill, measureExportImport } from './backfill.ts';
-import { fill, keyAt, prefix } from './data.ts';
+import { fill, keyAt, prefix, valueOf } from './data.ts';
 import { measureDualWrites } from './dual-writes.ts';
 import { type Moving, pause, startMoving } from './moved.ts';
 import { measureShadowReads, type ReadFigures } from './shadow-reads.ts';
@@ -145,11 +145,11 @@ async function serving(): Promise<void> {
   if (only === '' || only === 'reads') {
     const moving = await started(follower.agent.url, { shadow: { percent: 100 } });
     await moving.walk(prefix, ['mirror', 'dual', 'shadow']);
-    for (let n = 0; n < 100; n++) await cluster.first.client.putKey(`other/key-${n}`, 'passed on');
+    for (let n = 0; n < 100; n++) await cluster.first.client.putKey(`o${keyAt(n)}`, valueOf('passed on '));
     for (const clients of [1, 16]) {
       const { shadowed, passed } = await measureShadowReads(
         serverOf(moving.gateway),
-        { shadowed: (n) => keyAt(n % 100), passed: (n) => `other/key-${n % 100}` },
+        { shadowed: (n) => keyAt(n % 100), passed: (n) => `o${keyAt(n % 100)}` },
         { clients, rounds: 2 * rounds, roundMs: roundMs / 2 },
       );
       printHead(`GET, ${clients} at once`, 'compared, every one', 'only passed on');

@@ -191,6 +191,7 @@ function coverageOf(
     reads: scope.coverage.reads,
     writes: scope.coverage.writes,
     sampled: scope.coverage.sampled,
+    busy: scope.coverage.busy,
     keys: distinctCount(scope.coverage.keys),
     gateways: parts.length,
     sweeps: sweeps.map(sweepOf),

@@ -99,6 +99,11 @@ export const coverage = z.object({
   reads: count.optional(),
   writes: count.optional(),
   sampled: count.optional(),
+  busy: count
+    .optional()
+    .describe(
+      'Reads of sampled keys that were not looked at because the gateway was busy: none of `sampled`.',
+    ),
   keys: count.optional().describe('Distinct compared keys, estimated.'),
   gateways: count.optional(),
   absent: z

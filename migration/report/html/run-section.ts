@@ -27,7 +27,7 @@ export function runSection(report: Report): Markup {
       'reads and writes',
       coverage.reads === undefined
         ? null
-        : `${count(coverage.reads)} reads (${count(coverage.sampled ?? 0)} sampled), ${count(coverage.writes ?? 0)} writes`,
+        : `${count(coverage.reads)} reads (${count(coverage.sampled ?? 0)} sampled, ${count(coverage.busy ?? 0)} passed over while busy), ${count(coverage.writes ?? 0)} writes`,
     ],
     [
       'load',
