@@ -4,7 +4,7 @@ import { authorityOf, isDual, type PhaseRule } from '../../../src/state/migratio
 import type { MirrorRecord } from '../../../src/state/mirror.ts';
 import { ownKeys } from '../dual/fence.ts';
 import type { LivePart, PartContext } from '../ports.ts';
-import type { OwnWrites } from './own-writes.ts';
+import type { OwnWrite, OwnWrites } from './own-writes.ts';
 
 /** A write that somebody made at the source itself, while writes were to go through the gateways. */
 export interface BypassWrite {
@@ -29,7 +29,7 @@ export interface BypassPart extends LivePart, BypassControl {
 
 export interface BypassParts {
   /** Of this gateway; undefined: it writes nothing at a source. */
-  readonly own: OwnWrites | undefined;
+  readonly own: Pick<OwnWrites, 'latest'> | undefined;
   /** Whether a write of the key by this gateway is under way, or what became of one is still to be looked up. */
   readonly isOpen: (key: string) => boolean;
   /** Milliseconds; for tests. */
@@ -82,10 +82,21 @@ export function openBypass(context: PartContext, { own, isOpen, ...more }: Bypas
   const stops: (() => void)[] = [];
   let running: Promise<unknown> = Promise.resolve();
 
+  /** What this gateway relayed before it was started again: its log says so. */
+  const stored = (key: string, index: number): OwnWrite | undefined => {
+    const row = gateway.view.get(Kind.kv, key);
+    if (row === undefined || row.stamp > index) return undefined;
+    const writer = gateway.view.origins().find(({ ref }) => ref === row.origin);
+    if (writer?.nodeId !== gateway.nodeId) return undefined;
+    return { index: row.stamp, deleted: row.value === null };
+  };
+
   gateway.serve(topic, (body) =>
     Promise.resolve(
       askedForm.parse(body).map(({ key, index }): Told => {
-        const { index: at = 0, deleted = false } = own?.latest(key, index) ?? {};
+        const known = own?.latest(key, index);
+        const { index: at = 0, deleted = false } =
+          (known?.index === index ? known : stored(key, index)) ?? known ?? {};
         return { index: at, deleted, open: isOpen(key) };
       }),
     ),
@@ -156,12 +167,22 @@ export function openBypass(context: PartContext, { own, isOpen, ...more }: Bypas
     );
   };
 
+  /** Who starts again was not to be asked meanwhile, and knows when it is back. */
+  const lastThereMs = new Map<string, number>();
+  const noteThere = (nowMs: number): void => {
+    for (const { nodeId, alive } of gateway.gateways()) if (alive) lastThereMs.set(nodeId, nowMs);
+    for (const [nodeId, lastMs] of lastThereMs) if (nowMs - lastMs >= patienceMs) lastThereMs.delete(nodeId);
+  };
+
   const judge = async (batch: readonly Suspect[]): Promise<void> => {
     const answers = await ask(batch);
     const nowMs = gateway.monoMs();
+    const isSomebodyAway = [...lastThereMs.values()].some(
+      (lastMs) => lastMs < nowMs - waitMs && nowMs - lastMs < patienceMs,
+    );
     for (const [at, suspect] of batch.entries()) {
       const told = answers.map((answer) => answer.told?.[at]);
-      const isUncertain = told.some((one) => one === undefined || one.open);
+      const isUncertain = isSomebodyAway || told.some((one) => one === undefined || one.open);
       let latest: Told | undefined;
       for (const one of told) if (one !== undefined && one.index > (latest?.index ?? 0)) latest = one;
       const isOurs = suspect.deleted
@@ -191,6 +212,7 @@ export function openBypass(context: PartContext, { own, isOpen, ...more }: Bypas
     while (!signal.aborted) {
       await gateway.clock.sleep(waitMs / 4, signal);
       const nowMs = gateway.monoMs();
+      noteThere(nowMs);
       const due: Suspect[] = [];
       for (const suspect of suspects.values()) {
         if (due.length >= batchMax) break;

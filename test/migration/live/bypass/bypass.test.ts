@@ -3,6 +3,7 @@ import { openBypass, type BypassPart } from '../../../../migration/live/bypass/b
 import { OwnWrites } from '../../../../migration/live/bypass/own-writes.ts';
 import { kvAbsence, kvRecord } from '../../../../migration/live/dual/kv-record.ts';
 import type { GatewayPort } from '../../../../migration/live/gateway-port.ts';
+import type { OriginId } from '../../../../src/crdt/dot.ts';
 import type { MirrorRecord } from '../../../../src/state/mirror.ts';
 import { FakePhases, partContext, ruleOf, sourceSettings } from '../../../support/live-gateway.ts';
 import { MigratingDoor } from '../dual/door.ts';
@@ -14,6 +15,10 @@ let marks: string[] = [];
 let parts: readonly BypassPart[];
 const names = ['a', 'b', 'c'];
 let silent: string | undefined;
+let away: string | undefined;
+let asked = 0;
+/** Was started again: what it wrote before that it knows from its store only. */
+let forgetful: string | undefined;
 
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
@@ -33,6 +38,9 @@ const found = (): readonly string[] =>
 /** A fleet in one process: each gateway with its own store, and all with the same source. */
 beforeEach(async () => {
   silent = undefined;
+  away = undefined;
+  asked = 0;
+  forgetful = undefined;
   source = await new FakeSource().open();
   source.set('app/before', 'x');
   const made = names.map(
@@ -43,8 +51,12 @@ beforeEach(async () => {
   parts = doors.map((door, at) => {
     door.gateway.base.serve('acting', () => Promise.resolve({}));
     const gateway = Object.assign(Object.create(door.gateway) as GatewayPort, {
-      gateways: () => names.map((nodeName) => ({ nodeId: nodeName, nodeName, region: '', alive: true })),
+      gateways: () =>
+        names
+          .filter((nodeName) => nodeName !== away)
+          .map((nodeName) => ({ nodeId: nodeName, nodeName, region: '', alive: true })),
       call: (nodeName: string, topic: string, body: unknown) => {
+        if (topic === 'bypass-known') asked += 1;
         if (nodeName === silent) return Promise.reject(new Error('it does not answer'));
         return made[names.indexOf(nodeName)]?.gateway.base.call('gateway', topic, body);
       },
@@ -56,7 +68,13 @@ beforeEach(async () => {
         ...{ ...context, client: door.client, runner: runs },
         evidence: { ...context.evidence, mark: (_what, detail) => void marks.push(detail) },
       },
-      { own: door.part.own, isOpen: (key) => door.part.isOpen(key), graceMs: 20 },
+      {
+        own: {
+          latest: (key, index) => (names[at] === forgetful ? undefined : door.part.own.latest(key, index)),
+        },
+        isOpen: (key) => door.part.isOpen(key),
+        graceMs: 20,
+      },
     );
   });
   marks = [];
@@ -160,6 +178,31 @@ test('a gateway that does not answer is waited for', async () => {
   silent = undefined;
   await until(() => status().waiting === 0);
   expect(found()).toEqual([]);
+});
+
+test('a write of a gateway that is started again just then is its own', async () => {
+  const tail = new Tail();
+  const { store } = (doors[1] as MigratingDoor).door.machine;
+  store.transact(() =>
+    store.putOrigin({
+      ref: 1,
+      id: '0123456789abcdef0123456789abcdef' as OriginId,
+      nodeId: 'gateway-id',
+      seen: [],
+    }),
+  );
+  await write(1, 'PUT', '/v1/kv/app/k', 'ours');
+  await doors[1]?.part.settled();
+  forgetful = 'b';
+  away = 'b';
+  source.set('app/past', 'theirs');
+  tail.look();
+  // It is looked at, while nobody can say whose it is.
+  await until(() => asked > 1);
+  expect([status().waiting, found()]).toEqual([2, []]);
+  away = undefined;
+  await until(() => status().waiting === 0);
+  expect(found()).toEqual(['+app/past']);
 });
 
 test('what was there before all gateways wrote to both sides is nobody’s; nor is what other rules are about', async () => {
