@@ -6,27 +6,10 @@ import type { GatewayPort } from '../gateway-port.ts';
 import type { Phases } from '../ports.ts';
 import { unreachable } from '../proxy/replies.ts';
 import type { SourceClient } from '../proxy/source-client.ts';
-import {
-  isDenied,
-  readTxnAnswer,
-  txnBody,
-  txnBytesMax,
-  type FenceCheck,
-  type SetOp,
-  type TxnError,
-} from './consul-txn.ts';
+import { isDenied, readTxnAnswer, txnBody, txnBytesMax, type FenceCheck, type SetOp } from './consul-txn.ts';
 import { fenceKey, ownKeys, type Fences } from './fence.ts';
-import { SharedTxns, type TxnOfMany } from './shared-txns.ts';
-import type { Plan } from './write-plans.ts';
-
-export type Fenced =
-  | { readonly kind: 'done'; readonly results: readonly JsonObject[]; readonly markIndex: number }
-  | { readonly kind: 'failed'; readonly errors: readonly TxnError[] }
-  /** It cannot be done as a transaction. Nothing was written. */
-  | { readonly kind: 'plain' }
-  /** Nothing was written. */
-  | { readonly kind: 'refused'; readonly reply: Reply }
-  | { readonly kind: 'unknown'; readonly reply: Reply };
+import { SharedTxns } from './shared-txns.ts';
+import type { Fenced, Plan, TxnOfMany } from './write-plans.ts';
 
 export interface FencedTxnOptions {
   readonly gateway: GatewayPort;

@@ -1,6 +1,5 @@
 import type { GatewayPort } from '../gateway-port.ts';
-import type { Fenced } from './fenced-txn.ts';
-import type { Plan } from './write-plans.ts';
+import type { Fenced, Plan, TxnOfMany } from './write-plans.ts';
 
 /** As many as Consul takes in one transaction (64), less those that fence it. */
 const opsMax = 60;
@@ -25,9 +24,6 @@ interface Group {
   /** Somebody looks after those who wait, whatever becomes of what is under way. */
   isTimed: boolean;
 }
-
-/** What is asked of the source for several writes at once. */
-export type TxnOfMany = Pick<Plan, 'ops' | 'rules' | 'request' | 'deletes' | 'trees'>;
 
 /**
  * Writes that can only succeed, of one token and under one rule, share a transaction at the source when so many come

@@ -54,6 +54,19 @@ export interface Done {
   readonly unclear: readonly OpenName[];
 }
 
+/** What is asked of the source for several writes at once. */
+export type TxnOfMany = Pick<Plan, 'ops' | 'rules' | 'request' | 'deletes' | 'trees'>;
+
+/** What came of a transaction at the source. */
+export type Fenced =
+  | { readonly kind: 'done'; readonly results: readonly JsonObject[]; readonly markIndex: number }
+  | { readonly kind: 'failed'; readonly errors: readonly TxnError[] }
+  /** It cannot be done as a transaction. Nothing was written. */
+  | { readonly kind: 'plain' }
+  /** Nothing was written. */
+  | { readonly kind: 'refused'; readonly reply: Reply }
+  | { readonly kind: 'unknown'; readonly reply: Reply };
+
 const noKeys: ReadonlySet<string> = new Set();
 
 export function putPlan(context: PlanContext, request: ApiRequest, command: KvPut, rule: PhaseRule): Plan {
