@@ -1,6 +1,6 @@
 import { count, plural, shownKey } from '../terminal/format.ts';
 import type { Comparison } from './diff.ts';
-import { gatesState, upperOf } from './gates.ts';
+import { gatesState, ruleName, upperOf } from './gates.ts';
 import { headline, verdictWords } from './headline.ts';
 import { visible } from './html/markup.ts';
 import type { Gate, Report } from './model.ts';
@@ -32,7 +32,7 @@ export function reportText(report: Report, next: string): string {
     ...(run.overrides ?? []).map((each) =>
       row(
         'OVERRIDE',
-        `${each.by} passed over ${each.gates.join(', ')} for ${each.phase} of ${shownKey(each.prefix)}: ${each.reason}`,
+        `${each.by} passed over ${each.gates.join(', ')} for ${each.phase} of ${ruleName(each)}: ${each.reason}`,
       ),
     ),
     ...(run.redaction.mode === 'revealed'

@@ -1,6 +1,6 @@
 import type { EvidencePart } from '../evidence/snapshot.ts';
 import { count, plural } from '../terminal/format.ts';
-import { readsForBound, upperOf } from './gates.ts';
+import { readsForBound, ruleName, upperOf } from './gates.ts';
 import type { Report } from './model.ts';
 import { msText, rateText } from './numbers.ts';
 import type { RunFacts } from './run-facts.ts';
@@ -64,7 +64,7 @@ export function notesOf(report: Report, parts: readonly EvidencePart[], facts: R
   if (run.redaction.mode === 'revealed') notes.push('REVEALED: this report holds keys and values in clear.');
   for (const each of run.overrides ?? []) {
     notes.push(
-      `OVERRIDDEN by ${each.by} at ${each.at}, for ${each.phase} of ${each.prefix === '' ? 'everything' : each.prefix}: ${each.gates.join(', ')}. Reason: ${each.reason}`,
+      `OVERRIDDEN by ${each.by} at ${each.at}, for ${each.phase} of ${ruleName(each)}: ${each.gates.join(', ')}. Reason: ${each.reason}`,
     );
   }
   if (totals.compared > 0 && totals.rate.hits === 0)

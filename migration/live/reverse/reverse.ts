@@ -72,7 +72,8 @@ export function openReverse(context: PartContext): ReversePart {
       keysMax: settings.reverseKeysMax,
       onBypass: (_key, why) => {
         counters.bypass();
-        evidence.mark('bypass', why);
+        const where = JSON.stringify(rule.prefix);
+        evidence.mark('bypass', `a key below ${where} was ${why} at the source, past the gateways`);
       },
       onLost: (why) => {
         counters.lost();

@@ -31,12 +31,12 @@ nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:10px 2px;font-size:13px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(215px,1fr));gap:10px;margin:14px 0}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
 .tile b{display:block;font-size:22px;line-height:1.25;font-weight:650}
-.tile span{display:block;font-size:13px;color:var(--muted)}
+.tile span{display:block;font-size:13px;color:var(--muted);text-wrap:balance}
 .tile .name{color:var(--text);font-weight:600}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
 th{font-weight:600;text-align:left;color:var(--muted);border-bottom:1px solid var(--line);padding:5px 8px;vertical-align:bottom}
-td{border-bottom:1px solid var(--line);padding:6px 8px;vertical-align:top}
+td{border-bottom:1px solid var(--line);padding:6px 8px;vertical-align:top;text-wrap:balance}
 tbody tr:last-child td{border-bottom:0}
 .n{text-align:right;white-space:nowrap}
 .nowrap{white-space:nowrap}

@@ -143,7 +143,7 @@ export function timelinePlot(report: Report): Markup {
         [yStale(0), '0'],
         [yStale(stalest), msText(stalest)],
       ],
-      'staleness',
+      'stale',
     ),
     html`<path class="fill look-3" d="${shape(yStale, stale.from, (bin) => bin.stalenessMsMax)}" />`,
     html`<g class="marks"

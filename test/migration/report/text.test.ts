@@ -135,6 +135,16 @@ describe('the next command', () => {
   });
 });
 
+test('an override of the catalog names it, in text and among the caveats', () => {
+  const override = {
+    ...{ of: 'catalog', prefix: '', phase: 'cutover', atMs: endMs, by: 'ann', reason: 'late' },
+    gates: ['sweep'],
+  };
+  const report = buildReport(syntheticEvidence(), facts({ overrides: [override] }));
+  expect(reportText(report, '')).toMatch(/OVERRIDE +ann passed over sweep for cutover of the catalog: late/);
+  expect(report.notes?.join(' ')).toContain('for cutover of the catalog: sweep.');
+});
+
 describe('a report as a page', () => {
   test('bunches marks that would stand on each other, and names what it cannot judge yet as such', () => {
     const marks = [0, 1000, 2000].map((ms) => ({
