@@ -1,6 +1,7 @@
 import type { SourceAsker } from '../proxy/source-client.ts';
 import { entryOf, readTxnAnswer, txnBody, type FenceCheck } from './consul-txn.ts';
 import { readKey } from './read-key.ts';
+import type { SourceServers } from './source-servers.ts';
 
 /** Where keys are that dual writes use for themselves, at the source: never mirrored, and not the clients'. */
 export const ownKeys = '_gw/';
@@ -35,12 +36,17 @@ export function fenceKey(prefix: string): string {
 export class Fences {
   readonly #source: SourceAsker;
   readonly #token: () => string;
+  readonly #servers: SourceServers | undefined;
   readonly #held = new Map<string, { readonly term: number; readonly index: number }>();
+  /** The newest index that each fence ever had. */
+  readonly #newest = new Map<string, number>();
   readonly #asked = new Map<string, Promise<FenceOutcome>>();
 
-  constructor(source: SourceAsker, token: () => string) {
+  /** `servers`: where given, a fence that is gone or older than it was is not set again in another cluster. */
+  constructor(source: SourceAsker, token: () => string, servers?: SourceServers) {
     this.#source = source;
     this.#token = token;
+    this.#servers = servers;
   }
 
   /** What is known of the fence of a rule; undefined: it must be asked for. */
@@ -72,6 +78,7 @@ export class Fences {
 
   learn(of: FenceOf, index: number): void {
     this.#held.set(of.prefix, { term: of.term, index });
+    this.#newest.set(of.prefix, index);
   }
 
   async #establish(of: FenceOf): Promise<FenceOutcome> {
@@ -82,6 +89,11 @@ export class Fences {
         return { kind: 'trouble', why: reading.why, denied: reading.why.startsWith('403') };
       }
       let held = 0;
+      const there = reading.kind === 'entry' ? reading.entry.modifyIndex : 0;
+      if (there < (this.#newest.get(of.prefix) ?? Infinity)) {
+        const why = await this.#servers?.another();
+        if (why !== undefined) return { kind: 'trouble', why, denied: false };
+      }
       if (reading.kind === 'entry') {
         const term = Number(Buffer.from(reading.entry.value).toString());
         if (term > of.term) return { kind: 'stale', term };

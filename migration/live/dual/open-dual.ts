@@ -11,6 +11,7 @@ import { KeyLocks } from './key-locks.ts';
 import { Leases } from './leases.ts';
 import { nameOfKey, OpenKeys } from './open-keys.ts';
 import { Repairer } from './repairer.ts';
+import { SourceServers } from './source-servers.ts';
 
 /** Who answers a request, and writes that go to both sides. */
 export interface DualPart extends LivePart, DualControl {
@@ -38,7 +39,9 @@ export function openDual(context: PartContext, strategies: Strategies = {}): Dua
   const token = (): string => settings.source?.token ?? '';
   const own = new OwnWrites(gateway.monoMs);
   const casIndexes = new CasIndexes(gateway, phases);
-  const fences = client === undefined ? undefined : new Fences(client, token);
+  const agreed = (): string => JSON.stringify([phases.source?.id, phases.source?.timeline]);
+  const servers = client === undefined ? undefined : new SourceServers(client, token, agreed);
+  const fences = client === undefined ? undefined : new Fences(client, token, servers);
   const repairer =
     client === undefined
       ? undefined
