@@ -104,7 +104,7 @@ export class SharedTxns {
         );
       }
     } catch (error) {
-      const failed = Promise.reject<Fenced>(error as Error);
+      const failed = Promise.reject<Fenced>(error);
       for (const { resolve } of batch) resolve(failed);
     }
   }
