@@ -140,7 +140,12 @@ function named(prefix: string): string {
   return prefix === '' ? '(all)' : printable(prefix);
 }
 
-function progressOf({ name, tail, repairs, reverse }: RuleStatus & { readonly name: string }): string {
+/** What is copied back, or was and did not get there. */
+function copiesBack(reverse: NonNullable<RuleStatus['reverse']>, phase: string): boolean {
+  return phase === 'cutover' || reverse.pending > 0 || reverse.quarantined > 0 || isSaid(reverse.problem);
+}
+
+function progressOf({ name, tail, repairs, reverse, phase }: RuleStatus & { readonly name: string }): string {
   const parts: string[] = [];
   if (tail !== null && tail !== undefined && (tail.items > 0 || isSaid(tail.problem))) {
     const total = tail.itemsTotal === null || tail.itemsTotal === undefined ? '' : ` of ${tail.itemsTotal}`;
@@ -158,7 +163,7 @@ function progressOf({ name, tail, repairs, reverse }: RuleStatus & { readonly na
     if (isSaid(tail.problem)) parts.push(`TROUBLE: ${tail.problem}`);
   }
   if ((repairs?.keys ?? 0) > 0) parts.push(`${repairs?.keys ?? 0} keys to repair`);
-  if (reverse !== null && reverse !== undefined) {
+  if (reverse !== null && reverse !== undefined && copiesBack(reverse, phase)) {
     parts.push(`${reverse.pending} to copy back`);
     parts.push(reverse.lagMs === null ? 'lag not known' : `lag ${Math.round(reverse.lagMs)} ms`);
     if (reverse.quarantined > 0) parts.push(`${reverse.quarantined} QUARANTINED`);

@@ -17,5 +17,7 @@ export function headline(report: Report): string {
     return `None of ${count(totals.compared)} ${what} ${answered} (${bound}).`;
   }
   const verb = hits === 1 ? 'differs' : 'differ';
-  return `${count(hits)} of ${count(totals.compared)} ${what} ${verb} for good: ${rateText(totals.rate.value)} (${bound}).`;
+  const open = hits - totals.persistent;
+  const still = open > 0 ? `, ${count(open)} of them still to be looked at again` : ' for good';
+  return `${count(hits)} of ${count(totals.compared)} ${what} ${verb}${still}: ${rateText(totals.rate.value)} (${bound}).`;
 }

@@ -138,7 +138,7 @@ export function operatorPort(context: PartContext, parts: OperatorParts): Migrat
         message:
           left.length === 0
             ? 'everything below the prefix goes to the source'
-            : 'where this fleet decides, the way back is a step: "grapevine migrate phase PREFIX local-reads", then panic again',
+            : `where this fleet decides, the way back is a step: "grapevine migrate phase PREFIX ${wayBack(left)}", then panic again`,
       },
     };
   };
@@ -377,4 +377,11 @@ function wrong(error: z.ZodError): MigrationAnswer {
 /** JSON knows no infinity. */
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
+}
+
+/** Copying back has ended where a rule is final: that begins anew first. */
+function wayBack(rules: readonly PhaseRule[]): string {
+  return rules.some(({ phase }) => phase === 'final')
+    ? 'cutover" (from final), then "… local-reads'
+    : 'local-reads';
 }

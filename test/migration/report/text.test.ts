@@ -67,6 +67,15 @@ describe('a report as text', () => {
     expect(text).toContain('persistent red');
   });
 
+  test('says of what is still to be looked at again that it is open, and not that it differs for good', () => {
+    const { totals } = bad;
+    const rate = { ...totals.rate, hits: totals.persistent + 2 };
+    const text = reportText({ ...bad, totals: { ...totals, rate } }, '');
+    expect(text).toMatch(
+      /^DIFFERENT: [\d,]+ of [\d,]+ compared reads differ, 2 of them still to be looked at again:/,
+    );
+  });
+
   test('stamps what is revealed and what was overridden', () => {
     const override = { of: 'kv', prefix: 'app/', phase: 'cutover', at: good.run.finishedAt };
     const { run } = good;
