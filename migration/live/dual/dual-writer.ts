@@ -220,7 +220,7 @@ export class DualWriter {
     }
     if (unclear.length > 0) keys.queue(unclear, 'unknown');
     if (!readsHere(plan)) await this.#nextCommit.soon();
-    const relayed = relay(gateway, phases, records);
+    const relayed = relay(gateway, phases, records, plan.rules);
     // In the same commit as the records, as they are proposed in one go.
     keys.resolve(plan.names.filter((name) => !unclear.includes(name)));
     const problem = await relayed;

@@ -156,17 +156,19 @@ export class Repairer {
     const { gateway, phases, source, token, own } = this.#options;
     // Where this fleet decides there is nothing to find out at the source; nor is there of what is nobody's but ours.
     if (!isSourceDecided(phases, key) || isOwnKey(key)) return undefined;
+    const { rules } = phases;
     const reading = await readKey(source, token(), key);
     if (reading.kind === 'trouble') return reading.why;
     const record = reading.kind === 'entry' ? kvRecord(reading.entry) : kvAbsence(key, reading.index);
     if (isOwn) noteFound(gateway, own, record);
-    return relay(gateway, phases, [record]);
+    return relay(gateway, phases, [record], rules);
   }
 
   /** Of a tree what is here and not there is deleted; what is there is the tail's to find. */
   async #tree(name: OpenName, isOwn: boolean): Promise<string | undefined> {
     const { gateway, phases, source, token, keys } = this.#options;
     const prefix = textOfName(name);
+    const { rules } = phases;
     const there = await readNames(source, token(), prefix);
     if (there === undefined) return 'the names below a prefix could not be read';
     const absent = absentBelow(
@@ -176,7 +178,7 @@ export class Repairer {
       (key) => there.names.has(key) || isOwnKey(key) || !isSourceDecided(phases, key),
     );
     if (isOwn) for (const record of absent) noteFound(gateway, this.#options.own, record);
-    const problem = await relay(gateway, phases, absent);
+    const problem = await relay(gateway, phases, absent, rules);
     if (problem !== undefined) return problem;
     // Newer than the index of the list (which may lag behind what was deleted): looked up one by one.
     const left = absent.filter(({ key }) => isLive(gateway, key)).map(({ key }) => nameOfKey(key));

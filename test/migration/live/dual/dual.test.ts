@@ -188,6 +188,22 @@ test('trouble on this side is never the client’s', async () => {
   await until(() => stored('app/a') === 'one' && open().length === 0);
 });
 
+test('what the source said before authority went away and came back is not stored: it is asked again', async () => {
+  source.bend = ({ url, body }) => {
+    // Steps that this gateway hears of between the source's answer and what it stores.
+    if (url === '/v1/txn' && body.includes('"app/a"')) phases.set(ruleOf('kv', 'app/', 'dual', { term: 5 }));
+    return undefined;
+  };
+  const applied: string[] = [];
+  migrating.gateway.refuse = (command) => {
+    if (command.kind === 'mirror-apply') applied.push(`term ${phases.ofKey('app/a')?.term ?? 0}`);
+    return undefined;
+  };
+  expect((await put('app/a', 'one')).text).toBe('true');
+  await until(() => stored('app/a') === 'one' && open().length === 0);
+  expect([count('dual.not_stored'), count('dual.repaired'), applied]).toEqual([1, 1, ['term 5']]);
+});
+
 test('a gateway that missed a step is refused by the source, and says so', async () => {
   await put('app/a', 'one');
   source.set('_gw/term/app/', '4');
