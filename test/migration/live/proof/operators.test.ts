@@ -71,6 +71,11 @@ describeRealConsul('operators of a migration, at three gateways before a Consul'
       config: { migration: { source: `http://127.0.0.1:${gate.port}`, limits: { lag: '30s' } } },
     });
     [g1, g2, g3] = fleet.gateways as unknown as [FleetGateway, FleetGateway, FleetGateway];
+    // Gateways that have just started do not act on the first rules yet.
+    await fleet.until('the gates of the first step are open', async () => {
+      await migrate(g2, 'phase', 'app/', 'mirror', '-dry-run');
+      return true;
+    });
   }, testMsMax);
   afterAll(async () => {
     there?.close();
