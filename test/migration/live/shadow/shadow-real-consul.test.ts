@@ -14,6 +14,7 @@ import {
 } from '../../../support/live-gateway.ts';
 import { describeRealConsul, type RealConsul, startRealConsul } from '../../../support/real-consul.ts';
 import { apiRequest } from '../../../support/state.ts';
+import { untilSettled } from '../../../support/until-settled.ts';
 import type { Observed } from '../../../../migration/live/ports.ts';
 import { MigratingDoor } from '../dual/door.ts';
 import { putCatalog } from '../catalog/put-catalog.ts';
@@ -148,6 +149,7 @@ describeRealConsul('shadow reads beside a real Consul', () => {
 
   beforeAll(async () => {
     consul = await startRealConsul();
+    await untilSettled(consul);
     gateway = new LiveGateway();
     client = new SourceClient(gateway, sourceSettings(consul.url));
     const session = JSON.parse(await ask('PUT', '/v1/session/create', { NodeChecks: [] })) as {
