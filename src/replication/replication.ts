@@ -392,10 +392,10 @@ export class Replication {
     const taken = this.#intake.take(origin, dots, message.context, now);
     if (message.tag !== 0) this.#acks.owe(from, message.tag, now.monoMs);
     else this.#stats.repaired += taken.fresh.length;
-    if (taken.fresh.length > 0) {
-      const fresh = { dots: taken.fresh, context: message.context };
-      this.#spread.forward(origin, writerId, fresh, message.lead, now.monoMs);
-    }
+    // In place of the region's relay, which most likely lacks them: also what came here another way just before.
+    const standsIn = message.lead && !this.#topology.isFirst(origin, writerId);
+    const handed = { dots: standsIn ? dots : taken.fresh, context: message.context };
+    if (handed.dots.length > 0) this.#spread.forward(origin, writerId, handed, message.lead, now.monoMs);
     this.#settle(taken, from, now);
     this.#settleSuperseded(now);
   }

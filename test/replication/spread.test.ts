@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { World, type WorldOptions } from './world.ts';
+import { type Machine, World, type WorldOptions } from './world.ts';
 
 const value = (i: number, bytes = 120): Uint8Array => new Uint8Array(bytes).fill(i & 255);
 
@@ -80,5 +80,30 @@ describe('what is written anywhere', () => {
     const rest = world.machines.filter(({ up }) => up);
     const tookMs = world.runUntil(() => rest.every(({ log }) => log.get('second') !== undefined), 2000);
     expect(tookMs).toBeLessThan(700);
+  });
+
+  test('reaches those behind a relay that lost it, also when who stands in for that one had it another way', () => {
+    const world = new World({ seed: 3, regions: [2, 60], wanMs: () => 30, probeEveryMs: 60_000 });
+    const writer = world.at(0);
+    const given: Machine[] = [];
+    let early = false;
+    world.onSent = (from, to, _bytes, message) => {
+      if (from !== writer || message.kind !== 'dots' || !message.lead || to.region !== 1) return;
+      given.push(to);
+      if (!early || to === given[0]) return;
+      // As a sync or a neighbour brings it: not as the root's.
+      const copy = { ...message, tag: 0, lead: false };
+      world.later(1, () => world.step(to, (now) => to.replication.receive(writer.endpoint, copy, now)));
+    };
+    world.run(100);
+    world.write(writer, 'first', value(1));
+    world.run(500);
+    const [relay] = given;
+    world.partition((a, b) => [a, b].includes(writer) && [a, b].some((each) => each === relay));
+    early = true;
+    world.write(writer, 'second', value(2));
+    const everybody = (): boolean => world.inRegion(1).every(({ log }) => log.get('second') !== undefined);
+    expect(world.runUntil(everybody, 1000)).toBeDefined();
+    expect(new Set(given).size).toBe(2);
   });
 });
