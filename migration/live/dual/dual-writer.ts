@@ -13,7 +13,7 @@ import { FencedTxn } from './fenced-txn.ts';
 import type { KeyLocks } from './key-locks.ts';
 import type { Lease, Leases } from './leases.ts';
 import { NextCommit } from './next-commit.ts';
-import { isTree, textOfName, type OpenKeys, type OpenName } from './open-keys.ts';
+import { isTree, nameOfKey, textOfName, type OpenKeys, type OpenName } from './open-keys.ts';
 import { relay } from './relay.ts';
 import type { Repairer } from './repairer.ts';
 import { deletePlan, putPlan, txnPlan, type Done, type Plan, type PlanContext } from './write-plans.ts';
@@ -101,6 +101,8 @@ export class DualWriter {
 
   /** Whether a client was told of a write of the key, or of one below the prefix, that is not stored here yet. */
   isUnstored(text: string, below: boolean): boolean {
+    // It could not be stored, or nobody knows what became of it: it is still to be looked up.
+    if (this.#options.keys.repairs.has(nameOfKey(text))) return true;
     for (const name of this.#unstored.keys()) {
       const other = textOfName(name);
       if (isTree(name) ? text.startsWith(other) : text === other) return true;

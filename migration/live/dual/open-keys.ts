@@ -50,7 +50,8 @@ interface OpenValue {
 
 /**
  * Keys that are being written, and keys that must be looked up: local registers, so that they outlive a crash. An intent
- * is on disk before the source is asked; one that is found at a start is a key to look up.
+ * is on disk before a client is answered (it goes there while the source is asked); one that is found at a start is a key
+ * to look up.
  */
 export class OpenKeys {
   readonly #gateway: GatewayPort;

@@ -1,4 +1,5 @@
 import { isJsonObject, parseJson } from '../../../compat/wire/go-json.ts';
+import { isOtherCluster, otherClusterText } from '../../source/servers.ts';
 import type { SourceAsker } from '../proxy/source-client.ts';
 
 /** Tells whether it is still the same cluster that answers: its servers come and go one by one, and never all at once. */
@@ -22,14 +23,8 @@ export class SourceServers {
     const agreed = this.#agreed();
     const servers = await this.#ask();
     if (servers.length === 0) return undefined;
-    const isKnown = this.#knownAs === agreed && this.#known.length > 0;
-    if (isKnown && !servers.some((server) => this.#known.includes(server))) {
-      return (
-        `another cluster answers at the address of the source (servers ${servers.join(', ')}; known are ` +
-        `${this.#known.join(', ')}): nothing is written there until the right one is back, or ` +
-        '"grapevine migrate accept-source" says that this one is meant'
-      );
-    }
+    const known = this.#knownAs === agreed ? this.#known : [];
+    if (isOtherCluster(known, servers)) return otherClusterText(known, servers);
     this.#known = servers;
     this.#knownAs = agreed;
     return undefined;

@@ -1,6 +1,7 @@
 import type { MigrationSource, PhaseRule } from '../../../src/state/migration.ts';
 import { ConnectionError } from '../../source/connection.ts';
 import type { ConsulReader } from '../../source/consul-reader.ts';
+import { isOtherCluster, otherClusterText } from '../../source/servers.ts';
 import type { FenceCheck } from '../dual/consul-txn.ts';
 import { fenceKey, type Fences } from '../dual/fence.ts';
 import { readKey } from '../dual/read-key.ts';
@@ -149,18 +150,9 @@ export class Footing {
       },
     );
     const known = ledger.known(rule.prefix);
-    const isOther =
-      known !== undefined &&
-      known.servers.length > 0 &&
-      servers.length > 0 &&
-      !servers.some((server) => known.servers.includes(server));
-    if (!isOther) return servers;
+    if (known === undefined || !isOtherCluster(known.servers, servers)) return servers;
     if (!isNamed && known.sourceId === (agreed()?.id ?? '')) {
-      throw new Trouble(
-        `another cluster answers at the address of the source (servers ${servers.join(', ')}; known are ` +
-          `${known.servers.join(', ')}): nothing is written there. Bring the right one back, or say ` +
-          '"grapevine migrate accept-source" if this one is meant',
-      );
+      throw new Trouble(otherClusterText(known.servers, servers));
     }
     this.#lost = moved;
     return servers;

@@ -204,6 +204,15 @@ test('what the source said before authority went away and came back is not store
   expect([count('dual.not_stored'), count('dual.repaired'), applied]).toEqual([1, 1, ['term 5']]);
 });
 
+test('what could not be stored here is read at the source until it was looked up', async () => {
+  phases.set(ruleOf('kv', 'app/', 'local-reads', { term: 3 }));
+  migrating.gateway.refuse = ({ kind }) =>
+    kind === 'mirror-apply' ? { kind: 'refused', status: 500, message: 'not today' } : undefined;
+  await putStored('app/a', 'one');
+  expect(stored('app/a')).toBeUndefined();
+  expect((await migrating.door.request('/v1/kv/app/a')).text).toContain('"b25l"');
+});
+
 test('a gateway that missed a step is refused by the source, and says so', async () => {
   await put('app/a', 'one');
   source.set('_gw/term/app/', '4');
